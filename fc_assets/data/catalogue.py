@@ -1,0 +1,310 @@
+"""The tools, values and phrasings the embedded data generator draws from. Data only: how rows are made is `generator`.
+
+A phrasing is a clause in lower case with `{parameter}` slots, so that clauses can be joined. What it does not mention
+is left to the tool's default; what it states in words ("with alerts") is `stated`. Every value stands in the query as
+it stands in the call: a model of a few million parameters can learn to copy but knows nothing about the world.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter in xLAM's flat form: `type` is xLAM's Python-like spelling, `pool` names what its values are."""
+
+    type: str
+    description: str
+    pool: str
+    default: object = None
+
+
+@dataclass(frozen=True)
+class Phrasing:
+    """A clause with slots, and the arguments its fixed words state."""
+
+    text: str
+    stated: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A function somebody could offer: its signature and the ways people ask for it."""
+
+    name: str
+    domain: str
+    description: str
+    parameters: dict[str, Parameter]
+    phrasings: tuple[Phrasing, ...]
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+CITIES = _words(
+    "Paris London Berlin Madrid Rome Vienna Oslo Dublin Prague Lisbon Athens Warsaw Budapest Helsinki Brussels Zurich "
+    "Geneva Munich Hamburg Milan Naples Turin Porto Seville Valencia Lyon Nice Bordeaux Tokyo Osaka Kyoto Seoul Busan "
+    "Delhi Mumbai Chennai Jakarta Manila Hanoi Bangkok Sydney Perth Brisbane Auckland Toronto Montreal Vancouver "
+    "Boston Chicago Denver Seattle Austin Dallas Miami Lima Bogota Quito Santiago Nairobi Cairo Lagos Accra Tunis Dakar"
+)
+NAMES = _words(
+    "Alice Bob Carol David Emma Frank Grace Henry Irene Jack Karen Leo Maria Nina Oscar Paula Quentin Rosa Simon Tara "
+    "Ursula Victor Wendy Xavier Yara Zoe Ahmed Beatriz Chen Dmitri Elena Fatima Gustav Hana Ivan Jana Kenji Lars Mei "
+    "Noor Olga Pedro Priya Rahul Sofia Tomas Uma Vera Walid Yusuf"
+)
+GOODS = _words(
+    "lamp chair table sofa mirror carpet kettle toaster blender camera laptop tablet phone printer monitor keyboard "
+    "speaker kayak backpack suitcase umbrella jacket sweater scarf hammock ladder bicycle helmet tent guitar piano "
+    "violin notebook pencil candle vase clock wallet"
+)
+TOPICS = _words(
+    "physics chemistry biology history geography painting poetry sculpture gardening cooking chess football tennis "
+    "cycling sailing robotics astronomy medicine economics philosophy architecture photography linguistics music"
+)
+DISHES = _words("pizza sushi ramen curry tacos burger salad pasta paella falafel noodles dumplings kebab risotto")
+GENRES = _words("jazz rock blues folk techno opera soul metal reggae disco")
+CURRENCIES = _words("USD EUR GBP JPY CHF CAD AUD SEK NOK INR BRL MXN")
+TICKERS = _words("AAPL MSFT NVDA TSLA AMZN INTC ORCL SAP IBM AMD NFLX SHEL")
+DAYS = _words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
+MONTHS = _words("January February March April May June July August September October November December")
+LANGUAGES = _words("French German Spanish Italian Dutch Polish Swedish Turkish Arabic Hindi Korean Japanese")
+ROOMS = _words("kitchen bedroom bathroom garage office attic cellar hallway balcony library")
+LENGTHS = _words("metres feet inches yards miles kilometres")
+SHAPES = _words("circle square triangle hexagon cube sphere cone cylinder")
+
+WORDS: dict[str, tuple[str, ...]] = {
+    "city": CITIES,
+    "name": NAMES,
+    "goods": GOODS,
+    "topic": TOPICS,
+    "dish": DISHES,
+    "genre": GENRES,
+    "currency": CURRENCIES,
+    "ticker": TICKERS,
+    "day": DAYS,
+    "language": LANGUAGES,
+    "room": ROOMS,
+    "length": LENGTHS,
+    "shape": SHAPES,
+    "temperature": ("celsius", "fahrenheit"),
+    "cabin": ("economy", "business", "first"),
+    "order": ("price", "rating", "date"),
+    "colour": ("red", "blue", "green", "yellow", "white", "purple", "orange"),
+}
+
+
+def _p(kind: str, description: str, pool: str, default: object = None) -> Parameter:
+    return Parameter(kind, description, pool, default)
+
+
+def _tool(name: str, domain: str, description: str, parameters: dict[str, Parameter], *texts: str | Phrasing) -> Tool:
+    phrasings = tuple(text if isinstance(text, Phrasing) else Phrasing(text) for text in texts)
+    return Tool(name, domain, description, parameters, phrasings)
+
+
+TOOLS: tuple[Tool, ...] = (
+    _tool(
+        "get_weather", "weather", "Current weather in a city.",
+        {"city": _p("str", "City name.", "city"),
+         "unit": _p("str, optional", "celsius or fahrenheit.", "temperature", "celsius")},
+        "tell me the weather in {city}", "check the current weather for {city}",
+        "tell me the weather in {city} in {unit}", "check the weather of {city} using {unit}",
+    ),
+    _tool(
+        "get_forecast", "weather", "Weather forecast for some days.",
+        {"city": _p("str", "City name.", "city"), "days": _p("int", "Number of days.", "small"),
+         "alerts": _p("bool, optional", "Include storm alerts.", "bool", False)},
+        "give me the forecast for {city} for {days} days", "forecast the next {days} days in {city}",
+        Phrasing("give me the forecast for {city} for {days} days with alerts", {"alerts": True}),
+    ),
+    _tool(
+        "air_quality", "weather", "Air quality at a place.",
+        {"city": _p("str", "City name.", "city"), "day": _p("str", "Day of the week.", "day")},
+        "show the air quality in {city} on {day}", "find out how clean the air of {city} is on {day}",
+    ),
+    _tool(
+        "search_flights", "travel", "Search flights between two cities.",
+        {"origin": _p("str", "City of departure.", "city"), "destination": _p("str", "City of arrival.", "city"),
+         "date": _p("str", "Date of departure.", "date"),
+         "cabin": _p("str, optional", "economy, business or first.", "cabin", "economy")},
+        "find flights from {origin} to {destination} on {date}",
+        "search a flight to {destination} from {origin} for {date}",
+        "find {cabin} flights from {origin} to {destination} on {date}",
+    ),
+    _tool(
+        "book_hotel", "travel", "Book a hotel room.",
+        {"city": _p("str", "City name.", "city"), "nights": _p("int", "Number of nights.", "small"),
+         "guests": _p("int, optional", "Number of guests.", "small", 1)},
+        "book a hotel in {city} for {nights} nights", "reserve {nights} nights at a hotel in {city}",
+        "book a hotel in {city} for {nights} nights and {guests} guests",
+    ),
+    _tool(
+        "rent_car", "travel", "Rent a car.",
+        {"city": _p("str", "Pick up city.", "city"), "days": _p("int", "Number of days.", "small"),
+         "automatic": _p("bool, optional", "Automatic gearbox.", "bool", False)},
+        "rent a car in {city} for {days} days", "hire a car for {days} days in {city}",
+        Phrasing("rent an automatic car in {city} for {days} days", {"automatic": True}),
+    ),
+    _tool(
+        "train_times", "travel", "Train departures between stations.",
+        {"origin": _p("str", "Start.", "city"), "destination": _p("str", "End.", "city")},
+        "list trains from {origin} to {destination}", "look up the train to {destination} from {origin}",
+    ),
+    _tool(
+        "convert_currency", "finance", "Convert money between currencies.",
+        {"amount": _p("float", "Amount of money.", "money"), "source": _p("str", "Source currency.", "currency"),
+         "target": _p("str", "Target currency.", "currency")},
+        "convert {amount} {source} to {target}", "change {amount} {source} into {target}",
+    ),
+    _tool(
+        "stock_price", "finance", "Price of a stock.",
+        {"symbol": _p("str", "Ticker symbol.", "ticker"), "date": _p("str, optional", "Date.", "date", "today")},
+        "get the stock price of {symbol}", "get the price of {symbol} on {date}", "look up what {symbol} stock costs",
+    ),
+    _tool(
+        "loan_payment", "finance", "Monthly payment of a loan.",
+        {"principal": _p("int", "Amount borrowed.", "large"), "rate": _p("float", "Interest rate in percent.", "rate"),
+         "years": _p("int", "Term in years.", "small")},
+        "calculate the payment for a loan of {principal} at {rate} percent over {years} years",
+        "work out a {years} year loan of {principal} at {rate} percent",
+    ),
+    _tool(
+        "split_bill", "finance", "Split a bill between people.",
+        {"total": _p("float", "Total of the bill.", "money"), "people": _p("int", "Number of people.", "small"),
+         "tip": _p("int, optional", "Tip in percent.", "percent", 10)},
+        "split a bill of {total} between {people} people",
+        "split {total} among {people} people with a tip of {tip} percent",
+    ),
+    _tool(
+        "create_event", "calendar", "Create a calendar event.",
+        {"title": _p("str", "Title of the event.", "topic"), "day": _p("str", "Day of the week.", "day"),
+         "hour": _p("int", "Hour of the day.", "hour")},
+        "put {title} in my calendar on {day} at {hour}", "create an event called {title} at {hour} on {day}",
+    ),
+    _tool(
+        "set_reminder", "calendar", "Set a reminder.",
+        {"text": _p("str", "What to remember.", "goods"), "minutes": _p("int", "Minutes from now.", "count")},
+        "remind me about the {text} in {minutes} minutes", "set a reminder for the {text} in {minutes} minutes",
+    ),
+    _tool(
+        "list_events", "calendar", "List events of a day.",
+        {"day": _p("str", "Day of the week.", "day"),
+         "limit": _p("int, optional", "Number of events.", "small", 10)},
+        "list my events on {day}", "show the first {limit} events in my calendar for {day}",
+    ),
+    _tool(
+        "invite_people", "calendar", "Invite people to a meeting.",
+        {"names": _p("List[str]", "Names of the people.", "names"), "day": _p("str", "Day of the week.", "day")},
+        "invite {names} to a meeting on {day}", "set up a meeting on {day} with {names}",
+    ),
+    _tool(
+        "send_message", "messages", "Send a message to a person.",
+        {"recipient": _p("str", "Name of the person.", "name"), "subject": _p("str", "Subject.", "topic"),
+         "urgent": _p("bool, optional", "Mark as urgent.", "bool", False)},
+        "send a message to {recipient} about {subject}", "write to {recipient} about {subject}",
+        Phrasing("send an urgent message to {recipient} about {subject}", {"urgent": True}),
+    ),
+    _tool(
+        "call_contact", "messages", "Call a person by phone.",
+        {"name": _p("str", "Name of the person.", "name"),
+         "video": _p("bool, optional", "Use video.", "bool", False)},
+        "call {name}", "phone {name}", Phrasing("make a video call to {name}", {"video": True}),
+    ),
+    _tool(
+        "translate_word", "messages", "Translate a word.",
+        {"word": _p("str", "Word.", "goods"), "language": _p("str", "Target language.", "language")},
+        "translate {word} into {language}", "say {word} in {language}",
+    ),
+    _tool(
+        "search_products", "shopping", "Search products in the shop.",
+        {"product": _p("str", "Product.", "goods"), "max_price": _p("int", "Highest price.", "count"),
+         "sort_by": _p("str, optional", "price, rating or date.", "order", "rating")},
+        "search for a {product} under {max_price} dollars", "find a {product} that costs at most {max_price}",
+        "search for a {product} under {max_price} dollars sorted by {sort_by}",
+    ),
+    _tool(
+        "add_to_cart", "shopping", "Put a product into the cart.",
+        {"product": _p("str", "Product.", "goods"), "quantity": _p("int, optional", "How many.", "small", 1)},
+        "add a {product} to my cart", "add {quantity} pieces of {product} to the cart",
+        "put the {product} into my cart",
+    ),
+    _tool(
+        "track_order", "shopping", "Track an order.",
+        {"order_id": _p("int", "Order number.", "large")},
+        "track order {order_id}", "check where order {order_id} is",
+    ),
+    _tool(
+        "order_food", "shopping", "Order food at home.",
+        {"dish": _p("str", "Dish.", "dish"), "portions": _p("int", "Number of portions.", "small"),
+         "spicy": _p("bool, optional", "Make it spicy.", "bool", False)},
+        "order {portions} portions of {dish}", "get me {portions} portions of {dish}",
+        Phrasing("order {portions} portions of spicy {dish}", {"spicy": True}),
+    ),
+    _tool(
+        "play_music", "media", "Play music of a genre.",
+        {"genre": _p("str", "Genre.", "genre"), "volume": _p("int, optional", "Volume in percent.", "percent", 50)},
+        "play some {genre}", "play {genre} music at volume {volume}",
+    ),
+    _tool(
+        "find_books", "media", "Find books about a topic.",
+        {"topic": _p("str", "Topic.", "topic"), "author": _p("str, optional", "Author.", "name", ""),
+         "year": _p("int, optional", "Oldest year.", "year", 1900)},
+        "find books about {topic}", "find books on {topic} by {author}", "look for books about {topic} since {year}",
+    ),
+    _tool(
+        "set_light", "home", "Set the light of a room.",
+        {"room": _p("str", "Room.", "room"), "colour": _p("str, optional", "Colour.", "colour", "white"),
+         "brightness": _p("int", "Brightness in percent.", "percent")},
+        "set the light in the {room} to {brightness} percent", "dim the {room} light to {brightness} percent",
+        "make the light in the {room} {colour} at {brightness} percent",
+    ),
+    _tool(
+        "set_thermostat", "home", "Set the temperature of a room.",
+        {"room": _p("str", "Room.", "room"), "degrees": _p("float", "Degrees.", "degrees")},
+        "heat the {room} to {degrees} degrees", "set the temperature in the {room} to {degrees}",
+    ),
+    _tool(
+        "start_timer", "home", "Start a timer.",
+        {"minutes": _p("int", "Minutes.", "count"), "label": _p("str, optional", "Label.", "dish", "timer")},
+        "start a timer of {minutes} minutes", "time {minutes} minutes for the {label}",
+    ),
+    _tool(
+        "convert_length", "maths", "Convert a length between units.",
+        {"value": _p("float", "Length.", "money"), "source": _p("str", "Source unit.", "length"),
+         "target": _p("str", "Target unit.", "length")},
+        "convert {value} {source} to {target}", "express {value} {source} in {target}",
+    ),
+    _tool(
+        "shape_area", "maths", "Area of a shape.",
+        {"shape": _p("str", "Shape.", "shape"), "size": _p("int", "Size.", "count")},
+        "compute the area of a {shape} of size {size}", "work out how large a {shape} of size {size} is",
+    ),
+    _tool(
+        "random_numbers", "maths", "Draw random numbers.",
+        {"count": _p("int", "How many.", "small"), "low": _p("int", "Lowest.", "small"),
+         "high": _p("int", "Highest.", "large")},
+        "draw {count} random numbers between {low} and {high}", "pick {count} numbers from {low} to {high}",
+    ),
+    _tool(
+        "mean_value", "maths", "Mean of a list of numbers.",
+        {"numbers": _p("List[int]", "Numbers.", "integers")},
+        "compute the mean of {numbers}", "average {numbers}",
+    ),
+    _tool(
+        "add_numbers", "maths", "Add two numbers.",
+        {"a": _p("int", "First number.", "count"), "b": _p("int", "Second number.", "count")},
+        "add {a} and {b}", "sum {a} and {b}",
+    ),
+)
+
+# Requests that no tool above can serve; they make up a part of the rows in which no call is right.
+OFF_TOPIC: tuple[str, ...] = (
+    "write a poem about {topic} for {name}",
+    "tell {name} a joke about a {goods}",
+    "explain {topic} to {name}",
+    "what do you think of {city} and {dish}",
+    "who invented the {goods}",
+    "thank you {name}, see you on {day}",
+    "why do people in {city} like {topic}",
+    "describe the smell of {dish} in {city}",
+)
