@@ -1,0 +1,225 @@
+"""Child processes that never outlive their run.
+
+A trainer, a server or a checker is started through a small supervisor, itself this file run as a script. The
+supervisor leads a session of its own, is told by a closed pipe that its parent is gone (however the parent died), and
+then ends the whole family: INT, TERM, KILL, descendants in other process groups included. What the children do does
+not belong here, nor does Dagster.
+
+The supervisor imports the standard library only and starts in some 30 ms.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# INT lets vLLM and trainers end cleanly; TERM and KILL are for what does not listen.
+GRACE_SECONDS = (8.0, 4.0, 4.0)
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass
+class Child:
+    """A running child. Made by `start`; end it with `stop`, or use `running`."""
+
+    name: str
+    log: Path
+    process: subprocess.Popen[bytes]
+    _lifeline: int
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit status once ended: negative for a signal, None while it runs."""
+        code = self.process.poll()
+        if code is None:
+            return None
+        return code if code < 128 or code > 160 else 128 - code
+
+    def log_tail(self, lines: int = 25) -> str:
+        """The last lines of its log, for error messages."""
+        if not self.log.is_file():
+            return ""
+        with self.log.open("rb") as stream:
+            stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, stream.tell() - 64_000))
+            text = stream.read().decode("utf-8", "replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def wait(self, timeout_s: float | None = None, poll: Callable[[], None] | None = None) -> int:
+        """Wait for its end, calling `poll` some five times a second; raise TimeoutError past `timeout_s`."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while self.returncode is None:
+            if poll is not None:
+                poll()
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"{self.name} did not end within {timeout_s:.0f} s; its log is {self.log}")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.2)
+        return self.returncode
+
+    def stop(self) -> None:
+        """End the child and all its descendants; return when none is left."""
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+        try:
+            self.process.wait(sum(GRACE_SECONDS) + 5)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+def start(
+    name: str, argv: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Child:
+    """Start `argv` under a supervisor, standard output and error appended to `log`.
+
+    `env` is added to this process's environment. The caller must call `stop`; prefer `running`.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    watched, lifeline = os.pipe()
+    try:
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-S", "-E", __file__, str(watched), *argv],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+                pass_fds=(watched,),
+                start_new_session=True,
+            )
+    except BaseException:
+        os.close(lifeline)
+        raise
+    finally:
+        os.close(watched)
+    return Child(name, log, process, lifeline)
+
+
+@contextlib.contextmanager
+def running(
+    name: str, argv: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Iterator[Child]:
+    """`start` as a context manager: the child and its descendants are gone when the block is left."""
+    child = start(name, argv, log=log, env=env, cwd=cwd)
+    try:
+        yield child
+    finally:
+        child.stop()
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def _children_of(pid: int) -> list[int]:
+    """Direct and indirect children of `pid`, read from /proc (no library: the supervisor runs with -S)."""
+    parents: dict[int, int] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError, IndexError, ValueError), open(f"/proc/{entry}/stat") as stream:
+                fields = stream.read().rpartition(")")[2].split()
+                if fields[0] != "Z":
+                    parents[int(entry)] = int(fields[1])
+    found, frontier = [], {pid}
+    while frontier:
+        frontier = {child for child, parent in parents.items() if parent in frontier}
+        found.extend(frontier)
+    return found
+
+
+def _end_family(me: int) -> None:
+    for number, grace in zip((signal.SIGINT, signal.SIGTERM, signal.SIGKILL), GRACE_SECONDS, strict=True):
+        family = _children_of(me)
+        if not family:
+            return
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + grace
+        while time.monotonic() < deadline:
+            _reap()
+            if not _children_of(me):
+                return
+            time.sleep(0.02)
+
+
+def _reap() -> dict[int, int]:
+    ended = {}
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            ended[pid] = os.waitstatus_to_exitcode(status)
+    return ended
+
+
+def _supervise(lifeline: int, argv: list[str]) -> int:
+    """Run `argv` until it ends or the parent's end of the pipe closes; return its exit status."""
+    import select
+
+    me = os.getpid()
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # grandchildren whose parent ended come to us, so none escapes
+    wake, waker = os.pipe()
+    os.set_blocking(waker, False)
+    signal.set_wakeup_fd(waker)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    stopping = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+
+    def before_exec() -> None:
+        # A supervisor killed by hand must not leave the child behind.
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.setpgid(0, 0)
+
+    try:
+        child = subprocess.Popen(argv, preexec_fn=before_exec)
+    except OSError as error:
+        print(f"cannot start {argv[0]}: {error.strerror}", file=sys.stderr)
+        return 127
+    code: int | None = None
+    while code is None and not stopping:
+        ready, _, _ = select.select([lifeline, wake], [], [], 1.0)
+        if wake in ready:
+            os.read(wake, 4096)
+        if lifeline in ready:
+            stopping = True
+        code = _reap().get(child.pid)
+    if code is None:
+        for number, grace in zip((signal.SIGINT, signal.SIGTERM), GRACE_SECONDS[:2], strict=True):
+            # Ask the child first: a server ends its own workers in order.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, number)
+            deadline = time.monotonic() + grace
+            while code is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+                code = _reap().get(child.pid)
+            if code is not None:
+                break
+    _end_family(me)
+    if code is None:
+        code = -signal.SIGKILL
+    return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    raise SystemExit(_supervise(int(sys.argv[1]), sys.argv[2:]))

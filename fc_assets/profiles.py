@@ -1,0 +1,309 @@
+"""Profiles: every setting of every stage, typed, read from `profiles/*.yaml`.
+
+The defaults written here are the full recipe for Qwen3-0.6B; a YAML file names only what its machine needs
+otherwise. Unknown keys are refused. A field's meaning, unit and default are documented here and nowhere else; the
+code that acts on a field is in its stage's room.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fc_assets.errors import FcAssetsError
+
+PROFILE_VARIABLE = "FC_PROFILE"
+DEFAULT_PROFILE = "demo"
+PROFILES = Path(__file__).parent / "profiles"
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, and strict about unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSettings(Section):
+    """`xlam_raw` and `sharegpt_splits`."""
+
+    source: Literal["generator", "hub", "file"] = "hub"
+    dataset: str = Field("Salesforce/xlam-function-calling-60k", description="Hub data set; gated, CC-BY-4.0.")
+    revision: str = Field("main", description="Hub revision: pin a commit for a reproducible run.")
+    path: str = Field("", description="File in xLAM's form, .json, .jsonl or .parquet, for source `file`.")
+    rows: Count = Field(0, description="How many rows to generate (`generator`) or to keep (else; 0 keeps all).")
+    broken_rows: Count = Field(0, description="Malformed rows that the generator adds, to show the quarantine.")
+    irrelevance_share: Share = Field(0.1, description="Share of rows whose tools cannot answer the query.")
+    max_reject_share: Share = Field(0.01, description="More rejected rows than this fail the step.")
+    required_policy: Literal["unless_optional_or_default", "all", "none"] = Field(
+        "unless_optional_or_default", description="Which xLAM parameters are required; the data set does not say."
+    )
+    validation_share: Share = 0.1
+    seed: int = 42
+
+
+class BaseModelSettings(Section):
+    """`base_model`."""
+
+    source: Literal["embedded", "hub", "folder"] = "hub"
+    model: str = "Qwen/Qwen3-0.6B"
+    revision: str = Field("main", description="Hub revision: pin a commit for a reproducible run.")
+    path: str = Field("", description="Folder with a checkpoint, for source `folder`.")
+
+
+class LoraSettings(Section):
+    """The adapter, for both SFT and GRPO."""
+
+    rank: Positive = 32
+    alpha: Positive = 64
+    dropout: Share = 0.05
+    target_modules: str = "all-linear"
+
+
+class SftSettings(Section):
+    """`lora_adapter`: supervised fine-tuning with trl's SFTTrainer, loss on the answer only."""
+
+    lora: LoraSettings = LoraSettings()
+    batch_size: Positive = Field(2, description="Sequences per device and step.")
+    gradient_accumulation: Positive = 8
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    scheduler: str = "cosine"
+    warmup_share: Share = 0.03
+    epochs: Annotated[float, Field(gt=0)] = 3.0
+    max_steps: int = Field(-1, description="Stops earlier than `epochs`; -1 does not.")
+    max_length: Positive = Field(2048, description="Tokens per sequence; longer ones are left out and counted.")
+    bf16: bool = True
+    gradient_checkpointing: bool = True
+    log_every: Positive = 10
+    save_every: Positive = Field(200, description="Steps between checkpoints; a killed run resumes from the last.")
+    max_merge_logit_difference: Annotated[float, Field(gt=0)] = Field(
+        0.25, description="Largest difference between logits with the adapter attached and merged (bf16 rounding)."
+    )
+    seed: int = 42
+
+
+class RewardWeights(Section):
+    """Weights of the reward signals; a weight of 0 still logs the signal."""
+
+    json_parse: Annotated[float, Field(ge=0)] = 0.25
+    schema_hit: Annotated[float, Field(ge=0)] = 0.25
+    simulated_exec: Annotated[float, Field(ge=0)] = 0.25
+    semantic_match: Annotated[float, Field(ge=0)] = 0.25
+    hygiene: Annotated[float, Field(ge=0)] = 0.0
+
+
+class GrpoSettings(Section):
+    """`grpo_policy`: group-relative policy optimisation with trl's GRPOTrainer, from the merged model."""
+
+    lora: LoraSettings = LoraSettings()
+    rewards: RewardWeights = RewardWeights()
+    prompts_per_step: Positive = 8
+    generations: Annotated[int, Field(ge=2)] = Field(8, description="Completions sampled for each prompt.")
+    gradient_accumulation: Positive = 8
+    steps: Positive = 300
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-5
+    scheduler: str = "constant_with_warmup"
+    warmup_share: Share = 0.03
+    beta: Annotated[float, Field(ge=0)] = Field(0.0, description="Weight of the KL term against the merged model.")
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    max_completion: Positive = Field(256, description="Tokens sampled at most for one completion.")
+    bf16: bool = True
+    gradient_checkpointing: bool = True
+    vllm_colocate: bool = Field(True, description="Sample with vLLM inside the trainer's process (GPU only).")
+    vllm_memory_share: Share = 0.3
+    log_every: Positive = 1
+    save_every: Positive = 50
+    seed: int = 42
+
+
+class ServerSettings(Section):
+    """The vLLM server that evaluation and the benchmark start."""
+
+    api_url: str = Field("", description="Use this OpenAI-compatible server instead of starting one.")
+    device: Literal["cpu", "cuda"] = "cuda"
+    dtype: str = "bfloat16"
+    max_model_len: Positive = 8192
+    max_num_seqs: Positive = 64
+    max_num_batched_tokens: Positive = 8192
+    enforce_eager: bool = False
+    gpu_memory_share: Share = 0.85
+    kv_cache_gib: Positive = Field(4, description="KV cache on CPU, GiB.")
+    tool_call_parser: str = "hermes"
+    start_timeout_s: Positive = 600
+
+
+class EvaluationSettings(Section):
+    """`predictions/*` and `eval_report`."""
+
+    max_rows: Count = Field(2000, description="Validation rows asked, the first after the split's shuffle; 0 asks all.")
+    concurrency: Positive = 32
+    max_tokens: Positive = 512
+    request_timeout_s: Positive = 120
+    retries: Count = 4
+    max_failed_share: Share = Field(0.01, description="More requests than this without an answer fail the step.")
+    bootstrap_samples: Positive = 10_000
+    seed: int = 42
+
+
+class BfclSettings(Section):
+    """`bfcl_scores/*`: the Berkeley Function Calling Leaderboard's official checker in an environment of its own."""
+
+    python: str = Field(
+        "", description="Python of the environment that holds bfcl-eval; empty: $FC_BFCL_PYTHON, else .venv-bfcl."
+    )
+    rows_per_category: Count = Field(0, description="Stratified sample per category; 0 takes all rows.")
+    categories: tuple[str, ...] = (
+        "simple_python",
+        "simple_java",
+        "simple_javascript",
+        "multiple",
+        "parallel",
+        "parallel_multiple",
+        "live_simple",
+        "live_multiple",
+        "live_parallel",
+        "live_parallel_multiple",
+        "irrelevance",
+        "live_irrelevance",
+        "live_relevance",
+    )
+    max_tokens: Positive = 512
+    seed: int = 42
+
+
+class Thresholds(Section):
+    """Least values for one variant's gates; a gate compares the point estimate."""
+
+    parse_rate: Share
+    function_name_accuracy: Share
+    param_f1: Share
+    schema_hit: Share
+    exec_rate: Share
+
+
+class GateSettings(Section):
+    """What must hold before a policy may be promoted."""
+
+    min_gold_ceiling: Share = Field(0.95, description="Share of expected calls that validate against their schema.")
+    max_overlong_share: Share = Field(0.02, description="Training rows that do not fit `sft.max_length`.")
+    sft: Thresholds = Thresholds(
+        parse_rate=0.95, function_name_accuracy=0.90, param_f1=0.85, schema_hit=0.88, exec_rate=0.80
+    )
+    grpo: Thresholds = Thresholds(
+        parse_rate=0.97, function_name_accuracy=0.93, param_f1=0.90, schema_hit=0.92, exec_rate=0.88
+    )
+    significance: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    non_inferiority_margin: Share = Field(0.02, description="How much exact match GRPO may lose against SFT.")
+    irrelevance_margin: Share = Field(0.05, description="How much irrelevance accuracy may fall below base.")
+    min_bfcl_parse_rate: Share = Field(0.5, description="Share of BFCL answers that parse, rows expecting a call.")
+    max_quantisation_drop: Share = Field(0.15, description="How much exact match Q4_K_M may lose against F16.")
+
+
+class ServiceLevel(Section):
+    """What users are promised; goodput counts the requests that meet it."""
+
+    ttft_p95_s: Annotated[float, Field(gt=0)] = 1.0
+    tpot_p95_s: Annotated[float, Field(gt=0)] = 0.05
+    at_concurrency: Positive = 16
+
+
+class BenchmarkSettings(Section):
+    """`benchmark_matrix` and `serving_recommendation`."""
+
+    concurrency: tuple[Positive, ...] = (1, 2, 4, 8, 16, 32)
+    context_lengths: tuple[Positive, ...] = (256, 1024, 2048, 4096)
+    output_tokens: Positive = 128
+    requests_per_cell: Positive = Field(64, description="Measured requests of a cell, at least 4 x its concurrency.")
+    warmup_requests: Count = 8
+    slo: ServiceLevel = ServiceLevel()
+    quick_cron: str = "0 2 * * *"
+    full_cron: str = "0 3 * * 0"
+    schedules_on: bool = False
+    timezone: str = "UTC"
+    seed: int = 42
+
+
+class EdgeSettings(Section):
+    """`gguf_artifacts` and `edge_report`."""
+
+    quantisations: tuple[Literal["F16", "Q8_0", "Q4_K_M"], ...] = ("F16", "Q8_0", "Q4_K_M")
+    rows: Positive = Field(50, description="Validation rows asked of each file for the quality kept.")
+    max_tokens: Positive = 256
+    context: Positive = 2048
+    threads: Positive = 4
+
+
+class DeploymentSettings(Section):
+    """`vllm_deployment`: the Docker Compose stack."""
+
+    project: str = Field("fc-assets", description="Name of the Compose project.")
+    image: str = Field("vllm/vllm-openai:v0.31.0", description="Inference image; pin it by digest in production.")
+    port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    bind: str = "127.0.0.1"
+    start_timeout_s: Positive = 600
+    canary_rows: Positive = 5
+    max_attempts: Positive = 3
+    retry_after_s: Positive = Field(60, description="Wait before a second attempt; doubles each time.")
+    sensor_on: bool = False
+
+
+class Profile(Section):
+    """All settings of one run."""
+
+    name: str
+    description: str
+    data: DataSettings = DataSettings()
+    base_model: BaseModelSettings = BaseModelSettings()
+    sft: SftSettings = SftSettings()
+    grpo: GrpoSettings = GrpoSettings()
+    server: ServerSettings = ServerSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    bfcl: BfclSettings = BfclSettings()
+    gates: GateSettings = GateSettings()
+    benchmark: BenchmarkSettings = BenchmarkSettings()
+    edge: EdgeSettings = EdgeSettings()
+    deployment: DeploymentSettings = DeploymentSettings()
+
+
+def profile_names() -> list[str]:
+    """The profiles that ship with the package."""
+    return sorted(path.stem for path in PROFILES.glob("*.yaml"))
+
+
+def parse_profile(values: object, source: str) -> Profile:
+    """Validate `values`; raise `FcAssetsError` naming `source` and every field that is wrong."""
+    try:
+        return Profile.model_validate(values)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {_complaint(item['type'], item['msg'])}"
+            for item in error.errors()
+        )
+        raise FcAssetsError(f"Profile {source} is not valid: {wrong}. Correct these fields and start again") from None
+
+
+def _complaint(kind: str, message: str) -> str:
+    return "unknown key, remove it or correct its spelling" if kind == "extra_forbidden" else message
+
+
+def load_profile(name: str | None = None) -> Profile:
+    """The profile called `name`, else the one named by `$FC_PROFILE`, else `demo`. A path to a YAML file works too."""
+    name = name or os.environ.get(PROFILE_VARIABLE) or DEFAULT_PROFILE
+    file = Path(name) if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
+    if not file.is_file():
+        raise FcAssetsError(
+            f"There is no profile {name!r}: set {PROFILE_VARIABLE} to one of {', '.join(profile_names())}, "
+            "or to the path of a YAML file"
+        )
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise FcAssetsError(f"Profile {file} is not YAML: {error}; correct it and start again") from None
+    return parse_profile(values, file.name)

@@ -1,0 +1,208 @@
+"""What assets are given by Dagster: the profile of the run, the artefact store, and child processes with Pipes.
+
+`Workshop` is how a step turns a folder into an artefact and an artefact into a materialisation; `ArtifactIOManager`
+is how the next step gets it back, verified. No stage's work belongs here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from pydantic import BaseModel
+
+import fc_assets
+from fc_assets import processes
+from fc_assets.artifacts import Artifact, ArtifactStore, default_home
+from fc_assets.errors import FcAssetsError
+from fc_assets.metadata import describe, finite
+from fc_assets.profiles import Profile, load_profile, parse_profile
+
+OWNERS = ["team:fc-assets"]
+CODE_VERSION = fc_assets.__version__
+
+
+class StepError(dg.Failure):
+    """A failed step that a retry cannot heal: shown without a stack trace in the page."""
+
+    def __init__(self, message: str, metadata: Mapping[str, object] | None = None) -> None:
+        super().__init__(description=message, metadata=metadata, allow_retries=False)
+
+
+def config_schema(section: BaseModel) -> dict[str, dg.Field]:
+    """A Dagster config schema with one optional field for each setting, its default being the section's value."""
+    fields = {}
+    for name, info in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            fields[name] = dg.Field(config_schema(value), description=type(value).__doc__, is_required=False)
+        else:
+            fields[name] = dg.Field(
+                _config_type(value), default_value=_plain(value), description=info.description, is_required=False
+            )
+    return fields
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _config_type(value: object) -> object:
+    if isinstance(value, tuple):
+        return dg.Array(_config_type(value[0]) if value else str)
+    return type(value)
+
+
+def profile_resource(profile: Profile) -> dg.ResourceDefinition:
+    """The profile as a resource whose every field can be overridden: `resources: {profile: {config: ...}}`."""
+
+    @dg.resource(config_schema=config_schema(profile), description=profile.description)
+    def build(context: dg.InitResourceContext) -> Profile:
+        return parse_profile(context.resource_config, f"{profile.name} with the run's overrides")
+
+    return build
+
+
+class ArtifactIOManager(dg.IOManager):
+    """Hands an asset's latest artefact to the next step, after reading every byte of it again.
+
+    Nothing is stored here: a step publishes its own folder. Which artefact is the latest is read from the instance,
+    so that an asset can be materialised alone, in another run or on another day.
+    """
+
+    def __init__(self, store: ArtifactStore) -> None:
+        self.store = store
+
+    def handle_output(self, context: dg.OutputContext, obj: Artifact) -> None:
+        if not isinstance(obj, Artifact):
+            raise FcAssetsError(f"{context.asset_key.to_user_string()} returned no artefact: publish its folder first")
+
+    def load_input(self, context: dg.InputContext) -> Artifact:
+        try:
+            return latest_artifact(context.instance, self.store, context.asset_key)
+        except FcAssetsError as error:
+            raise StepError(str(error)) from error
+
+
+def latest_artifact(instance: dg.DagsterInstance, store: ArtifactStore, key: dg.AssetKey) -> Artifact:
+    """The artefact of the latest materialisation of `key`, verified byte by byte."""
+    name = key.to_user_string()
+    event = instance.get_latest_materialization_event(key)
+    materialization = event.asset_materialization if event else None
+    if materialization is None:
+        raise FcAssetsError(f"{name} has not been materialised yet; materialise it first")
+    digest = materialization.metadata["sha256"].value
+    return store.open(name, str(digest), Path(str(materialization.metadata["path"].value)))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step's folders. What is written into `out` becomes the artefact; `scratch` is thrown away."""
+
+    key: dg.AssetKey
+    out: Path
+    scratch: Path
+    store: ArtifactStore
+    profile: Profile
+
+    def publish(
+        self,
+        inputs: Sequence[Artifact],
+        metadata: Mapping[str, object],
+        check_results: Sequence[dg.AssetCheckResult] = (),
+    ) -> dg.MaterializeResult[Artifact]:
+        """Publish `out` and describe it: lineage, digest as data version, and the stage's own metadata."""
+        artifact = self.store.publish(
+            self.key.to_user_string(),
+            self.out,
+            inputs={artifact.asset: artifact.digest for artifact in inputs},
+            code_version=CODE_VERSION,
+            profile=self.profile.name,
+        )
+        return dg.MaterializeResult(
+            asset_key=self.key,
+            value=artifact,
+            data_version=dg.DataVersion(artifact.digest),
+            metadata={**{name: finite(value) for name, value in metadata.items()}, **describe(artifact)},
+            check_results=list(check_results),
+        )
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where steps work: the artefact store, the profile, and child processes that report through Pipes."""
+
+    store: ArtifactStore
+    profile: Profile
+
+    @contextlib.contextmanager
+    def step(self, key: dg.AssetKey) -> Iterator[Step]:
+        """Folders for making the asset `key`; gone when the block is left. Errors for people become `StepError`."""
+        try:
+            with self.store.workspace(key.to_user_string()) as folder:
+                step = Step(key, folder / "out", folder / "scratch", self.store, self.profile)
+                step.out.mkdir()
+                step.scratch.mkdir()
+                yield step
+        except FcAssetsError as error:
+            raise StepError(f"{key.to_user_string()}: {error}") from error
+
+    def log_file(self, context: dg.AssetExecutionContext, name: str) -> Path:
+        """Where a child's output goes: kept after the run, beside the other logs of the same run."""
+        return self.store.home / "logs" / context.run_id / f"{name.replace('/', '-')}.log"
+
+    def run_module(
+        self,
+        context: dg.AssetExecutionContext,
+        module: str,
+        job: Mapping[str, object],
+        scratch: Path,
+        env: Mapping[str, str] | None = None,
+        launcher: Sequence[str] = (),
+    ) -> dict[str, object]:
+        """Run `python -m module JOB.json` as its own process family and return the result it wrote.
+
+        The module reads its job from the file and writes a JSON object to the path in the job's `result` field; its
+        log messages reach the run's log through Dagster Pipes. Raises `FcAssetsError` with the log's tail when it
+        fails, whatever the reason.
+        """
+        job_file, result_file = scratch / f"{module}.job.json", scratch / f"{module}.result.json"
+        job_file.write_text(json.dumps({**job, "result": str(result_file)}, default=str), encoding="utf-8")
+        log = self.log_file(context, module)
+        with dg.open_pipes_session(
+            context=context.op_execution_context,
+            context_injector=dg.PipesTempFileContextInjector(),
+            message_reader=dg.PipesTempFileMessageReader(),
+        ) as session:
+            argv = [*(launcher or [sys.executable]), "-m", module, str(job_file)]
+            environment = {**session.get_bootstrap_env_vars(), "PYTHONUNBUFFERED": "1", **(env or {})}
+            with processes.running(module, argv, log=log, env=environment) as child:
+                code = child.wait()
+        if code != 0:
+            ended = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+            raise FcAssetsError(
+                f"{module} {ended}; nothing was published, so materialise again once the cause is gone. "
+                f"Its log is {log}, and ends:\n{child.log_tail()}"
+            )
+        return json.loads(result_file.read_text(encoding="utf-8"))
+
+
+def build_resources(profile: Profile | None = None, home: Path | None = None) -> dict[str, object]:
+    """The resources of the code location: profile, workshop, and the IO manager."""
+    profile = profile or load_profile()
+    store = ArtifactStore(home or default_home())
+
+    @dg.resource(required_resource_keys={"profile"}, description="Artefact store and child processes of a step.")
+    def workshop(context: dg.InitResourceContext) -> Workshop:
+        return Workshop(store, context.resources.profile)
+
+    return {
+        "profile": profile_resource(profile),
+        "workshop": workshop,
+        "io_manager": ArtifactIOManager(store),
+    }
