@@ -184,6 +184,9 @@ class Workshop:
             with processes.running(module, argv, log=log, env=environment) as child:
                 code = child.wait()
         if code != 0:
+            *_, last = child.log_tail().splitlines() or [""]
+            if last.startswith("error: "):
+                raise FcAssetsError(last.removeprefix("error: "))
             ended = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
             raise FcAssetsError(
                 f"{module} {ended}; nothing was published, so materialise again once the cause is gone. "
