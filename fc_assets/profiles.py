@@ -126,7 +126,8 @@ class GrpoSettings(Section):
 class ServerSettings(Section):
     """The vLLM server that evaluation and the benchmark start."""
 
-    api_url: str = Field("", description="Use this OpenAI-compatible server instead of starting one.")
+    api_url: str = Field("", description="Use this OpenAI-compatible server instead of starting one; key: $FC_API_KEY.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(0, description="Port on 127.0.0.1; 0 takes any free one.")
     device: Literal["cpu", "cuda"] = "cuda"
     dtype: str = "bfloat16"
     max_model_len: Positive = 8192

@@ -1,0 +1,233 @@
+"""A vLLM server for as long as a block needs it: `with serve(model, settings, name=..., log=...) as endpoint`.
+
+Starting, waiting for health, and ending belong here, and what is known of the server while it runs. What is asked of
+it does not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fc_assets import processes
+from fc_assets.errors import FcAssetsError
+from fc_assets.profiles import ServerSettings
+from fc_assets.serving.launch_vllm import FORK_ENVIRONMENT, FORK_FLAGS
+
+API_KEY_VARIABLE = "FC_API_KEY"
+"""Holds the key of an external server (`server.api_url`); a server started here gets a random one."""
+
+_HOST = "127.0.0.1"
+_POLL_SECONDS = 0.1
+_PORT_ATTEMPTS = 3
+_PORT_TAKEN = "address already in use"
+
+
+class ServerError(FcAssetsError):
+    """The server did not start, or is not the one that was asked for."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A running OpenAI-compatible server. `base_url` has no trailing slash and no `/v1`.
+
+    `info` holds `version`, `device`, `flags`, `start_s` (seconds until it was healthy), `model_digest`,
+    `max_model_len` and, for a server started here, `pid` (of its supervisor; the server is below it) and `log`.
+    """
+
+    base_url: str
+    model: str
+    api_key: str = field(repr=False)
+    info: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The HTTP headers that authorise a request."""
+        return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+
+    def get(self, path: str, timeout_s: float = 10.0) -> str:
+        """The body of a GET. Raises OSError (`urllib.error.HTTPError` is one) when there is none."""
+        request = urllib.request.Request(self.base_url + path, headers=self.headers)
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:
+            return answer.read().decode()
+
+
+@contextlib.contextmanager
+def serve(
+    model: Path, settings: ServerSettings, *, name: str, log: Path, model_digest: str = ""
+) -> Iterator[Endpoint]:
+    """Serve the checkpoint folder `model` under the name `name` until the block is left.
+
+    With `settings.api_url` that server is used instead and nothing is started. Raises `ServerError` with the end of
+    the log when the server dies or is not healthy within `settings.start_timeout_s`.
+    """
+    if settings.api_url:
+        yield connect(settings.api_url, name, model_digest=model_digest)
+        return
+    if not (model / "config.json").is_file():
+        raise ServerError(f"There is no checkpoint to serve at {model}: it has no config.json")
+    if settings.port and _is_taken(settings.port):
+        raise ServerError(
+            f"Port {settings.port} is in use on this machine: set server.port to another one, or to 0 for any free one"
+        )
+    with contextlib.ExitStack() as stack:
+        yield _start(stack, model, settings, name, log, model_digest)
+
+
+def connect(api_url: str, name: str = "", *, model_digest: str = "") -> Endpoint:
+    """The server at `api_url`, its key taken from `$FC_API_KEY`.
+
+    It must serve a model called `name`, or one model only. Raises `ServerError` when it does not answer.
+    """
+    base_url = api_url.rstrip("/").removesuffix("/v1")
+    endpoint = Endpoint(base_url, name, os.environ.get(API_KEY_VARIABLE, ""))
+    try:
+        models = json.loads(endpoint.get("/v1/models"))["data"]
+    except urllib.error.HTTPError as error:
+        hint = f"; put its key into {API_KEY_VARIABLE}" if error.code == 401 else ""
+        raise ServerError(f"The server at {base_url} answered {error.code} to /v1/models{hint}") from error
+    except (OSError, ValueError, KeyError) as error:
+        raise ServerError(
+            f"No OpenAI-compatible server answers at {base_url} ({error}); start it, or correct server.api_url"
+        ) from error
+    served = [str(each["id"]) for each in models]
+    if name not in served and len(served) != 1:
+        raise ServerError(f"The server at {base_url} serves {', '.join(served) or 'no model'}, but not {name!r}")
+    chosen = name if name in served else served[0]
+    info = {
+        "version": _version(endpoint),
+        "device": "external",
+        "flags": [],
+        "start_s": 0.0,
+        "model_digest": model_digest,
+        "max_model_len": next(each.get("max_model_len") for each in models if each["id"] == chosen),
+    }
+    return Endpoint(base_url, chosen, endpoint.api_key, info)
+
+
+def flags_for(settings: ServerSettings) -> list[str]:
+    """vLLM's flags for these settings, without model, name, host and port."""
+    flags = [
+        *("--dtype", settings.dtype),
+        *("--max-model-len", str(settings.max_model_len)),
+        *("--max-num-seqs", str(settings.max_num_seqs)),
+        *("--max-num-batched-tokens", str(settings.max_num_batched_tokens)),
+        *("--tool-call-parser", settings.tool_call_parser),
+        "--enable-auto-tool-choice",
+    ]
+    if settings.enforce_eager:
+        flags.append("--enforce-eager")
+    if settings.device == "cuda":
+        flags += ["--gpu-memory-utilization", str(settings.gpu_memory_share)]
+    return flags
+
+
+def _start(
+    stack: contextlib.ExitStack, model: Path, settings: ServerSettings, name: str, log: Path, model_digest: str
+) -> Endpoint:
+    began = time.monotonic()
+    for _ in range(_PORT_ATTEMPTS):
+        attempt = stack.enter_context(contextlib.ExitStack())
+        port = settings.port or _free_port()
+        log_start = log.stat().st_size if log.is_file() else 0
+        key = secrets.token_urlsafe(24)
+        argv, env = _command(model, settings, name, port, key)
+        child = attempt.enter_context(processes.running(f"vLLM server for {name}", argv, log=log, env=env))
+        endpoint = Endpoint(f"http://{_HOST}:{port}", name, key)
+        if _wait(child, endpoint, settings, began):
+            info = {
+                "version": _version(endpoint),
+                "device": settings.device,
+                "flags": flags_for(settings),
+                "start_s": round(time.monotonic() - began, 2),
+                "model_digest": model_digest,
+                "max_model_len": settings.max_model_len,
+                "pid": child.process.pid,
+                "log": str(log),
+            }
+            return Endpoint(endpoint.base_url, name, key, info)
+        attempt.close()
+        # Between choosing a port and binding it somebody else may have taken it: only then is it worth trying again.
+        if settings.port or _PORT_TAKEN not in _text_from(log, log_start).lower():
+            break
+    raise ServerError(
+        f"vLLM ended with status {child.returncode} before it could serve {name}; its log {log} ends:\n"
+        f"{child.log_tail()}"
+    )
+
+
+def _command(
+    model: Path, settings: ServerSettings, name: str, port: int, key: str
+) -> tuple[list[str], dict[str, str]]:
+    env = {
+        "VLLM_API_KEY": key,  # not a flag: the process list is public
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_SERVER_DEV_MODE": "0",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    flags = [
+        *("--model", str(model), "--served-model-name", name, "--host", _HOST, "--port", str(port)),
+        "--disable-uvicorn-access-log",
+        *flags_for(settings),
+    ]
+    if settings.device == "cuda":
+        return [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *flags], env
+    env |= {**FORK_ENVIRONMENT, "VLLM_CPU_KVCACHE_SPACE": str(settings.kv_cache_gib)}
+    return [sys.executable, "-m", "fc_assets.serving.launch_vllm", *flags, *FORK_FLAGS], env
+
+
+def _wait(child: processes.Child, endpoint: Endpoint, settings: ServerSettings, began: float) -> bool:
+    """Wait until the server is healthy and knows our key; False when its process ended first."""
+    while child.returncode is None:
+        # /health needs no key: asking for the models proves that it is our server which answers on this port.
+        with contextlib.suppress(OSError):
+            endpoint.get("/health", timeout_s=2)
+            endpoint.get("/v1/models", timeout_s=2)
+            return True
+        if time.monotonic() - began > settings.start_timeout_s:
+            raise ServerError(
+                f"vLLM was not ready to serve {endpoint.model} within {settings.start_timeout_s} s "
+                f"(server.start_timeout_s); its log {child.log} ends:\n{child.log_tail()}"
+            )
+        time.sleep(_POLL_SECONDS)
+    return False
+
+
+def _version(endpoint: Endpoint) -> str:
+    try:
+        return str(json.loads(endpoint.get("/version"))["version"])
+    except (OSError, ValueError, KeyError):
+        return "unknown"  # only vLLM has /version; other servers are welcome
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        return probe.getsockname()[1]
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
+        try:
+            probe.bind((_HOST, port))
+        except OSError:
+            return True
+    return False
+
+
+def _text_from(file: Path, start: int) -> str:
+    with file.open("rb") as stream:
+        stream.seek(start)
+        return stream.read().decode("utf-8", "replace")
