@@ -130,11 +130,28 @@ class ArtifactStore:
         """Where an artefact of that digest lies, or would lie."""
         return self.home / "artifacts" / asset / digest[:16]
 
+    def resume_folder(self, asset: str, identity: Mapping[str, object]) -> Path:
+        """A folder that outlives a killed step, for what its next attempt can go on from.
+
+        `identity` is all that the work depends on: an attempt with the same one finds the same folder, and what
+        attempts with another one left behind is removed. The step deletes it when it has succeeded.
+        """
+        key = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        parent = self.home / "resume" / asset
+        if parent.is_dir():
+            for other in parent.iterdir():
+                if other.name != key:
+                    shutil.rmtree(other, ignore_errors=True)
+        folder = parent / key
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     @contextlib.contextmanager
     def workspace(self, asset: str) -> Iterator[Path]:
         """A temporary folder for one step; gone afterwards, however the step ends.
 
-        Write what is to be published into a folder inside it; the rest is scratch. The folder is locked while its process lives: `sweep` removes those that a killed process left behind.
+        Write what is to be published into a folder inside it; the rest is scratch. The folder is locked while its
+        process lives: `sweep` removes those that a killed process left behind.
         """
         self.sweep()
         with _locked(self.staging()):  # so that no sweep sees the folder before it is locked

@@ -25,6 +25,8 @@ from fc_assets.profiles import Profile, load_profile, parse_profile
 
 OWNERS = ["team:fc-assets"]
 CODE_VERSION = fc_assets.__version__
+REPORT = "report.json"
+"""What a step's own process reported, inside its artefact."""
 
 
 class StepError(dg.Failure):
@@ -115,8 +117,15 @@ class Step:
         inputs: Sequence[Artifact],
         metadata: Mapping[str, object],
         check_results: Sequence[dg.AssetCheckResult] = (),
+        report: Mapping[str, object] | None = None,
     ) -> dg.MaterializeResult[Artifact]:
-        """Publish `out` and describe it: lineage, digest as data version, and the stage's own metadata."""
+        """Publish `out` and describe it: lineage, digest as data version, and the stage's own metadata.
+
+        A `report` is what the step's own process returned; it is kept in the artefact as `report.json`, for checks
+        and for later readers.
+        """
+        if report is not None:
+            (self.out / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         artifact = self.store.publish(
             self.key.to_user_string(),
             self.out,
@@ -151,6 +160,11 @@ class Workshop:
                 yield step
         except FcAssetsError as error:
             raise StepError(f"{key.to_user_string()}: {error}") from error
+
+    def resume_folder(self, key: dg.AssetKey, inputs: Sequence[Artifact], settings: BaseModel) -> Path:
+        """Where a killed attempt at the same work (same inputs, same settings) left what can be gone on from."""
+        identity = {"inputs": {artifact.asset: artifact.digest for artifact in inputs}, **settings.model_dump()}
+        return self.store.resume_folder(key.to_user_string(), identity)
 
     def log_file(self, context: dg.AssetExecutionContext, name: str) -> Path:
         """Where a child's output goes: kept after the run, beside the other logs of the same run."""

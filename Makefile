@@ -1,0 +1,35 @@
+# `make demo` shows everything, `make ui` opens it, `make test` proves it.
+PYTHON ?= python3.11
+BIN := .venv/bin
+export DAGSTER_HOME ?= $(CURDIR)/.dagster_home
+export FC_ASSETS_HOME ?= $(CURDIR)/.fc_assets
+PORT ?= 3000
+
+.PHONY: setup demo ui test test-slow lint lock clean
+setup:
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found; install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) scripts/setup_env.py
+	@mkdir -p $(DAGSTER_HOME) && ln -sf $(CURDIR)/dagster.yaml $(DAGSTER_HOME)/dagster.yaml
+
+demo: setup
+	@$(BIN)/python -m fc_assets.demo
+
+ui: setup
+	@$(BIN)/dagster dev -h 127.0.0.1 -p $(PORT)
+
+test: setup
+	@$(BIN)/python -m pytest
+
+test-slow: setup
+	@$(BIN)/python -m pytest -m slow --timeout 1800
+
+lint: setup
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+# The locks, made anew from pyproject.toml. PyTorch is left out: its build depends on where it comes from.
+lock: setup
+	@$(BIN)/python -m uv pip compile --quiet pyproject.toml --extra cpu --extra dev --override requirements/cpu-overrides.txt \
+		--generate-hashes --no-emit-package torch --no-header --no-annotate $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend cpu) -o requirements/demo.txt
+
+clean:
+	rm -rf .fc_assets .dagster_home

@@ -1,0 +1,196 @@
+"""The training assets: each starts a process of its own and describes what came back; the work is in those modules."""
+
+import shutil
+
+import dagster as dg
+
+from fc_assets.artifacts import Artifact
+from fc_assets.gpu import GPU_OP_TAGS, GPU_POOL
+from fc_assets.metadata import picture, table
+from fc_assets.resources import CODE_VERSION, OWNERS, Workshop
+from fc_assets.training.curves import loss_curve, reward_curve, trend
+
+GROUP = "training"
+TRAIN_FILE = "sharegpt_train.json"
+TURNS_COMPARED = 16
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"huggingface", "safetensors"},
+    owners=OWNERS,
+    code_version=CODE_VERSION,
+    description=(
+        "The checkpoint that everything starts from (variant A): Qwen3-0.6B from the hub, a local folder, or in the "
+        "demo a tiny model of the same architecture that ships with the package. Its files are copied, digested and "
+        "checked; nothing is trained here."
+    ),
+)
+def base_model(
+    context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
+) -> dg.MaterializeResult[Artifact]:
+    with workshop.step(context.asset_key) as step:
+        model = step.out / "model"
+        model.mkdir()
+        job = {"settings": workshop.profile.base_model.model_dump(), "out": model}
+        found = workshop.run_module(context, "fc_assets.training.base_model", job, step.scratch)
+        return step.publish(
+            [],
+            {
+                "checkpoint": table([{"field": name, "value": str(value)} for name, value in found.items()]),
+                "parameters": found["parameters"],
+                "weights_mb": found["weights_mb"],
+            },
+            report=found,
+        )
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"trl", "peft"},
+    owners=OWNERS,
+    code_version=CODE_VERSION,
+    pool=GPU_POOL,
+    op_tags=GPU_OP_TAGS,
+    description=(
+        "The LoRA adapter after supervised fine-tuning (SFT) on the training split. The loss sees only the answer: "
+        "the tool calls, or the refusal where no tool fits. Holds the adapter and the training log."
+    ),
+)
+def lora_adapter(
+    context: dg.AssetExecutionContext,
+    workshop: dg.ResourceParam[Workshop],
+    base_model: Artifact,
+    sharegpt_train: Artifact,
+) -> dg.MaterializeResult[Artifact]:
+    settings = workshop.profile.sft
+    with workshop.step(context.asset_key) as step:
+        adapter = step.out / "adapter"
+        job = {
+            "model": base_model.path / "model",
+            "model_name": workshop.profile.base_model.model,
+            "train": sharegpt_train.path / TRAIN_FILE,
+            "settings": settings.model_dump(),
+            "out": adapter,
+        }
+        resume = workshop.resume_folder(context.asset_key, [base_model, sharegpt_train], settings)
+        done = workshop.run_module(
+            context, "fc_assets.training.sft", {**job, "checkpoints": resume / "checkpoints"}, step.scratch
+        )
+        shutil.rmtree(resume)
+        return step.publish(
+            [base_model, sharegpt_train],
+            {
+                "training_log": table(done["log"]),
+                "curves": picture(loss_curve(done["log"]), "loss and token accuracy"),
+                "final_loss": float(done["final_loss"]),
+                "token_accuracy": float(done["token_accuracy"]),
+                "seconds": done["seconds"],
+                "turns": done["turns"],
+                "overlong_turns": len(done["overlong"]),
+                "trainable_parameters": done["trainable_parameters"],
+                "peak_rss_mb": done["peak_rss_mb"],
+                "learnt_span": dg.MetadataValue.md(f"```text\n{done['learnt_span']}\n```"),
+            },
+            report=done,
+        )
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"peft", "safetensors"},
+    owners=OWNERS,
+    code_version=CODE_VERSION,
+    pool=GPU_POOL,
+    op_tags=GPU_OP_TAGS,
+    description=(
+        "Base and adapter as one stand-alone checkpoint (variant B, SFT). On training prompts its logits are compared "
+        "with those of the base that carries the adapter; a difference beyond rounding stops the step."
+    ),
+)
+def merged_model(
+    context: dg.AssetExecutionContext,
+    workshop: dg.ResourceParam[Workshop],
+    base_model: Artifact,
+    lora_adapter: Artifact,
+    sharegpt_train: Artifact,
+) -> dg.MaterializeResult[Artifact]:
+    settings = workshop.profile.sft
+    with workshop.step(context.asset_key) as step:
+        job = {
+            "model": base_model.path / "model",
+            "adapter": lora_adapter.path / "adapter",
+            "prompts": sharegpt_train.path / TRAIN_FILE,
+            "rows": TURNS_COMPARED,
+            "bf16": settings.bf16,
+            "max_difference": settings.max_merge_logit_difference,
+            "out": step.out / "model",
+        }
+        done = workshop.run_module(context, "fc_assets.training.merge", job, step.scratch)
+        return step.publish(
+            [base_model, lora_adapter, sharegpt_train],
+            {
+                "comparison": table([done]),
+                "max_logit_difference": done["max_logit_difference"],
+                "adapter_effect": done["adapter_effect"],
+                "parameters": done["parameters"],
+            },
+            report=done,
+        )
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"trl", "peft"},
+    owners=OWNERS,
+    code_version=CODE_VERSION,
+    pool=GPU_POOL,
+    op_tags=GPU_OP_TAGS,
+    description=(
+        "The policy after GRPO (variant C): from the merged model, completions are sampled and rewarded for parsing, "
+        "for naming the right functions, for binding to their stubs and for the right arguments. Holds the merged "
+        "checkpoint, ready to serve, its adapter, and the reward log."
+    ),
+)
+def grpo_policy(
+    context: dg.AssetExecutionContext,
+    workshop: dg.ResourceParam[Workshop],
+    merged_model: Artifact,
+    sharegpt_train: Artifact,
+) -> dg.MaterializeResult[Artifact]:
+    settings = workshop.profile.grpo
+    with workshop.step(context.asset_key) as step:
+        job = {
+            "model": merged_model.path / "model",
+            "model_name": workshop.profile.base_model.model,
+            "train": sharegpt_train.path / TRAIN_FILE,
+            "settings": settings.model_dump(),
+            "max_difference": workshop.profile.sft.max_merge_logit_difference,
+            "out": step.out,
+        }
+        resume = workshop.resume_folder(context.asset_key, [merged_model, sharegpt_train], settings)
+        done = workshop.run_module(
+            context, "fc_assets.training.grpo", {**job, "checkpoints": resume / "checkpoints"}, step.scratch
+        )
+        shutil.rmtree(resume)
+        first, last = trend([record["reward"] for record in done["log"]])
+        signals = list(settings.rewards.model_dump())
+        return step.publish(
+            [merged_model, sharegpt_train],
+            {
+                "reward_log": table(done["log"]),
+                "curves": picture(reward_curve(done["log"], signals), "sampled reward and its signals"),
+                "reward_first_quarter": first,
+                "reward_last_quarter": last,
+                "seconds": done["seconds"],
+                "prompts": done["prompts"],
+                "capped_rows": len(done["capped"]),
+                "peak_rss_mb": done["peak_rss_mb"],
+                "samples_at_the_start": table(done["first_samples"]),
+                "samples_at_the_end": table(done["last_samples"]),
+            },
+            report=done,
+        )
+
+
+ASSETS = [base_model, lora_adapter, merged_model, grpo_policy]

@@ -1,0 +1,87 @@
+"""Gates on training: did the adapter learn, is the merge exact, did the sampled reward hold or rise?"""
+
+import math
+
+import dagster as dg
+
+from fc_assets.artifacts import Artifact
+from fc_assets.resources import REPORT, Workshop
+from fc_assets.training.assets import base_model, grpo_policy, lora_adapter, merged_model
+from fc_assets.training.curves import trend
+
+
+@dg.asset_check(
+    asset=base_model,
+    blocking=True,
+    description="The checkpoint has weights, a chat template and the architecture that the graph can train and serve.",
+)
+def checkpoint_is_usable(base_model: Artifact) -> dg.AssetCheckResult:
+    from fc_assets.training.base_model import inspect_checkpoint
+
+    found = inspect_checkpoint(base_model.path / "model")
+    return dg.AssetCheckResult(passed=found["parameters"] > 0, metadata=found)
+
+
+@dg.asset_check(
+    asset=lora_adapter,
+    blocking=True,
+    description="The loss is finite throughout and its last quarter lies below its first: the adapter has learnt.",
+)
+def loss_fell(lora_adapter: Artifact) -> dg.AssetCheckResult:
+    losses = [float(record["loss"]) for record in lora_adapter.read_json(REPORT)["log"]]
+    first, last = trend(losses)
+    finite = all(math.isfinite(loss) for loss in losses)
+    return dg.AssetCheckResult(
+        passed=finite and last < first,
+        metadata={"loss_first_quarter": first, "loss_last_quarter": last, "all_finite": finite},
+        description=f"Mean loss {first:.3g} in the first quarter, {last:.3g} in the last.",
+    )
+
+
+@dg.asset_check(
+    asset=lora_adapter,
+    blocking=True,
+    description="No more training turns than the profile allows were left out because they do not fit sft.max_length.",
+)
+def few_turns_left_out(lora_adapter: Artifact, workshop: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:
+    report = lora_adapter.read_json(REPORT)
+    allowed = workshop.profile.gates.max_overlong_share
+    share = len(report["overlong"]) / (report["turns"] + len(report["overlong"]))
+    return dg.AssetCheckResult(
+        passed=share <= allowed,
+        metadata={"overlong_share": share, "allowed": allowed},
+        description=f"{share:.2%} of the turns were left out, {allowed:.2%} are allowed.",
+    )
+
+
+@dg.asset_check(
+    asset=merged_model,
+    blocking=True,
+    description="The merged checkpoint gives the logits of base plus adapter, up to rounding.",
+)
+def merge_is_exact(merged_model: Artifact, workshop: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:
+    difference = float(merged_model.read_json(REPORT)["max_logit_difference"])
+    allowed = workshop.profile.sft.max_merge_logit_difference
+    return dg.AssetCheckResult(
+        passed=difference <= allowed,
+        metadata={"max_logit_difference": difference, "allowed": allowed},
+        description=f"Logits differ by up to {difference:.3g}, {allowed:.3g} is allowed.",
+    )
+
+
+@dg.asset_check(
+    asset=grpo_policy,
+    blocking=True,
+    description="The sampled reward is finite and its last quarter is not below its first.",
+)
+def reward_did_not_fall(grpo_policy: Artifact) -> dg.AssetCheckResult:
+    rewards = [float(record["reward"]) for record in grpo_policy.read_json(REPORT)["log"]]
+    first, last = trend(rewards)
+    return dg.AssetCheckResult(
+        passed=all(math.isfinite(reward) for reward in rewards) and last >= first,
+        metadata={"reward_first_quarter": first, "reward_last_quarter": last},
+        description=f"Mean sampled reward {first:.3f} in the first quarter, {last:.3f} in the last.",
+    )
+
+
+CHECKS = [checkpoint_is_usable, loss_fell, few_turns_left_out, merge_is_exact, reward_did_not_fall]

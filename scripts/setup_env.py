@@ -1,0 +1,92 @@
+"""Creates the environment of the demo and the tests: `python3.11 scripts/setup_env.py`.
+
+Two virtual environments: `.venv` with everything, and `.venv-bfcl` with the leaderboard's checker, whose pins clash with
+the rest. Versions and hashes come from the locks in `requirements/`. PyTorch is taken in its CPU build: from pip's own
+sources (its configured find-links) where they offer it, else from PyTorch's CPU index; gigabytes of CUDA packages are
+never installed. Runs on the standard library alone, and does nothing when the locks have not changed.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV, BFCL_VENV = ROOT / ".venv", ROOT / ".venv-bfcl"
+LOCK, BFCL_LOCK = ROOT / "requirements" / "demo.txt", ROOT / "requirements" / "bfcl.txt"
+STAMP = VENV / "fc-assets-setup.sha256"
+UV = "uv==0.13.9"
+TORCH = "torch==2.13.0"
+PYTHON = (3, 11)
+
+
+def fail(message: str) -> None:
+    raise SystemExit("error: " + message)
+
+
+def call(*argv: object, **env: str) -> None:
+    command = [str(word) for word in argv]
+    result = subprocess.run(command, cwd=ROOT, env={**os.environ, **env})
+    if result.returncode:
+        fail(f"`{' '.join(command)}` ended with status {result.returncode}; see its message above")
+
+
+def works(*argv: object) -> bool:
+    return subprocess.run([str(word) for word in argv], cwd=ROOT, capture_output=True).returncode == 0
+
+
+def uv_sources(python: Path) -> "dict[str, str]":
+    """pip's index and find-links as uv's variables: uv does not read pip's settings."""
+
+    def setting(name: str) -> str:
+        value = os.environ.get("PIP_" + name.upper().replace("-", "_"))
+        if value:
+            return value
+        found = subprocess.run(
+            [str(python), "-m", "pip", "config", "get", f"global.{name}"], capture_output=True, text=True
+        )
+        return found.stdout.strip()
+
+    variables = {"UV_DEFAULT_INDEX": setting("index-url"), "UV_FIND_LINKS": setting("find-links")}
+    return {name: value for name, value in variables.items() if value and name not in os.environ}
+
+
+def install_torch(python: Path) -> None:
+    offline = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", TORCH]
+    if not works(*offline):
+        call(python, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--torch-backend", "cpu", TORCH)
+    probe = "import importlib.metadata as m; raise SystemExit('+cu' in m.version('torch'))"
+    if not works(python, "-c", probe):
+        fail("a CUDA build of PyTorch was installed; delete .venv and set UV_TORCH_BACKEND=cpu")
+
+
+def main() -> None:
+    if sys.version_info[:2] != PYTHON:
+        fail(
+            "fc_assets needs Python {}.{}, and this is {}.{} at {}; install it and run `make PYTHON=python3.11 ...`".format(
+                *PYTHON, *sys.version_info[:2], sys.executable
+            )
+        )
+    inputs = b"".join(file.read_bytes() for file in (LOCK, BFCL_LOCK, ROOT / "pyproject.toml", Path(__file__)))
+    stamp = hashlib.sha256(inputs).hexdigest()
+    if STAMP.is_file() and STAMP.read_text() == stamp and BFCL_VENV.is_dir():
+        return
+    python = VENV / "bin" / "python"
+    print("setting up .venv and .venv-bfcl (some 3 GB, about a minute on a fast line)", flush=True)
+    if not works(python, "-m", "pip", "--version"):
+        call(sys.executable, "-m", "venv", "--clear", VENV)
+    call(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV)
+    sources = uv_sources(python)
+    install_torch(python)
+    call(python, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--verify-hashes", "-r", LOCK, **sources)
+    call(python, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "-e", ROOT, **sources)
+    if not works(BFCL_VENV / "bin" / "python", "--version"):
+        call(python, "-m", "uv", "venv", "--quiet", "--python", sys.executable, BFCL_VENV)
+    bfcl_python = BFCL_VENV / "bin" / "python"
+    call(python, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "-p", bfcl_python, "-r", BFCL_LOCK, **sources)
+    STAMP.write_text(stamp)
+
+
+if __name__ == "__main__":
+    main()
