@@ -168,7 +168,7 @@ class Workshop:
 
     def log_file(self, context: dg.AssetExecutionContext, name: str) -> Path:
         """Where a child's output goes: kept after the run, beside the other logs of the same run."""
-        return self.store.home / "logs" / context.run_id / f"{name.replace('/', '-')}.log"
+        return self.store.home / "logs" / context.run.run_id / f"{name.replace('/', '-')}.log"
 
     def run_module(
         self,

@@ -102,7 +102,8 @@ def test_a_killed_parent_leaves_nothing(tmp_path: Path, number: int) -> None:
             from fc_assets import processes
             processes.__file__ = {processes.__file__!r}
             family = {STUBBORN_FAMILY!r}
-            processes.start("family", [sys.executable, "-c", family, {str(pids)!r}], log=Path({str(tmp_path / "log")!r}))
+            argv = [sys.executable, "-c", family, {str(pids)!r}]
+            processes.start("family", argv, log=Path({str(tmp_path / "log")!r}))
             time.sleep(600)
         """),
         ]
