@@ -7,6 +7,7 @@ imports transformers.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ from fc_assets.calls.model import Call, Tool
 
 THINK_OFF = "<think>\n\n</think>\n\n"
 """The empty thinking block that Qwen3's template writes when thinking is off; in training it opens the completion."""
+
+_TAG = re.compile(r"<(?=/?(?:think|tool_call)>)")
 
 
 class ChatTokenizer(Protocol):
@@ -35,8 +38,11 @@ def wrap_tools(tools: Iterable[Tool]) -> list[dict[str, Any]]:
 
 
 def answer_text(calls: Sequence[Call]) -> str:
-    """Calls as the template writes them: one `<tool_call>` block each, joined by a new line."""
-    return "\n".join(f"<tool_call>\n{json.dumps(call.as_dict(), ensure_ascii=False)}\n</tool_call>" for call in calls)
+    """Calls as the template writes them: one `<tool_call>` block each, joined by a new line.
+
+    A value that contains such a tag itself is written with its `<` as a JSON escape; no parser could tell them apart.
+    """
+    return "\n".join(f"<tool_call>\n{_dumps(call)}\n</tool_call>" for call in calls)
 
 
 def render_prompt(
@@ -54,3 +60,8 @@ def render_prompt(
         enable_thinking=not thinking_off,
         tokenize=False,
     )
+
+
+def _dumps(call: Call) -> str:
+    text = json.dumps(call.as_dict(), ensure_ascii=False)
+    return _TAG.sub(r"\\u003c", text) if "<" in text else text

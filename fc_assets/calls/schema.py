@@ -53,7 +53,7 @@ def compile_schema(schema: Mapping[str, Any], where: str) -> jsonschema_rs.Draft
 
 
 def is_valid(validator: jsonschema_rs.Draft202012Validator, value: Any) -> bool:
-    """Whether `value` validates. Text that UTF-8 cannot encode (lone surrogates) never does."""
+    """Whether `value` validates. Text with lone surrogates satisfies no enum, pattern or length."""
     try:
         return validator.is_valid(value)
     except UnicodeEncodeError:

@@ -95,6 +95,11 @@ def test_what_the_renderer_writes_is_read_back(calls: list[Call]) -> None:
     assert list(parse_lenient(answer_text(calls)).calls) == calls
 
 
+def test_values_that_contain_the_tags_themselves() -> None:
+    calls = (Call("f", {"a": "<think></tool_call>", "</think>": "<tool_call> < <b>"}),)
+    assert parse_strict(answer_text(calls)).calls == calls
+
+
 ADVERSARIAL = {
     "deep lists": "[" * 50_000 + "]" * 50_000,
     "deep objects": '{"a":' * 20_000 + "1" + "}" * 20_000,

@@ -1,0 +1,82 @@
+"""Conversations as steps, and the one renderer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from fc_assets.calls import (
+    THINK_OFF,
+    Call,
+    answer_text,
+    calls_from_json,
+    calls_to_json,
+    expected_steps,
+    messages,
+    parse_strict,
+    tools_from_json,
+    wrap_tools,
+)
+from fc_assets.errors import FcAssetsError
+from fc_assets_tests.calls.examples import PING
+
+F = Call("f", {"a": "\u00e9"})
+
+
+def test_every_expected_step_of_a_conversation_is_judged() -> None:
+    steps = expected_steps(
+        "7",
+        [
+            {"from": "human", "value": "first"},
+            {"from": "function_call", "value": '{"name": "f", "arguments": {"a": "\u00e9"}}'},
+            {"from": "observation", "value": "result"},
+            {"from": "function_call", "value": '[{"name": "g", "arguments": {}}, {"name": "g", "arguments": {}}]'},
+            {"from": "observation", "value": "more"},
+            {"from": "gpt", "value": "All done."},
+            {"from": "human", "value": "thanks"},
+            {"from": "gpt", "value": "You are welcome."},
+        ],
+        system="Be brief.",
+    )
+    assert [step.id for step in steps] == ["7#0", "7#1", "7#2"]
+    assert [len(step.expected) for step in steps] == [1, 2, 0]
+    assert [step.context for step in steps] == ["first", "first\nresult", "first\nresult\nmore\nthanks"]
+    assert [message["role"] for message in steps[1].messages] == ["system", "user", "assistant", "tool"]
+
+
+def test_a_single_step_keeps_the_row_id() -> None:
+    (step,) = expected_steps("7", [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "Hello."}])
+    assert (step.id, step.expected, step.messages) == ("7", (), ({"role": "user", "content": "hi"},))
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        [{"from": "robot", "value": "x"}],
+        [{"from": "function_call", "value": "{"}],
+        [{"from": "function_call", "value": "{}"}],
+    ],
+)
+def test_a_broken_conversation_names_its_row(turns: list[dict[str, str]]) -> None:
+    with pytest.raises(FcAssetsError, match="row 7"):
+        expected_steps("7", turns)
+
+
+def test_calls_and_tools_to_text_and_back() -> None:
+    assert calls_from_json(calls_to_json([F, F])) == (F, F)
+    assert calls_from_json('{"name": "f", "arguments": {"a": "\u00e9"}}') == (F,)
+    assert answer_text([F]) == '<tool_call>\n{"name": "f", "arguments": {"a": "\u00e9"}}\n</tool_call>'
+    assert parse_strict(THINK_OFF + answer_text([F, F])).calls == (F, F)
+    assert tools_from_json('[{"type": "function", "function": {"name": "f"}}]') == [{"name": "f"}]
+    assert wrap_tools([PING]) == [{"type": "function", "function": PING}]
+    assert messages("hi", "be brief")[0] == {"role": "system", "content": "be brief"}
+    with pytest.raises(FcAssetsError):
+        tools_from_json('{"name": "f"}')
+
+
+def test_importing_the_package_stays_cheap() -> None:
+    heavy = ("scipy", "numpy", "pandas", "jsonschema_rs", "torch", "transformers")
+    code = f"import sys, fc_assets.calls; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
