@@ -1,6 +1,7 @@
 """The training assets: each starts a process of its own and describes what came back; the work is in those modules."""
 
 import shutil
+from collections.abc import Sequence
 
 import dagster as dg
 
@@ -13,6 +14,24 @@ from fc_assets.training.curves import loss_curve, reward_curve, trend
 GROUP = "training"
 TRAIN_FILE = "sharegpt_train.json"
 TURNS_COMPARED = 16
+SFT_COLUMNS = ("step", "epoch", "loss", "mean_token_accuracy", "entropy", "grad_norm", "learning_rate", "num_tokens")
+GRPO_COLUMNS = (
+    "step",
+    "reward",
+    "reward_std",
+    "loss",
+    "entropy",
+    "grad_norm",
+    "learning_rate",
+    "completions/mean_length",
+    "completions/clipped_ratio",
+    "frac_reward_zero_std",
+)
+"""What the page shows of trl's log; all of it is in the artefact's report."""
+
+
+def _columns(log: list[dict[str, float]], names: Sequence[str]) -> list[dict[str, float]]:
+    return [{name.removesuffix("/mean"): float(record[name]) for name in names if name in record} for record in log]
 
 
 @dg.asset(
@@ -81,7 +100,7 @@ def lora_adapter(
         return step.publish(
             [base_model, sharegpt_train],
             {
-                "training_log": table(done["log"]),
+                "training_log": table(_columns(done["log"], SFT_COLUMNS)),
                 "curves": picture(loss_curve(done["log"]), "loss and token accuracy"),
                 "final_loss": float(done["final_loss"]),
                 "token_accuracy": float(done["token_accuracy"]),
@@ -178,7 +197,9 @@ def grpo_policy(
         return step.publish(
             [merged_model, sharegpt_train],
             {
-                "reward_log": table(done["log"]),
+                "reward_log": table(
+                    _columns(done["log"], [*GRPO_COLUMNS, *(f"rewards/{signal}/mean" for signal in signals)])
+                ),
                 "curves": picture(reward_curve(done["log"], signals), "sampled reward and its signals"),
                 "reward_first_quarter": first,
                 "reward_last_quarter": last,

@@ -168,7 +168,7 @@ def train(job: Job, log: Log) -> Mapping[str, Any]:
 
     policy = trainer.model
     policy.peft_config["default"].base_model_name_or_path = job["model_name"]
-    policy.save_pretrained(out / "adapter", safe_serialization=True)
+    policy.save_pretrained(out / "adapter", safe_serialization=True, save_embedding_layers=False)
     (out / "adapter" / "README.md").unlink(missing_ok=True)
     folded = fold(policy, tokenizer, kept[:TURNS_COMPARED], job["max_difference"], log)
     folded.model.save_pretrained(out / "model", safe_serialization=True)

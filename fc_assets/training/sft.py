@@ -75,9 +75,10 @@ def train(job: Job, log: Log) -> Mapping[str, Any]:
     started = time.monotonic()
     outcome = trainer.train(resume_from_checkpoint=setup.resume_from(checkpoints, log))
     seconds = time.monotonic() - started
-    # The name, not the path: a path of this machine means nothing elsewhere.
+    # The name, not the path: a path of this machine means nothing elsewhere. peft would then ask the hub whether the
+    # vocabulary was resized, hence `save_embedding_layers`.
     trainer.model.peft_config["default"].base_model_name_or_path = job["model_name"]
-    trainer.model.save_pretrained(out, safe_serialization=True)
+    trainer.model.save_pretrained(out, safe_serialization=True, save_embedding_layers=False)
     tokenizer.save_pretrained(out)
     (out / "README.md").unlink(missing_ok=True)  # peft's card is an empty form; the release writes a real one
     shutil.rmtree(checkpoints, ignore_errors=True)
