@@ -1,0 +1,73 @@
+"""The reward board: the same rewards as the metrics, judged once a batch, gold rows that cap the policy left out."""
+
+import pytest
+
+from fc_assets.calls import Call
+from fc_assets.calls.conversations import Turn
+from fc_assets.calls.prompts import answer_text
+from fc_assets.errors import FcAssetsError
+from fc_assets.training.curves import loss_curve, reward_curve, trend
+from fc_assets.training.grpo import RewardBoard, batch_size, learnable
+
+WEIGHTS = {"json_parse": 0.25, "schema_hit": 0.25, "simulated_exec": 0.25, "semantic_match": 0.25}
+TOOL = {
+    "name": "set_timer",
+    "description": "Start a timer.",
+    "parameters": {"type": "object", "properties": {"minutes": {"type": "integer"}}, "required": ["minutes"]},
+}
+
+
+def turn(turn_id: str, *calls: Call) -> Turn:
+    messages = ({"role": "user", "content": "Set a timer for 5 minutes."},)
+    return Turn(turn_id, messages, "Set a timer for 5 minutes.", (TOOL,), calls, answer_text(calls) or "No.", {})
+
+
+FIVE = Call("set_timer", {"minutes": 5})
+NINE = Call("set_timer", {"minutes": 9})
+
+
+def test_each_signal_is_a_function_of_its_own_name() -> None:
+    board = RewardBoard({"a": turn("a", FIVE)}, WEIGHTS)
+    functions = board.functions()
+    assert [function.__name__ for function in functions] == list(WEIGHTS)
+    completions = [answer_text([FIVE]), answer_text([NINE]), "no json"]
+    values = [function(completions=completions, turn_id=["a"] * 3, prompts=["p"] * 3) for function in functions]
+    assert values == [[1, 1, 0], [1, 1, 0], [1, 1, 0], [1, 0, 0]]
+    assert [sample["reward"] for sample in board.last] == [1.0, 0.75, 0.0]
+
+
+def test_the_first_samples_stay_and_the_last_move_on() -> None:
+    board = RewardBoard({"a": turn("a", FIVE)}, WEIGHTS)
+    judge = board.functions()[0]
+    judge(completions=["first"], turn_id=["a"])
+    judge(completions=["second"], turn_id=["a"])
+    assert board.first[0]["completion"] == "first"
+    assert board.last[0]["completion"] == "second"
+
+
+def test_rows_that_cannot_earn_the_full_reward_are_left_out() -> None:
+    wrong_type = turn("wrong", Call("set_timer", {"minutes": "five"}))
+    unknown = turn("unknown", Call("no_such_tool", {}))
+    rows = [turn("good", FIVE), wrong_type, unknown, turn("refusal")]
+    board = RewardBoard({row.id: row for row in rows}, WEIGHTS)
+    kept, capped = learnable(board, rows)
+    assert [row.id for row in kept] == ["good", "refusal"]
+    assert capped == ["wrong", "unknown"]
+
+
+def test_the_batch_must_divide() -> None:
+    settings = {"prompts_per_step": 8, "generations": 8, "gradient_accumulation": 8}
+    assert batch_size(settings) == 8
+    with pytest.raises(FcAssetsError, match=r"grpo\.gradient_accumulation = 7"):
+        batch_size({**settings, "gradient_accumulation": 7})
+
+
+def test_curves_are_pictures_and_the_trend_compares_quarters() -> None:
+    log = [{"step": i, "loss": 9.0 - i, "mean_token_accuracy": i / 9, "reward": i / 9} for i in range(8)]
+    for record in log:
+        record.update({f"rewards/{name}/mean": 0.5 for name in WEIGHTS})
+    for png in (loss_curve(log), reward_curve(log, list(WEIGHTS))):
+        assert png.startswith(b"\x89PNG")
+        assert len(png) > 5000
+    assert trend([1, 1, 5, 5, 5, 5, 3, 3]) == (1, 3)
+    assert trend([2.0]) == (2.0, 2.0)
