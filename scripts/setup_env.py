@@ -33,7 +33,8 @@ def call(*argv: object, **env: str) -> None:
 
 
 def works(*argv: object) -> bool:
-    return subprocess.run([str(word) for word in argv], cwd=ROOT, capture_output=True).returncode == 0
+    command = [str(word) for word in argv]
+    return Path(command[0]).exists() and subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0
 
 
 def uv_sources(python: Path) -> "dict[str, str]":
@@ -82,7 +83,7 @@ def main() -> None:
     call(python, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--verify-hashes", "-r", LOCK, **sources)
     call(python, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "-e", ROOT, **sources)
     if not works(BFCL_VENV / "bin" / "python", "--version"):
-        call(python, "-m", "uv", "venv", "--quiet", "--python", sys.executable, BFCL_VENV)
+        call(python, "-m", "uv", "venv", "--quiet", "--clear", "--python", sys.executable, BFCL_VENV)
     bfcl_python = BFCL_VENV / "bin" / "python"
     call(python, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "-p", bfcl_python, "-r", BFCL_LOCK, **sources)
     STAMP.write_text(stamp)
