@@ -31,13 +31,45 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class CurationSettings(Section):
+    """Which rows of the normalised table become conversations. Exact duplicates never do."""
+
+    near_duplicates: Literal["keep", "flag", "drop"] = Field(
+        "flag", description="Rows whose query nearly repeats an earlier one (MinHash); they share a side of the split."
+    )
+    near_duplicate_similarity: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.9, description="Least Jaccard similarity of two rows' word triples to be near-duplicates."
+    )
+    bfcl: Literal["keep", "flag", "drop"] = Field(
+        "drop", description="Rows that repeat a question of the Berkeley Function Calling Leaderboard."
+    )
+    gold: Literal["keep", "coerce", "drop"] = Field(
+        "coerce", description="Expected calls that do not earn all four rewards: `coerce` mends values of another type."
+    )
+    masked_share: Share = Field(0.0, description="Share of rows whose function and parameter names are replaced.")
+    observations: bool = Field(False, description="Append the stubs' results to single-turn rows that expect a call.")
+
+
+class HermesSettings(Section):
+    """A second source of rows: conversations with `<tools>` and `<tool_call>` in the text, single and multi-turn."""
+
+    weight: Annotated[float, Field(ge=0)] = Field(0.0, description="Rows for each row of the first source; 0: none.")
+    path: str = Field("", description="Local file or folder of such conversations; empty: from the hub.")
+    dataset: str = Field("NousResearch/hermes-function-calling-v1", description="Hub data set, Apache-2.0.")
+    revision: str = Field("main", description="Hub revision: pin a commit for a reproducible run.")
+    configs: tuple[str, ...] = ("func_calling_singleturn", "func_calling")
+
+
 class DataSettings(Section):
     """`xlam_raw` and `sharegpt_splits`."""
 
     source: Literal["generator", "hub", "file"] = "hub"
     dataset: str = Field("Salesforce/xlam-function-calling-60k", description="Hub data set; gated, CC-BY-4.0.")
     revision: str = Field("main", description="Hub revision: pin a commit for a reproducible run.")
-    path: str = Field("", description="File in xLAM's form, .json, .jsonl or .parquet, for source `file`.")
+    path: str = Field(
+        "", description="For source `file`: xLAM's form as .json, .jsonl (also .gz, .zst), .parquet; or a folder."
+    )
+    licence: str = Field("unknown", description="Licence of the rows of source `file`.")
     rows: Count = Field(0, description="How many rows to generate (`generator`) or to keep (else; 0 keeps all).")
     broken_rows: Count = Field(0, description="Malformed rows that the generator adds, to show the quarantine.")
     irrelevance_share: Share = Field(0.1, description="Share of rows whose tools cannot answer the query.")
@@ -45,6 +77,8 @@ class DataSettings(Section):
     required_policy: Literal["unless_optional_or_default", "all", "none"] = Field(
         "unless_optional_or_default", description="Which xLAM parameters are required; the data set does not say."
     )
+    hermes: HermesSettings = HermesSettings()
+    curation: CurationSettings = CurationSettings()
     validation_share: Share = 0.1
     seed: int = 42
 
@@ -143,12 +177,13 @@ class ServerSettings(Section):
 class EvaluationSettings(Section):
     """`predictions/*` and `eval_report`."""
 
-    max_rows: Count = Field(2000, description="Validation rows asked, the first after the split's shuffle; 0 asks all.")
+    max_rows: Count = Field(2000, description="Validation turns asked, the first of the split; 0 asks all.")
     concurrency: Positive = 32
     max_tokens: Positive = 512
     request_timeout_s: Positive = 120
     retries: Count = 4
     max_failed_share: Share = Field(0.01, description="More requests than this without an answer fail the step.")
+    parity_rows: Positive = Field(64, description="Turns whose token ids are compared between server and training.")
     bootstrap_samples: Positive = 10_000
     seed: int = 42
 
@@ -218,12 +253,28 @@ class ServiceLevel(Section):
 class BenchmarkSettings(Section):
     """`benchmark_matrix` and `serving_recommendation`."""
 
-    concurrency: tuple[Positive, ...] = (1, 2, 4, 8, 16, 32)
-    context_lengths: tuple[Positive, ...] = (256, 1024, 2048, 4096)
-    output_tokens: Positive = 128
+    mode: Literal["quick", "full"] = Field("quick", description="The few cells of `quick_*`, or the whole matrix.")
+    concurrency: tuple[Positive, ...] = Field((1, 2, 4, 8, 16, 32), description="Requests under way in a closed load.")
+    context_lengths: tuple[Positive, ...] = Field((256, 1024, 2048, 4096), description="Prompt tokens, exactly.")
+    quick_concurrency: tuple[Positive, ...] = (1, 8, 16)
+    quick_context_lengths: tuple[Positive, ...] = (256, 2048)
+    request_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (1.0, 4.0, 16.0), description="Requests a second of the open (Poisson) loads, at the shortest context length."
+    )
+    output_tokens: Annotated[int, Field(ge=2)] = 128
+    tool_call_tokens: Count = Field(
+        256, description="Tokens at most of an answer in the tool-call loads; 0 leaves these loads out."
+    )
     requests_per_cell: Positive = Field(64, description="Measured requests of a cell, at least 4 x its concurrency.")
-    warmup_requests: Count = 8
+    warmup_requests: Count = Field(8, description="Requests thrown away before, at least one for each under way.")
+    request_timeout_s: Positive = 120
+    sweep_max_num_seqs: tuple[Positive, ...] = Field(
+        (16, 32, 64), description="Server settings tried in `full` for the recommendation; each starts a server."
+    )
+    sweep_max_num_batched_tokens: tuple[Positive, ...] = (2048, 8192)
     slo: ServiceLevel = ServiceLevel()
+    regression_margin: Share = Field(0.1, description="How much slower than the last good measurement is tolerated.")
+    max_age_hours: Positive = Field(36, description="A measurement older than this is shown as overdue.")
     quick_cron: str = "0 2 * * *"
     full_cron: str = "0 3 * * 0"
     schedules_on: bool = False

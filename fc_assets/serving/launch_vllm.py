@@ -1,4 +1,4 @@
-"""vLLM's API server on CPU, started in about half the usual time: `python -m fc_assets.serving.launch_vllm [vLLM flags]`.
+"""vLLM's API server on CPU, started in half the usual time: `python -m fc_assets.serving.launch_vllm [vLLM flags]`.
 
 Importing vLLM takes most of its start. Its CPU platform insists on spawning the engine, which then imports everything
 a second time; here the engine is forked from the API server, which has imported it already. Safe on CPU with one

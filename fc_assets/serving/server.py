@@ -63,9 +63,7 @@ class Endpoint:
 
 
 @contextlib.contextmanager
-def serve(
-    model: Path, settings: ServerSettings, *, name: str, log: Path, model_digest: str = ""
-) -> Iterator[Endpoint]:
+def serve(model: Path, settings: ServerSettings, *, name: str, log: Path, model_digest: str = "") -> Iterator[Endpoint]:
     """Serve the checkpoint folder `model` under the name `name` until the block is left.
 
     With `settings.api_url` that server is used instead and nothing is started. Raises `ServerError` with the end of
@@ -166,9 +164,7 @@ def _start(
     )
 
 
-def _command(
-    model: Path, settings: ServerSettings, name: str, port: int, key: str
-) -> tuple[list[str], dict[str, str]]:
+def _command(model: Path, settings: ServerSettings, name: str, port: int, key: str) -> tuple[list[str], dict[str, str]]:
     env = {
         "VLLM_API_KEY": key,  # not a flag: the process list is public
         "VLLM_NO_USAGE_STATS": "1",

@@ -1,0 +1,147 @@
+"""The benchmark matrix: calibrate, measure every cell that is still missing, write the tables.
+
+Works against any endpoint; starting a server is `server`'s, drawing is `plots`', judging `recommendation`'s.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from fc_assets.calls.conversations import Turn
+from fc_assets.errors import FcAssetsError
+from fc_assets.profiles import BenchmarkSettings
+from fc_assets.serving.calibrate import Calibration, calibrate
+from fc_assets.serving.cells import Cell, check_fit, matrix_cells
+from fc_assets.serving.client import Client
+from fc_assets.serving.measure import CellFailedError, CellResult, measure_cell
+from fc_assets.serving.resume import ResumeFolder
+from fc_assets.serving.server import Endpoint
+from fc_assets.serving.statistics import Judge
+from fc_assets.serving.tool_calls import valid_call_judge
+from fc_assets.serving.workload import MakeRequest, conversations, token_prompts
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A complete matrix. `resumed` names the cells that an earlier, interrupted run had measured."""
+
+    calibration: Calibration
+    results: Sequence[CellResult]
+    resumed: Sequence[str]
+
+    def rows(self) -> list[dict[str, object]]:
+        """One flat record per cell: its figures, and whether the client limited them."""
+        return [
+            {
+                **result.figures,
+                "failures": json.dumps(result.figures["failures"]),
+                "client_limited": self.calibration.limits(
+                    float(str(result.figures["events_per_s"])), float(str(result.figures["client_cpu_share"]))
+                ),
+            }
+            for result in self.results
+        ]
+
+
+async def run_matrix(
+    endpoint: Endpoint,
+    settings: BenchmarkSettings,
+    resume: ResumeFolder,
+    *,
+    turns: Sequence[Turn] = (),
+    log: Path,
+    progress: Callable[[str], None],
+) -> Matrix:
+    """Measure all cells of the mode. `turns` that expect a call are asked in the tool-call loads.
+
+    A cell that fails raises `CellFailedError`; the finished ones stay in `resume` and are not measured again.
+    """
+    asked = [turn for turn in turns if turn.calls]
+    cells = matrix_cells(settings, tools=bool(asked))
+    check_fit(cells, settings.output_tokens, endpoint.info.get("max_model_len"))
+    calibration = await calibrate(
+        token_prompts("null", max(cell.context_length for cell in cells), settings.output_tokens, settings.seed),
+        chunks=settings.output_tokens,
+        concurrency=max(cell.concurrency for cell in cells),
+        log=log.with_name("null-server.log"),
+    )
+    results, resumed = [], []
+    async with Client(endpoint, timeout_s=settings.request_timeout_s) as client:
+        for cell in cells:
+            if kept := resume.load(cell):
+                results.append(kept)
+                resumed.append(cell.name)
+                continue
+            make, judge = _workload(cell, endpoint, settings, asked)
+            try:
+                result = await measure_cell(client, endpoint, cell, make, settings, judge)
+            except CellFailedError as error:
+                raise CellFailedError(
+                    f"{error}; {len(results)} of {len(cells)} cells are finished and kept, "
+                    "so materialise again to measure the rest"
+                ) from error
+            resume.keep(result)
+            results.append(result)
+            progress(_one_line(result))
+    return Matrix(calibration, results, resumed)
+
+
+def _workload(
+    cell: Cell, endpoint: Endpoint, settings: BenchmarkSettings, turns: Sequence[Turn]
+) -> tuple[MakeRequest, Judge | None]:
+    if cell.context_length:
+        # New prompts for each cell and each run: one that the server has seen would come from its prefix cache.
+        seed = secrets.randbits(32)
+        return token_prompts(endpoint.model, cell.context_length, settings.output_tokens, seed), None
+    constrained = cell.kind == "tools-constrained"
+    make = conversations(endpoint.model, turns, settings.tool_call_tokens, constrained=constrained)
+    return make, valid_call_judge(turns)
+
+
+def _one_line(result: CellResult) -> str:
+    figures = result.figures
+    return (
+        f"{result.cell.name}: TTFT P95 {float(str(figures['ttft_p95_s'])) * 1e3:.1f} ms, "
+        f"{float(str(figures['requests_per_s'])):.1f} requests/s, "
+        f"{float(str(figures['output_tokens_per_s'])):.0f} output tokens/s, {figures['error_rate']:.0%} failed"
+    )
+
+
+def write_tables(matrix: Matrix, endpoint: Endpoint, settings: BenchmarkSettings, out: Path) -> None:
+    """`cells.parquet`, `requests.parquet`, `reconciliation.parquet`, and `matrix.json` with what they depend on."""
+    import pandas as pd
+
+    pd.DataFrame(matrix.rows()).to_parquet(out / "cells.parquet", index=False)
+    requests = [row for result in matrix.results for row in result.requests]
+    pd.DataFrame(requests).to_parquet(out / "requests.parquet", index=False)
+    pd.DataFrame(reconciliation_rows(matrix)).to_parquet(out / "reconciliation.parquet", index=False)
+    about = {
+        "server": {name: value for name, value in endpoint.info.items() if name not in ("pid", "log")},
+        "model": endpoint.model,
+        "benchmark": settings.model_dump(mode="json"),
+        "calibration": asdict(matrix.calibration),
+        "resumed": list(matrix.resumed),
+    }
+    (out / "matrix.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+def reconciliation_rows(matrix: Matrix) -> list[dict[str, object]]:
+    """Client against server, a row for each cell and quantity; a row without agreement has `agrees` False."""
+    return [{"cell": result.cell.name, **row} for result in matrix.results for row in result.reconciliation]
+
+
+def read_rows(folder: Path) -> list[dict[str, object]]:
+    """The cells of a published matrix, as `Matrix.rows` gave them."""
+    import pandas as pd
+
+    file = folder / "cells.parquet"
+    if not file.is_file():
+        raise FcAssetsError(f"{folder} holds no cells.parquet; materialise benchmark_matrix again")
+    return [
+        {name: None if value is None or value != value else value for name, value in row.items()}
+        for row in pd.read_parquet(file).to_dict("records")
+    ]
