@@ -16,7 +16,7 @@ RESULTS = Path(__file__).parent / "results"
 def write_result(name: str, figures: Mapping[str, float | None], packages: Sequence[str] = ()) -> Path:
     """Write `results/<name>.json`: {date, machine, versions, figures}, and print the figures.
 
-    The keys of `figures` carry their units (`bootstrap_s`, `peak_rss_mb`). `packages` are the distributions whose versions
+    Keys of `figures` carry their units (`bootstrap_s`, `peak_rss_mb`). `packages` are the distributions whose versions
     matter to them; Python's is always there. Returns the file's path.
     """
     result = {

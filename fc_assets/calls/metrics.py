@@ -136,7 +136,9 @@ def score_judgement(judgement: Judgement, text: str, context: str) -> RowScore:
     exec_ok = speaks_well and all(judgement.executed)
     grounded, leaves = grounded_leaves(calls, judgement.tools, context)
     lenient_parsed = parse_lenient(text) if parsed.malformed or not calls else parsed
-    lenient = match_calls(lenient_parsed.calls, judgement.expected, judgement.tools, lenient=True)
+    lenient = match  # what is equal strictly is equal leniently
+    if not judgement.exact:
+        lenient = match_calls(lenient_parsed.calls, judgement.expected, judgement.tools, lenient=True)
     signals = rewards_of(judgement)
     silent = parsed.silent
     return RowScore(

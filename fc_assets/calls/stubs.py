@@ -34,9 +34,8 @@ class Stub:
     def __call__(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Bind, fill in defaults, check enums and types, and echo {"name", "arguments"}. Raises StubError."""
         for key, value in arguments.items():
-            allowed = self.types.get(key)
-            if allowed and not _has_type(value, allowed):
-                raise StubError(f"{self.name}: {key} must be {' or '.join(sorted(allowed))}")
+            if not self.accepts_type(key, value):
+                raise StubError(f"{self.name}: {key} must be {' or '.join(sorted(self.types[key]))}")
             if key in self.enums and not any(_same(value, choice) for choice in self.enums[key]):
                 raise StubError(f"{self.name}: {key} must be one of {list(self.enums[key])}")
         try:
@@ -47,6 +46,11 @@ class Stub:
         filled = {name: bound.arguments[spelled] for name, spelled in self.spelling.items()}
         echoed = {name: value for name, value in filled.items() if value is not LEFT_OUT}
         return {"name": self.name, "arguments": {**echoed, **bound.arguments.get(_EXTRA, {})}}
+
+    def accepts_type(self, key: str, value: Any) -> bool:
+        """Whether the value has one of the types that the argument declares; true where it declares none."""
+        allowed = self.types.get(key)
+        return not allowed or _has_type(value, allowed)
 
     def binds(self, arguments: Mapping[str, Any]) -> bool:
         """Whether the call would return."""

@@ -1,0 +1,133 @@
+"""Many answers of one model, judged: one row of a table for each, with every count that the metrics are made of.
+
+What the counts mean is `fc_assets.calls.metrics`; reading files is `records`; intervals, tests and words are `report`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from fc_assets.calls import Call, answer_text, calls_from_json, calls_to_json, judge
+from fc_assets.calls.metrics import COLUMNS, RowScore, score_judgement
+from fc_assets.errors import FcAssetsError
+from fc_assets.evaluation.answers import FAILED, TOO_LONG
+from fc_assets.evaluation.taxonomy import failures
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_FAILED_SHARE = 0.01
+_CUT_BEFORE_THE_CALL = "<tool_call>"  # how a prompt that did not fit is judged: a miss, whatever was expected
+
+
+class TooManyFailedError(FcAssetsError):
+    """So many rows have no answer that the rest would not be a fair sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringRow:
+    """One question with its expected calls and one model's answer.
+
+    `context` is all that the model was told (the query; in a conversation also what the tools said). `tools` is the
+    JSON text of the tools offered. The strata flags are None where nobody knows. `finish_reason` is that of
+    `answers.Answer`: `FAILED` marks an infrastructure failure, an answer that never came.
+    """
+
+    id: str
+    context: str
+    tools: str
+    expected: tuple[Call, ...]
+    text: str
+    tools_seen_in_train: bool | None = None
+    near_duplicate: bool | None = None
+    finish_reason: str = ""
+
+
+def score_rows(rows: Sequence[ScoringRow], max_failed_share: float = MAX_FAILED_SHARE) -> pd.DataFrame:
+    """Judge every row: one table row each, in the same order.
+
+    Columns: id, context, tools, expected (JSON), text, finish_reason, infrastructure_failure, cluster (digest of the
+    set of tools), call_kind ("one call", "parallel calls", "no call"), tools_seen_in_train, near_duplicate, failures
+    (JSON list of [category, detail]), and every column of `RowScore`. An infrastructure failure is not judged: its
+    scores are missing. Raises TooManyFailedError where such rows are more than `max_failed_share`, FcAssetsError where
+    there is no row or a row's tools are malformed.
+    """
+    import pandas as pd
+
+    if not rows:
+        raise FcAssetsError("There is no row to score: the data or the predictions are empty")
+    _check_failed(rows, max_failed_share)
+    frame = pd.DataFrame([_record(row) for row in rows])
+    for column in ("tools_seen_in_train", "near_duplicate"):
+        frame[column] = frame[column].astype("boolean")
+    return frame
+
+
+def gold_rows(frame: pd.DataFrame) -> list[RowScore]:
+    """The scores of the expected calls themselves, for each row of `frame`: the ceiling that the data allows."""
+    scores = []
+    for row in frame[["context", "tools", "expected"]].itertuples(index=False):
+        expected = calls_from_json(row.expected)
+        text = answer_text(expected)
+        scores.append(score_judgement(judge(text, row.tools, expected), text, row.context))
+    return scores
+
+
+def judged(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that have an answer."""
+    return frame[~frame["infrastructure_failure"]]
+
+
+def _check_failed(rows: Sequence[ScoringRow], max_failed_share: float) -> None:
+    failed = [row.id for row in rows if row.finish_reason == FAILED]
+    if len(failed) > max_failed_share * len(rows):
+        raise TooManyFailedError(
+            f"{len(failed)} of {len(rows)} rows have no answer (the first is {failed[0]!r}), more than the "
+            f"{max_failed_share:.1%} that may be missing; ask these rows again before scoring"
+        )
+
+
+def _record(row: ScoringRow) -> dict[str, object]:
+    record: dict[str, object] = {
+        "id": row.id,
+        "context": row.context,
+        "tools": row.tools,
+        "expected": calls_to_json(row.expected),
+        "text": row.text.encode("utf-8", "replace").decode(),  # a table holds no lone surrogates
+        "finish_reason": row.finish_reason,
+        "infrastructure_failure": row.finish_reason == FAILED,
+        "cluster": _tool_set_digest(row.tools),
+        "call_kind": _call_kind(row.expected),
+        "tools_seen_in_train": row.tools_seen_in_train,
+        "near_duplicate": row.near_duplicate,
+        "failures": "[]",
+    }
+    if row.finish_reason == FAILED:
+        return {**record, **dict.fromkeys(COLUMNS)}
+    text = _CUT_BEFORE_THE_CALL if row.finish_reason == TOO_LONG else row.text
+    try:
+        judgement = judge(text, row.tools, row.expected)
+    except FcAssetsError as error:
+        raise FcAssetsError(f"row {row.id}: {error}") from error
+    found = [(failure.category, failure.detail) for failure in failures(judgement, row.context)]
+    record["failures"] = json.dumps(found) if found else "[]"
+    score = score_judgement(judgement, text, row.context)
+    return record | {column: getattr(score, column) for column in COLUMNS}
+
+
+def _call_kind(expected: Sequence[Call]) -> str:
+    return "no call" if not expected else "one call" if len(expected) == 1 else "parallel calls"
+
+
+@lru_cache(maxsize=16384)
+def _tool_set_digest(tools: str) -> str:
+    return _digest(sorted(json.dumps(tool, sort_keys=True) for tool in json.loads(tools)))
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
