@@ -274,7 +274,6 @@ class BenchmarkSettings(Section):
     sweep_max_num_batched_tokens: tuple[Positive, ...] = (2048, 8192)
     slo: ServiceLevel = ServiceLevel()
     regression_margin: Share = Field(0.1, description="How much slower than the last good measurement is tolerated.")
-    max_age_hours: Positive = Field(36, description="A measurement older than this is shown as overdue.")
     quick_cron: str = "0 2 * * *"
     full_cron: str = "0 3 * * 0"
     schedules_on: bool = False
@@ -285,25 +284,39 @@ class BenchmarkSettings(Section):
 class EdgeSettings(Section):
     """`gguf_artifacts` and `edge_report`."""
 
-    quantisations: tuple[Literal["F16", "Q8_0", "Q4_K_M"], ...] = ("F16", "Q8_0", "Q4_K_M")
-    rows: Positive = Field(50, description="Validation rows asked of each file for the quality kept.")
+    quantisations: tuple[Literal["Q8_0", "Q4_K_M"], ...] = Field(
+        ("Q8_0", "Q4_K_M"), min_length=1, description="Files to write beside F16, which they are compared with."
+    )
+    rows: Positive = Field(50, description="Validation turns asked of each file for the quality kept.")
     max_tokens: Positive = 256
-    context: Positive = 2048
-    threads: Positive = 4
+    context: Positive = Field(2048, description="Tokens of prompt and answer; longer turns are passed over.")
+    threads: Positive = Field(4, description="No more than idle cores: llama.cpp's threads wait for the slowest.")
+    min_same_ids: Share = Field(0.99, description="Prompts that llama.cpp must tokenise as the checkpoint does.")
 
 
 class DeploymentSettings(Section):
-    """`vllm_deployment`: the Docker Compose stack."""
+    """`promoted_policy`'s canary questions, and `vllm_deployment`: the Docker Compose stack and its sensor."""
 
     project: str = Field("fc-assets", description="Name of the Compose project.")
     image: str = Field("vllm/vllm-openai:v0.31.0", description="Inference image; pin it by digest in production.")
+    proxy_image: str = "nginxinc/nginx-unprivileged:1.29-alpine"
+    monitoring: bool = Field(True, description="Prometheus and Grafana beside the engine.")
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
-    bind: str = "127.0.0.1"
+    bind: str = Field("127.0.0.1", description="Address on which the proxy listens, the only published port.")
+    served_name: str = Field("fc-policy", description="Model name that clients ask for; the same for every release.")
+    strategy: Literal["blue_green", "swap"] = Field(
+        "swap", description="`blue_green` starts the new engine beside the old one: both must fit into memory."
+    )
+    memory_gib: Positive = Field(16, description="Memory limit of an engine's container.")
+    cpus: Annotated[float, Field(gt=0)] = Field(4.0, description="CPU limit of an engine's container.")
     start_timeout_s: Positive = 600
-    canary_rows: Positive = 5
+    drain_s: Positive = Field(60, description="How long an engine that was replaced may finish what it has begun.")
+    canary_rows: Positive = Field(5, description="Validation rows, answered rightly when evaluated, asked again.")
+    min_canary_share: Share = Field(0.8, description="Share of canary questions answered with schema-valid calls.")
+    max_answer_s: Annotated[float, Field(gt=0)] = Field(10.0, description="Longest time for one canary answer.")
     max_attempts: Positive = 3
     retry_after_s: Positive = Field(60, description="Wait before a second attempt; doubles each time.")
-    sensor_on: bool = False
+    sensor_on: bool = Field(False, description="Whether the redeploy sensor runs from the start.")
 
 
 class Profile(Section):

@@ -1,6 +1,6 @@
-"""The benchmark matrix: calibrate, measure every cell that is still missing, write the tables.
+"""The benchmark matrix: calibrate, measure every cell that is still missing.
 
-Works against any endpoint; starting a server is `server`'s, drawing is `plots`', judging `recommendation`'s.
+Works against any endpoint; starting a server is `server`'s, one cell is `measure`'s, files are `tables`'.
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from fc_assets.calls.conversations import Turn
-from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import BenchmarkSettings
 from fc_assets.serving.calibrate import Calibration, calibrate
 from fc_assets.serving.cells import Cell, check_fit, matrix_cells
@@ -81,13 +80,21 @@ async def run_matrix(
                 result = await measure_cell(client, endpoint, cell, make, settings, judge)
             except CellFailedError as error:
                 raise CellFailedError(
-                    f"{error}; {len(results)} of {len(cells)} cells are finished and kept, "
-                    "so materialise again to measure the rest"
+                    f"{error}; {len(results)} of {len(cells)} cells are finished and kept, so start again to measure "
+                    f"the rest{_where_logged(endpoint)}"
                 ) from error
             resume.keep(result)
             results.append(result)
             progress(_one_line(result))
     return Matrix(calibration, results, resumed)
+
+
+async def measure_one(endpoint: Endpoint, cell: Cell, settings: BenchmarkSettings) -> CellResult:
+    """One cell with synthetic prompts, without calibration."""
+    check_fit([cell], settings.output_tokens, endpoint.info.get("max_model_len"))
+    make, _ = _workload(cell, endpoint, settings, ())
+    async with Client(endpoint, timeout_s=settings.request_timeout_s) as client:
+        return await measure_cell(client, endpoint, cell, make, settings)
 
 
 def _workload(
@@ -102,6 +109,10 @@ def _workload(
     return make, valid_call_judge(turns)
 
 
+def _where_logged(endpoint: Endpoint) -> str:
+    return f"; the server's log is {endpoint.info['log']}" if "log" in endpoint.info else ""
+
+
 def _one_line(result: CellResult) -> str:
     figures = result.figures
     return (
@@ -109,39 +120,3 @@ def _one_line(result: CellResult) -> str:
         f"{float(str(figures['requests_per_s'])):.1f} requests/s, "
         f"{float(str(figures['output_tokens_per_s'])):.0f} output tokens/s, {figures['error_rate']:.0%} failed"
     )
-
-
-def write_tables(matrix: Matrix, endpoint: Endpoint, settings: BenchmarkSettings, out: Path) -> None:
-    """`cells.parquet`, `requests.parquet`, `reconciliation.parquet`, and `matrix.json` with what they depend on."""
-    import pandas as pd
-
-    pd.DataFrame(matrix.rows()).to_parquet(out / "cells.parquet", index=False)
-    requests = [row for result in matrix.results for row in result.requests]
-    pd.DataFrame(requests).to_parquet(out / "requests.parquet", index=False)
-    pd.DataFrame(reconciliation_rows(matrix)).to_parquet(out / "reconciliation.parquet", index=False)
-    about = {
-        "server": {name: value for name, value in endpoint.info.items() if name not in ("pid", "log")},
-        "model": endpoint.model,
-        "benchmark": settings.model_dump(mode="json"),
-        "calibration": asdict(matrix.calibration),
-        "resumed": list(matrix.resumed),
-    }
-    (out / "matrix.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-
-
-def reconciliation_rows(matrix: Matrix) -> list[dict[str, object]]:
-    """Client against server, a row for each cell and quantity; a row without agreement has `agrees` False."""
-    return [{"cell": result.cell.name, **row} for result in matrix.results for row in result.reconciliation]
-
-
-def read_rows(folder: Path) -> list[dict[str, object]]:
-    """The cells of a published matrix, as `Matrix.rows` gave them."""
-    import pandas as pd
-
-    file = folder / "cells.parquet"
-    if not file.is_file():
-        raise FcAssetsError(f"{folder} holds no cells.parquet; materialise benchmark_matrix again")
-    return [
-        {name: None if value is None or value != value else value for name, value in row.items()}
-        for row in pd.read_parquet(file).to_dict("records")
-    ]

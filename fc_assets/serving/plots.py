@@ -5,31 +5,27 @@ Each function takes the rows of `Matrix.rows` and writes one PNG. No figure is c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fc_assets.profiles import ServiceLevel
+from fc_assets.serving.recommendation import knees
+from fc_assets.serving.tables import Rows, closed_cells
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Rows = Sequence[Mapping[str, Any]]
-
 _INK, _FAINT, _ALARM = "#22272e", "#d5dae1", "#c8372d"
 _DPI = 110
 
 
-def closed_cells(rows: Rows) -> dict[int, list[Mapping[str, Any]]]:
-    """The closed-loop cells by context length, each list in the order of concurrency."""
-    closed = [row for row in rows if row["kind"] == "closed"]
-    return {
-        int(context): sorted(
-            (row for row in closed if row["context_length"] == context), key=lambda row: row["concurrency"]
-        )
-        for context in sorted({row["context_length"] for row in closed})
-    }
+def draw_all(rows: Rows, slo: ServiceLevel, out: Path) -> None:
+    """`curves.png`, `latency-throughput.png` and `heat-map.png`."""
+    curves(rows, slo, out / "curves.png")
+    latency_throughput(rows, knees(rows), out / "latency-throughput.png")
+    heat_map(rows, slo, out / "heat-map.png")
 
 
 def curves(rows: Rows, slo: ServiceLevel, png: Path) -> None:
@@ -50,7 +46,7 @@ def curves(rows: Rows, slo: ServiceLevel, png: Path) -> None:
     for axes in (left, right):
         levels = sorted({row["concurrency"] for row in rows if row["kind"] == "closed"})
         axes.set_xscale("log", base=2)
-        axes.set_xticks(levels, [str(level) for level in levels])
+        axes.set_xticks(levels, [f"{level:g}" for level in levels])
         axes.set_ylim(bottom=0)
     right.legend(title="context", frameon=False, loc="upper left")
     _save(figure, png)
@@ -65,7 +61,7 @@ def latency_throughput(rows: Rows, knees: Mapping[int, int], png: Path) -> None:
         y = [cell["e2e_p95_s"] * 1e3 for cell in cells]
         axes.plot(x, y, color=colour, marker="o", markersize=5, linewidth=2, label=f"{context} tokens")
         for cell, across, up in zip(cells, x, y, strict=True):
-            axes.annotate(str(cell["concurrency"]), (across, up), (5, -11), textcoords="offset points", fontsize=8)
+            axes.annotate(f"{cell['concurrency']:g}", (across, up), (5, -11), textcoords="offset points", fontsize=8)
             if knees.get(context) == cell["concurrency"]:
                 axes.plot(across, up, "o", markersize=13, markerfacecolor="none", color=colour, markeredgewidth=1.8)
     _style(axes, "Latency against throughput", "output tokens / s", "end to end, P95, ms")
@@ -96,7 +92,7 @@ def heat_map(rows: Rows, slo: ServiceLevel, png: Path) -> None:
         axes.text(column, row, text, ha="center", va="center", fontsize=8.5, color=ink)
         if cell["ttft_p95_s"] > slo.ttft_p95_s or cell["tpot_p95_s"] > slo.tpot_p95_s:
             axes.add_patch(_frame(column, row))
-    axes.set_xticks(range(len(levels)), [str(level) for level in levels])
+    axes.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
     axes.set_yticks(range(len(contexts)), [str(context) for context in contexts])
     axes.set_title("Time to first token, P95 (red frame: breaks the SLO)", loc="left", color=_INK)
     axes.set_xlabel("requests under way")

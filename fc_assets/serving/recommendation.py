@@ -11,8 +11,8 @@ from typing import Any
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import ServerSettings, ServiceLevel
-from fc_assets.serving.plots import Rows, closed_cells
 from fc_assets.serving.server import flags_for
+from fc_assets.serving.tables import Rows, closed_cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,7 @@ class Recommendation:
 
 def keeps_slo(row: Mapping[str, Any], slo: ServiceLevel) -> bool:
     """Whether a cell's P95s are within the promise and nothing failed."""
-    return (
-        row["error_rate"] == 0
-        and row["ttft_p95_s"] is not None
-        and row["ttft_p95_s"] <= slo.ttft_p95_s
-        and (row["tpot_p95_s"] is None or row["tpot_p95_s"] <= slo.tpot_p95_s)
-    )
+    return bool(row["error_rate"] == 0 and row["ttft_p95_s"] <= slo.ttft_p95_s and row["tpot_p95_s"] <= slo.tpot_p95_s)
 
 
 def knee(cells: Rows) -> int:
@@ -46,7 +41,7 @@ def knee(cells: Rows) -> int:
 
     Kleinrock's measure (ICC 1979): below the knee more load buys throughput, above it mostly waiting.
     """
-    measured = [cell for cell in cells if cell["e2e_p50_s"]]
+    measured = [cell for cell in cells if cell["e2e_p50_s"] > 0]
     if not measured:
         raise FcAssetsError("No cell of the matrix has a latency, so there is no knee; look at its failures first")
     return int(max(measured, key=lambda cell: cell["requests_per_s"] / cell["e2e_p50_s"])["concurrency"])

@@ -1,15 +1,13 @@
 """Finished cells of a matrix that has not ended, kept so that a killed server costs one cell and not the night.
 
-A folder per matrix under way, named by all that its figures depend on. Cells older than `MAX_AGE_S` are measured again:
-the machine may have changed since. What a cell holds is `measure`'s.
+Whoever opens the folder sees to it that it holds the cells of one model, machine and setting. Cells older than
+`MAX_AGE_S` are measured again: the machine may have changed since. What a cell holds is `measure`'s.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -20,11 +18,6 @@ from fc_assets.serving.cells import Cell
 from fc_assets.serving.measure import CellResult
 
 MAX_AGE_S = 12 * 3600
-
-
-def matrix_key(**depends_on: object) -> str:
-    """A short name for the matrix of exactly these model, settings and machine."""
-    return hashlib.sha256(json.dumps(depends_on, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -48,10 +41,6 @@ class ResumeFolder:
         unfinished = file.with_suffix(f".{os.getpid()}.tmp")
         unfinished.write_text(json.dumps(asdict(result)), encoding="utf-8")
         unfinished.replace(file)
-
-    def clear(self) -> None:
-        """Forget all cells: the matrix is complete, and the next one is to be measured anew."""
-        shutil.rmtree(self.path, ignore_errors=True)
 
     def _file(self, cell: Cell) -> Path:
         return self.path / f"{cell.name}.json"
