@@ -78,9 +78,9 @@ def summary(report: Report) -> Iterator[str]:
         exact = report.metrics[variant]["exact_match"]
         sentence = f"{label(variant)}: exact match {_number(exact.value)} {interval_text(exact)} on {exact.rows} rows"
         if counts.infrastructure_failures:
-            sentence += f"; {counts.infrastructure_failures} rows without an answer are not judged"
+            sentence += f"; rows without an answer, not judged: {counts.infrastructure_failures}"
         if counts.cut:
-            sentence += f"; {counts.cut} answers reached the limit of tokens"
+            sentence += f"; answers cut at the limit of tokens: {counts.cut}"
         yield sentence + "."
     yield from map(_sentence, report.comparisons)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from typing import TYPE_CHECKING
 
 from fc_assets.calls.metrics import METRICS, Metric
@@ -29,6 +30,7 @@ _FAILURE_COLOURS = (
     *("#6b2d3c", "#b04a5a", "#d9788a", "#8a5a2b", "#c98a45", "#e8bd7d"),
     *("#2f5d7c", "#5b93b8", "#9cc3da", "#4b4b6b", "#9191b3"),
 )
+_LIGHT = ("#e8bd7d", "#9cc3da")  # too light for white figures on them
 _GRID, _INK, _GOLD = "#e3e7ec", "#2b3440", "#b8860b"
 _DPI = 150
 
@@ -62,9 +64,8 @@ def failures_plot(report: Report) -> bytes:
         axes.barh(positions, shares, left=starts, height=0.62, color=colour, edgecolor="white", label=category)
         for position, start, share in zip(positions, starts, shares, strict=True):
             if share >= 0.04:
-                axes.text(
-                    start + share / 2, position, f"{share:.0%}", ha="center", va="center", color="white", fontsize=10
-                )
+                ink = _INK if colour in _LIGHT else "white"
+                axes.text(start + share / 2, position, f"{share:.0%}", ha="center", va="center", color=ink, fontsize=10)
         starts = [start + share for start, share in zip(starts, shares, strict=True)]
     for position, total in zip(positions, starts, strict=True):
         axes.text(total + 0.008, position, f"{total:.1%} of rows", va="center", color=_INK, fontsize=10.5)
@@ -107,17 +108,17 @@ def _bars(axes: Axes, report: Report, metrics: list[Metric]) -> None:
         linestyle=(0, (4, 2)),
         label="Gold ceiling",
     )
-    axes.set_xticks(range(len(metrics)), [_wrapped(metric.label) for metric in metrics], fontsize=10)
+    axes.set_xticks(range(len(metrics)), [_named(metric) for metric in metrics], fontsize=10)
     axes.set_ylim(0, 1.06)
     axes.set_xlim(-0.55, len(metrics) - 0.45)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.1f}")
     _clean(axes, "y")
 
 
-def _wrapped(text: str) -> str:
-    import textwrap
-
-    return "\n".join(textwrap.wrap(text.replace("-", "- "), 13)).replace("- ", "-")
+def _named(metric: Metric) -> str:
+    """The label in lines of some 14 characters, so that neighbours do not touch."""
+    lines = textwrap.wrap(metric.label, 14, break_on_hyphens=False)
+    return "\n".join(lines if metric.higher_is_better else [*lines, "(lower is better)"])
 
 
 def _share(report: Report, variant: str, category: str) -> float:
@@ -145,5 +146,5 @@ def _figure(width: float, height: float) -> Figure:
 
 def _png(figure: Figure) -> bytes:
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=_DPI, metadata={"Software": None})
+    figure.savefig(stream, format="png", dpi=_DPI, pad_inches=0.15, bbox_inches="tight", metadata={"Software": None})
     return stream.getvalue()

@@ -124,10 +124,10 @@ ADVERSARIAL = {
 @pytest.mark.parametrize("in_block", [False, True])
 def test_hostile_text_costs_little_time(text: str, in_block: bool) -> None:
     text = f"<tool_call>{text}</tool_call>" if in_block else text
-    start = time.perf_counter()
+    start = time.process_time()
     for parse in (parse_strict, parse_lenient):
         assert not parse(text).calls
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 def test_limits_are_parse_failures() -> None:

@@ -114,6 +114,6 @@ def test_a_tool_without_a_name_is_an_error() -> None:
 def test_a_pattern_of_the_data_cannot_blow_up() -> None:
     evil = {"name": "t", "parameters": {"properties": {"a": {"type": "string", "pattern": "^(?=a)(a+)+$"}}}}
     tools = compile_tools([evil])
-    start = time.perf_counter()
+    start = time.process_time()
     assert not tools.validates(Call("t", {"a": "a" * 5000 + "b"}))
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1

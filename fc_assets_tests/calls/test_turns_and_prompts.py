@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +19,12 @@ from fc_assets.calls import (
     expected_steps,
     messages,
     parse_strict,
+    render_prompt,
     tools_from_json,
     wrap_tools,
 )
 from fc_assets.errors import FcAssetsError
-from fc_assets_tests.calls.examples import PING
+from fc_assets_tests.calls.examples import PING, TOOLS, weather
 
 F = Call("f", {"a": "\u00e9"})
 
@@ -74,6 +78,35 @@ def test_calls_and_tools_to_text_and_back() -> None:
     assert messages("hi", "be brief")[0] == {"role": "system", "content": "be brief"}
     with pytest.raises(FcAssetsError):
         tools_from_json('{"name": "f"}')
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    """A tokenizer that carries Qwen3's chat template as trl ships it."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    (package,) = find_spec("trl").submodule_search_locations  # found, not imported: trl takes many seconds
+    template = (Path(package) / "chat_templates" / "qwen3.jinja").read_text()
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()), chat_template=template)
+
+
+def test_training_and_serving_prompts_are_the_same_text(tokenizer: Any) -> None:
+    asked = messages("Caf\u00e9?", system="Be brief.")
+    training, serving = (render_prompt(tokenizer, asked, TOOLS, thinking_off=off) for off in (False, True))
+    assert training.endswith("<|im_start|>assistant\n")
+    assert serving == training + THINK_OFF
+    assert '{"type": "function", "function": {"name": "get_weather"' in training and "Caf\u00e9?" in training
+    assert "<tools>" not in render_prompt(tokenizer, asked, [], thinking_off=True)
+
+
+def test_answers_are_written_as_the_template_writes_them(tokenizer: Any) -> None:
+    calls = [{"type": "function", "function": call.as_dict()} for call in (F, weather("Paris", days=2))]
+    asked = messages("hi")
+    whole = [*asked, {"role": "assistant", "content": "", "tool_calls": calls}]
+    rendered = tokenizer.apply_chat_template(whole, tools=wrap_tools(TOOLS), tokenize=False)
+    answer = answer_text([F, weather("Paris", days=2)])
+    assert rendered == render_prompt(tokenizer, asked, TOOLS, thinking_off=True) + answer + "<|im_end|>\n"
 
 
 def test_importing_the_package_stays_cheap() -> None:

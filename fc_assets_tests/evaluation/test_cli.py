@@ -1,0 +1,111 @@
+"""Scoring files from the command line, as somebody without the asset graph would."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fc_assets.calls import Call, answer_text
+from fc_assets.evaluation.__main__ import main
+from fc_assets_tests.calls.examples import TOOLS, weather
+
+CALLS = [[weather("Paris")], [weather("Rome"), weather("Oslo")], []]
+
+
+def sharegpt(folder: Path) -> Path:
+    """Three rows as a ShareGPT split, and a conversation of two steps."""
+    rows = []
+    for number, calls in enumerate(CALLS):
+        dicts = [call.as_dict() for call in calls]
+        answer = {"from": "function_call", "value": json.dumps(dicts[0] if len(dicts) == 1 else dicts)}
+        conversation = [
+            {"from": "human", "value": "Weather?"},
+            answer if calls else {"from": "gpt", "value": "Sorry."},
+        ]
+        rows.append({"id": str(number), "conversations": conversation, "system": "", "tools": json.dumps(TOOLS)})
+    step = {"from": "function_call", "value": json.dumps(weather("Bonn").as_dict())}
+    turns = [{"from": "human", "value": "Bonn?"}, step, {"from": "observation", "value": "rain"}, step]
+    rows.append({"id": "talk", "conversations": turns, "system": "", "tools": json.dumps(TOOLS)})
+    file = folder / "val.json"
+    file.write_text(json.dumps(rows))
+    return file
+
+
+def predictions(folder: Path, lines: list[dict[str, object]]) -> Path:
+    file = folder / "predictions.jsonl"
+    file.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + "\n")
+    return file
+
+
+def right(variant: str | None = None) -> list[dict[str, object]]:
+    answers = {str(number): answer_text(calls) or "No \u2028 tool." for number, calls in enumerate(CALLS)}
+    answers |= {f"talk#{step}": answer_text([weather("Bonn")]) for step in (0, 1)}
+    return [{"id": row, "text": text} | ({"variant": variant} if variant else {}) for row, text in answers.items()]
+
+
+def score(data: Path, found: Path, out: Path) -> int:
+    return main(["score", "--predictions", str(found), "--data", str(data), "--out", str(out)])
+
+
+def test_jsonl_against_sharegpt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = predictions(tmp_path, right())
+    assert score(sharegpt(tmp_path), found, tmp_path / "out") == 0
+    data = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert data["variants"]["model"]["exact_match"] == 1 and data["variants"]["model"]["rows"] == 5
+    assert "exact match 1.000" in capsys.readouterr().out
+
+
+def test_parquet_with_variants_against_the_normalised_table(tmp_path: Path) -> None:
+    table = [
+        {
+            "id": str(number),
+            "query": "Weather?",
+            "tools": json.dumps(TOOLS),
+            "calls": json.dumps([call.as_dict() for call in calls]),
+            "flags": ["near_duplicate_bfcl"] if number else [],
+        }
+        for number, calls in enumerate(CALLS)
+    ]
+    pd.DataFrame(table).to_parquet(tmp_path / "data.parquet")
+    wrong = [{"id": str(n), "text": answer_text([Call("ping", {})]), "variant": "base"} for n in range(3)]
+    rows = [*wrong, *(line for line in right("sft") if "talk" not in str(line["id"]))]
+    pd.DataFrame(rows).to_parquet(tmp_path / "predictions.parquet")
+    assert score(tmp_path / "data.parquet", tmp_path / "predictions.parquet", tmp_path / "out") == 0
+    data = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [data["variants"][name]["exact_match"] for name in ("base", "sft")] == [0, 1]
+    assert data["strata"]["near-duplicates"]["sft"]["exact_match"]["rows"] == 2
+
+
+FAULTS = {
+    "a row is missing": (right()[1:], "1 of 5 rows have no answer (the first is '0')"),
+    "an unknown row": ([*right(), {"id": "nobody", "text": ""}], "'nobody'"),
+    "a row twice": ([*right(), right()[0]], "row 0 has two predictions"),
+    "no text": ([{"id": "1"}], 'needs an "id" and a "text"'),
+    "nothing": ([], "holds no prediction"),
+}
+
+
+@pytest.mark.parametrize("lines, message", FAULTS.values(), ids=FAULTS)
+def test_bad_predictions_get_one_sentence(
+    lines: list[dict[str, object]], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert score(sharegpt(tmp_path), predictions(tmp_path, lines), tmp_path / "out") == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = sharegpt(tmp_path)
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text('{"id": "0", "text": "x"}\n{"id"\n')
+    assert score(data, broken, tmp_path / "out") == 1
+    assert "line 2 is not JSON" in capsys.readouterr().err
+    (tmp_path / "no.parquet").write_text("text")
+    assert score(tmp_path / "no.parquet", broken, tmp_path / "out") == 1
+    assert score(tmp_path / "absent.json", broken, tmp_path / "out") == 1
+    pd.DataFrame({"id": ["0"]}).to_parquet(tmp_path / "short.parquet")
+    assert score(data, tmp_path / "short.parquet", tmp_path / "out") == 1
+    assert "no column text" in capsys.readouterr().err

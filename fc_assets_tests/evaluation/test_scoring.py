@@ -1,0 +1,104 @@
+"""Judging many rows: what the table holds, which failures it names, and what an absent answer means."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from fc_assets.calls import Call, answer_text, judge
+from fc_assets.errors import FcAssetsError
+from fc_assets.evaluation.answers import FAILED, TOO_LONG
+from fc_assets.evaluation.scoring import ScoringRow, TooManyFailedError, gold_rows, judged, score_rows
+from fc_assets.evaluation.taxonomy import CATEGORIES, failures
+from fc_assets_tests.calls.examples import PING, TOOLS, WEATHER, weather
+
+A, B = weather("Paris"), weather("Rome")
+QUERY = "Weather in Paris for 3 days, and is Oslo warmer?"
+
+# text, expected, the categories found
+FAILURES = {
+    "right": (answer_text([A]), [A], []),
+    "malformed": ("<tool_call>{</tool_call>", [A], ["malformed"]),
+    "malformed beside a right call": (answer_text([A]) + "<tool_call>", [A], ["malformed"]),
+    "no call": ("It is sunny.", [A], ["no call"]),
+    "unknown tool": (answer_text([Call("weather", {"city": "Paris"})]), [A], ["unknown tool"]),
+    "wrong tool": (answer_text([Call("ping", {})]), [A], ["wrong tool"]),
+    "missing call": (answer_text([A]), [A, B], ["missing call"]),
+    "extra call": (answer_text([A, Call("ping", {})]), [A], ["extra call"]),
+    "duplicate": (answer_text([A, A]), [A], ["extra call"]),
+    "call where none is expected": (answer_text([A]), [], ["extra call"]),
+    "missing required": (answer_text([Call("get_weather", {})]), [A], ["missing required"]),
+    "an optional one missing": (answer_text([A]), [weather("Paris", days=3)], ["wrong value"]),
+    "an undeclared argument": (answer_text([weather("Paris", x=1)]), [A], ["extra argument"]),
+    "an argument nobody asked for": (answer_text([weather("Paris", days=2)]), [A], ["extra argument"]),
+    "wrong type": (answer_text([weather("Paris", days="3")]), [weather("Paris", days=3)], ["wrong type"]),
+    "wrong value": (answer_text([weather("Oslo")]), [A], ["wrong value"]),
+    "hallucinated value": (answer_text([weather("Atlantis")]), [A], ["hallucinated value"]),
+    "another value than the default": (
+        answer_text([weather("Paris", days=3)]),
+        [weather("Paris", days=1)],
+        ["wrong value"],
+    ),
+    "two things": (answer_text([weather("Atlantis", x=1)]), [A], ["extra argument", "hallucinated value"]),
+}
+
+
+@pytest.mark.parametrize("text, expected, categories", FAILURES.values(), ids=FAILURES)
+def test_what_went_wrong(text: str, expected: list[Call], categories: list[str]) -> None:
+    found = failures(judge(text, TOOLS, expected), QUERY)
+    assert [failure.category for failure in found] == categories
+    assert all(failure.detail for failure in found) and set(categories) <= set(CATEGORIES)
+
+
+def row(row_id: str = "1", text: str = "", expected: tuple[Call, ...] = (A,), tools: object = TOOLS) -> ScoringRow:
+    return ScoringRow(row_id, QUERY, json.dumps(tools), expected, text, tools_seen_in_train=True)
+
+
+def test_the_table() -> None:
+    frame = score_rows(
+        [
+            row("right", answer_text([A])),
+            row("wrong", answer_text([B])),
+            row("silent", "No.", ()),
+            replace(row("long", "No.", ()), finish_reason=TOO_LONG),
+            row("parallel", answer_text([A, B]), (B, A), [PING, WEATHER]),
+            replace(row("surrogate", "\ud800"), tools_seen_in_train=None),
+        ]
+    ).set_index("id")
+    assert frame["exact"].tolist() == [1, 0, 1, 0, 1, 0]
+    assert frame["call_kind"].tolist() == ["one call"] * 2 + ["no call"] * 2 + ["parallel calls", "one call"]
+    assert json.loads(frame.loc["wrong", "failures"])[0][0] == "hallucinated value"
+    assert frame.loc["right", "failures"] == "[]"
+    assert frame["cluster"].nunique() == 2
+    assert frame["tools_seen_in_train"].isna().tolist() == [False] * 5 + [True]
+
+
+def test_the_order_of_tools_does_not_part_a_cluster() -> None:
+    frame = score_rows([row("1", tools=[WEATHER, PING]), row("2", tools=[PING, WEATHER])])
+    assert frame["cluster"].nunique() == 1
+
+
+def test_an_answer_that_never_came_is_not_a_miss() -> None:
+    rows = [row(str(number), answer_text([A])) for number in range(99)] + [replace(row("99"), finish_reason=FAILED)]
+    frame = score_rows(rows)
+    assert len(frame) == 100 and len(judged(frame)) == 99
+    assert judged(frame)["exact"].mean() == 1
+    assert frame["exact"].isna().sum() == 1
+    with pytest.raises(TooManyFailedError, match=r"1 of 100 rows have no answer \(the first is '99'\)"):
+        score_rows(rows, max_failed_share=0.005)
+
+
+def test_gold_is_its_own_ceiling() -> None:
+    broken = Call("get_weather", {"town": "Paris"})
+    scores = gold_rows(score_rows([row("1"), row("2", expected=()), row("3", expected=(broken,))]))
+    assert [score.exact for score in scores] == [1, 1, 1]
+    assert [score.schema_ok for score in scores] == [1, 0, 0]
+
+
+def test_bad_input_names_the_row() -> None:
+    with pytest.raises(FcAssetsError, match="no row"):
+        score_rows([])
+    with pytest.raises(FcAssetsError, match="row 7: the parameters of the tool 'broken'"):
+        score_rows([row("7", tools=[{"name": "broken", "parameters": {"type": "dict"}}])])
