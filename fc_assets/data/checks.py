@@ -1,0 +1,181 @@
+"""Gates on the data: a wrong split would poison every number behind it, so each reads the published files again.
+
+What is measured here is measured on the artefacts (`inspection`), not taken from the step that wrote them; only the
+token counts, which need the tokenizer, are read from its report.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from fc_assets.artifacts import Artifact
+from fc_assets.data.assets import xlam_raw
+from fc_assets.data.bfcl_questions import questions_folder, read_questions
+from fc_assets.data.inspection import disjoint, gold_ceiling, malformed_examples, malformed_rows, repeats
+from fc_assets.data.raw import SUMMARY
+from fc_assets.data.splits import TRAIN, VALIDATION, split_file
+from fc_assets.data.table import EXAMPLES
+from fc_assets.metadata import table
+from fc_assets.resources import REPORT, Workshop
+
+RATIO_TOLERANCE = 0.01
+"""Rows with the same question stay together, so the share cannot be exact."""
+SHOWN = 20
+
+
+@dg.asset_check(
+    asset=xlam_raw, blocking=True, description="No more rows than the profile allows are in the quarantine."
+)
+def few_rejects(xlam_raw: Artifact, workshop: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:
+    summary: Any = xlam_raw.read_json(SUMMARY)
+    share = summary["rejected"] / (summary["rows"] + summary["rejected"])
+    allowed = workshop.profile.data.max_reject_share
+    return dg.AssetCheckResult(
+        passed=share <= allowed,
+        metadata={"reject_share": share, "allowed": allowed, "rejected": summary["rejected"]},
+        description=f"{share:.2%} of the rows were rejected, {allowed:.2%} are allowed.",
+    )
+
+
+@dg.asset_check(
+    asset=xlam_raw, blocking=True, description="Every row has a query, valid tools, and calls of tools it offers."
+)
+def examples_are_well_formed(xlam_raw: Artifact) -> dg.AssetCheckResult:
+    return _none(malformed_examples(xlam_raw.path / EXAMPLES))
+
+
+def _split_checks(name: str) -> list[dg.AssetChecksDefinition]:
+    """The gates that both splits must pass."""
+
+    @dg.asset_check(
+        name="rows_are_conversations",
+        asset=name,
+        blocking=True,
+        description="Every row is a ShareGPT conversation: speakers alternate, tools are valid, calls are of them.",
+    )
+    def rows_are_conversations(split: Artifact) -> dg.AssetCheckResult:
+        return _none(malformed_rows(split_file(split.path, name), validation=name == VALIDATION))
+
+    @dg.asset_check(
+        name="gold_ceiling",
+        asset=name,
+        blocking=True,
+        description="The expected calls themselves validate against the schemas of their tools.",
+    )
+    def gold_validates(split: Artifact, workshop: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:
+        ceiling, least = gold_ceiling(split_file(split.path, name)), workshop.profile.gates.min_gold_ceiling
+        return dg.AssetCheckResult(
+            passed=ceiling >= least,
+            metadata={"gold_ceiling": ceiling, "least": least},
+            description=f"{ceiling:.2%} of the expected answers validate, at least {least:.2%} must.",
+        )
+
+    @dg.asset_check(
+        name="rows_fit_the_context",
+        asset=name,
+        blocking=True,
+        description="No row, prompt and answer, has more tokens than the server's context by the profile's tokenizer.",
+    )
+    def rows_fit_the_context(split: Artifact) -> dg.AssetCheckResult:
+        report: Any = split.read_json(REPORT)
+        longer = report["turns_longer_than_context"]
+        return dg.AssetCheckResult(
+            passed=longer == 0,
+            metadata={
+                "longer": longer,
+                "turns": report["turns"],
+                "context_tokens": report["context_tokens"],
+                "ids": ", ".join(report["longer_than_context"]),
+            },
+            description=f"{longer} of {report['turns']} turns are longer than {report['context_tokens']} tokens.",
+        )
+
+    return [rows_are_conversations, gold_validates, rows_fit_the_context]
+
+
+@dg.asset_check(
+    asset=TRAIN,
+    additional_ins={"sharegpt_val": dg.AssetIn(VALIDATION)},
+    blocking=True,
+    description="Training and validation share no id and no query, compared in lower case without punctuation.",
+)
+def splits_are_disjoint(sharegpt_train: Artifact, sharegpt_val: Artifact) -> dg.AssetCheckResult:
+    ids, queries = disjoint(split_file(sharegpt_train.path, TRAIN), split_file(sharegpt_val.path, VALIDATION))
+    return dg.AssetCheckResult(
+        passed=ids == queries == 0,
+        metadata={"shared_ids": ids, "shared_queries": queries},
+        description=f"{ids} ids and {queries} queries are on both sides.",
+    )
+
+
+@dg.asset_check(
+    asset=TRAIN,
+    additional_ins={"sharegpt_val": dg.AssetIn(VALIDATION)},
+    blocking=True,
+    description="The validation share and the seed are the profile's.",
+)
+def split_is_as_configured(
+    sharegpt_train: Artifact, sharegpt_val: Artifact, workshop: dg.ResourceParam[Workshop]
+) -> dg.AssetCheckResult:
+    train: Any = sharegpt_train.read_json(REPORT)
+    validation: Any = sharegpt_val.read_json(REPORT)
+    wanted = workshop.profile.data
+    rows = train["rows"] + validation["rows"]
+    share = validation["rows"] / rows
+    tolerance = max(RATIO_TOLERANCE, 1 / rows)
+    return dg.AssetCheckResult(
+        passed=abs(share - wanted.validation_share) <= tolerance and train["seed"] == validation["seed"] == wanted.seed,
+        metadata={
+            "validation_share": share,
+            "wanted_share": wanted.validation_share,
+            "tolerance": tolerance,
+            "seed": train["seed"],
+            "wanted_seed": wanted.seed,
+        },
+        description=f"{share:.2%} of {rows} rows are for validation, by seed {train['seed']}.",
+    )
+
+
+@dg.asset_check(
+    asset=TRAIN,
+    blocking=True,
+    description="No question of the Berkeley Function Calling Leaderboard is in the training split.",
+)
+def no_bfcl_question_in_train(
+    sharegpt_train: Artifact, workshop: dg.ResourceParam[Workshop]
+) -> dg.AssetCheckResult:
+    folder = questions_folder(workshop.profile.bfcl.python)
+    if folder is None:
+        return dg.AssetCheckResult(
+            passed=False,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="Nobody knows: bfcl-eval is not installed, so there are no questions to compare with.",
+        )
+    questions = read_questions(folder)
+    found = repeats(split_file(sharegpt_train.path, TRAIN), questions)
+    return dg.AssetCheckResult(
+        passed=not found,
+        metadata={"questions": len(questions), "repeated": len(found), "ids": ", ".join(found[:SHOWN])},
+        description=f"{len(found)} training rows repeat one of {len(questions)} BFCL questions.",
+    )
+
+
+def _none(problems: Iterator[str]) -> dg.AssetCheckResult:
+    found = list(problems)
+    return dg.AssetCheckResult(
+        passed=not found,
+        metadata={"malformed": len(found), "first": table({"problem": problem} for problem in found[:SHOWN])},
+        description=f"{len(found)} rows are malformed.",
+    )
+
+
+CHECKS = [
+    few_rejects,
+    examples_are_well_formed,
+    *_split_checks(TRAIN),
+    *_split_checks(VALIDATION),
+    splits_are_disjoint,
+    split_is_as_configured,
+    no_bfcl_question_in_train,
+]

@@ -1,0 +1,150 @@
+"""Which normalised examples become conversations, and under which flags; the stages run one after another on a stream.
+
+A stage takes examples and yields examples, and counts in the `CurationReport` what it dropped or flagged. What makes
+two queries similar is `similarity`; judging expected calls is `gold`; new rows are made in `irrelevance`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import NamedTuple
+
+from fc_assets.data.gold import FLAG_COERCED, FLAG_IMPERFECT, audit
+from fc_assets.data.irrelevance import IrrelevanceMaker
+from fc_assets.data.normalise import Example
+from fc_assets.data.queries import normal_query
+from fc_assets.data.similarity import Fingerprints
+from fc_assets.profiles import CurationSettings
+
+FLAG_BFCL = "near_duplicate_of_bfcl"
+FLAG_NEAR_DUPLICATE = "near_duplicate"
+_BATCH = 1000
+
+
+class Curated(NamedTuple):
+    """An example and its question: the normalised query of itself, or of the earlier row that it nearly repeats.
+
+    Rows of one question must end on one side of the split.
+    """
+
+    example: Example
+    question: str
+
+
+@dataclass
+class CurationReport:
+    """What curation did. `dropped` lists (row id, reason) in order; `gold_causes` counts rows by cause."""
+
+    read: int = 0
+    dropped: list[tuple[str, str]] = field(default_factory=list)
+    gold_causes: Counter[str] = field(default_factory=Counter)
+    coerced: int = 0
+    made_irrelevant: int = 0
+    bfcl_questions: int = 0
+
+    @property
+    def dropped_by_reason(self) -> Counter[str]:
+        """How many rows were dropped for each reason."""
+        return Counter(reason for _, reason in self.dropped)
+
+
+def curate(
+    examples: Iterable[Example],
+    settings: CurationSettings,
+    report: CurationReport,
+    *,
+    bfcl_questions: Sequence[str],
+    irrelevance: IrrelevanceMaker,
+) -> Iterator[Curated]:
+    """All stages in order: exact repeats, the audit of expected calls, BFCL's questions, near-duplicates, irrelevance.
+
+    Without near-duplicate search (`near_duplicates: keep`) BFCL's questions are found by their normalised text only.
+    """
+    stream = judged(without_repeats(examples, report), settings, report)
+    report.bfcl_questions = len(bfcl_questions)
+    yield from with_irrelevance(_compared(stream, settings, report, bfcl_questions), irrelevance, report)
+
+
+def without_repeats(examples: Iterable[Example], report: CurationReport) -> Iterator[Example]:
+    """Leave out rows that repeat an earlier one's question, tools and calls."""
+    seen: set[bytes] = set()
+    for example in examples:
+        report.read += 1
+        content = "\0".join((normal_query(example.query), example.tools, example.calls, example.turns))
+        key = hashlib.blake2b(content.encode(), digest_size=12).digest()
+        if key in seen:
+            report.dropped.append((example.id, "exact duplicate"))
+            continue
+        seen.add(key)
+        yield example
+
+
+def judged(examples: Iterable[Example], settings: CurationSettings, report: CurationReport) -> Iterator[Example]:
+    """Audit the expected calls with the four rewards; flag, coerce or drop rows that do not earn all of them."""
+    for example in examples:
+        verdict = audit(example.tools, example.calls, coerce=settings.gold == "coerce")
+        if verdict.cause:
+            report.gold_causes[verdict.cause] += 1
+        if verdict.perfect:
+            if verdict.cause:
+                report.coerced += 1
+                example = replace(example, calls=verdict.calls, flags=(*example.flags, FLAG_COERCED))
+            yield example
+        elif settings.gold == "drop":
+            report.dropped.append((example.id, f"expected call: {verdict.cause}"))
+        else:
+            yield replace(example, flags=(*example.flags, FLAG_IMPERFECT))
+
+
+def _compared(
+    examples: Iterable[Example], settings: CurationSettings, report: CurationReport, bfcl_questions: Sequence[str]
+) -> Iterator[Curated]:
+    forbidden = {normal_query(question) for question in bfcl_questions}
+    searching = settings.near_duplicates != "keep"
+    if searching:
+        bfcl = Fingerprints(settings.near_duplicate_similarity)
+        bfcl.add_all(sorted(forbidden))
+        earlier = Fingerprints(settings.near_duplicate_similarity)
+    for batch in _batches(examples):
+        questions = [normal_query(example.query) for example in batch]
+        marks = earlier.mark(questions) if searching else [None] * len(batch)
+        for example, question, mark in zip(batch, questions, marks, strict=True):
+            if settings.bfcl != "keep" and (question in forbidden or (mark is not None and bfcl.nearest(mark))):
+                if settings.bfcl == "drop":
+                    report.dropped.append((example.id, "repeats a BFCL question"))
+                    continue
+                example = replace(example, flags=(*example.flags, FLAG_BFCL))
+            if mark is None:
+                yield Curated(example, question)
+                continue
+            repeated = earlier.nearest(mark)
+            if repeated is None:
+                earlier.add(question, mark)
+            elif repeated != question:
+                if settings.near_duplicates == "drop":
+                    report.dropped.append((example.id, "near-duplicate"))
+                    continue
+                example = replace(example, flags=(*example.flags, FLAG_NEAR_DUPLICATE))
+            yield Curated(example, repeated or question)
+
+
+def with_irrelevance(
+    stream: Iterable[Curated], maker: IrrelevanceMaker, report: CurationReport
+) -> Iterator[Curated]:
+    """After some rows, the same question once more with tools that cannot answer it."""
+    for curated in stream:
+        yield curated
+        made = maker.after(curated.example)
+        if made is not None:
+            report.made_irrelevant += 1
+            yield Curated(made, curated.question)
+
+
+def _batches(examples: Iterable[Example]) -> Iterator[list[Example]]:
+    stream = iter(examples)
+    while batch := list(islice(stream, _BATCH)):
+        yield batch

@@ -1,0 +1,166 @@
+"""One raw row, however its source spells it, as one `Example`; or a reason why not.
+
+What cannot be read is rejected, never repaired by guesswork: the quarantine keeps it with its reason. Where rows come
+from is `sources`' business; tools are read by `tools`; which examples are kept is decided in `curation`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from fc_assets.calls.parse import MAX_CALLS, MAX_DEPTH
+from fc_assets.data.tools import ReadTool, RowRejectedError, ToolReader
+
+MAX_QUERY_CHARS = 200_000
+FLAG_UNKNOWN_TYPE = "unknown_type"
+FLAG_DUPLICATE_TOOLS = "duplicate_tools"
+"""The row offered a tool twice. An equal copy is dropped; tools that share only their name are all kept."""
+
+_LONG_INTEGER = re.compile(r"\d{19}")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row of the normalised table. `tools`, `calls` and `turns` are JSON texts.
+
+    `calls` is "[]" when no call is expected. `turns` is the whole conversation as a list of {"from", "value"} where the
+    source has more than one question and its answer, else "".
+    """
+
+    id: str
+    query: str
+    tools: str
+    calls: str
+    source: str
+    licence: str
+    flags: tuple[str, ...] = ()
+    turns: str = ""
+
+
+def normalise_row(
+    row: object, reader: ToolReader, *, fallback_id: str = "", source: str = "", licence: str = ""
+) -> Example:
+    """The example in one row of xLAM's form: {"id", "query", "answers", "tools"}, the last two JSON texts or values.
+
+    A row without an id gets `fallback_id`. Raises `RowRejectedError` with the reason.
+    """
+    if not isinstance(row, dict):
+        raise RowRejectedError("row is not an object", f"found {type(row).__name__}")
+    for column in ("query", "tools", "answers"):
+        if row.get(column) is None:
+            raise RowRejectedError(f"no {column}")
+    query = row["query"]
+    if not isinstance(query, str) or not query.strip():
+        raise RowRejectedError("query is empty or not text", f"{query!r:.80}")
+    if len(query) > MAX_QUERY_CHARS:
+        raise RowRejectedError("query is too long", f"{len(query)} characters, at most {MAX_QUERY_CHARS}")
+    read = reader.read(_loaded(row["tools"], "tools"))
+    tools, flags = join_tools(read)
+    calls = as_calls(_loaded(row["answers"], "answers"), [tool.name for tool in read])
+    row_id = row.get("id")
+    if not (row_id is None or isinstance(row_id, str | int)):
+        raise RowRejectedError("id is neither text nor a number", f"{row_id!r:.80}")
+    if not query.isascii() and not _encodable(query):
+        raise RowRejectedError("query is not Unicode", "it holds a lone surrogate")
+    return Example(
+        id=fallback_id if row_id is None else str(row_id),
+        query=query,
+        tools=tools,
+        calls=calls,
+        source=source,
+        licence=licence,
+        flags=flags,
+    )
+
+
+def join_tools(read: Sequence[ReadTool]) -> tuple[str, tuple[str, ...]]:
+    """The JSON list of a row's tools, and the row's flags that follow from them."""
+    flags: tuple[str, ...] = ()
+    if any(tool.unknown_types for tool in read):
+        flags = (FLAG_UNKNOWN_TYPE,)
+    if len({tool.name for tool in read}) < len(read):
+        flags = (*flags, FLAG_DUPLICATE_TOOLS)
+        read = list(dict.fromkeys(read))
+    return f"[{','.join([tool.json for tool in read])}]", flags
+
+
+def as_calls(value: object, offered: Sequence[str]) -> str:
+    """The JSON list of the calls in `value`, a list or one call. Raises `RowRejectedError`."""
+    calls = value if isinstance(value, list) else [value]
+    if len(calls) > MAX_CALLS:
+        raise RowRejectedError("too many calls", f"{len(calls)}, at most {MAX_CALLS}")
+    kept = []
+    for call in calls:
+        if not isinstance(call, dict) or not isinstance(call.get("name"), str):
+            raise RowRejectedError("call without a name", f"{call!r:.120}")
+        arguments = call.get("arguments")
+        if isinstance(arguments, str):
+            arguments = _loaded(arguments, "arguments")
+        if not isinstance(arguments, dict):
+            raise RowRejectedError("arguments are not an object", f"call of {call['name']!r} has {arguments!r:.80}")
+        if call["name"] not in offered:
+            raise RowRejectedError("call of a tool that is not offered", f"{call['name']!r:.80}")
+        kept.append({"name": call["name"], "arguments": arguments})
+    return _dumped(kept)
+
+
+def _loaded(value: object, column: str) -> Any:
+    """A column's value, parsed if it is JSON text; bounded in depth."""
+    if not isinstance(value, str):
+        if too_deep(value):
+            raise RowRejectedError(f"{column} are nested too deeply", f"at most {MAX_DEPTH} levels")
+        return value
+    if not value.strip():
+        raise RowRejectedError(f"{column} are empty")
+    try:
+        parsed = orjson.loads(value)
+    except (orjson.JSONDecodeError, UnicodeEncodeError) as error:
+        raise RowRejectedError(f"{column} are not JSON", f"{error}; found {value[:80]!r}") from None
+    # Depth is counted only where it could be exceeded: most texts hold fewer brackets than levels are allowed.
+    if value.count("{") + value.count("[") > MAX_DEPTH and too_deep(parsed):
+        raise RowRejectedError(f"{column} are nested too deeply", f"at most {MAX_DEPTH} levels")
+    if column != "tools" and _LONG_INTEGER.search(value):
+        return json.loads(value)  # orjson rounds integers beyond 64 bits
+    return parsed
+
+
+def too_deep(value: object, limit: int = MAX_DEPTH) -> bool:
+    """Whether lists and objects nest more than `limit` levels."""
+    level = [value]
+    for _ in range(limit + 1):
+        level = [
+            item
+            for parent in level
+            if isinstance(parent, dict | list)
+            for item in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _dumped(value: object) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        pass  # integers beyond 64 bits, or keys that are not text
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text.encode()
+    except (TypeError, ValueError) as error:
+        raise RowRejectedError("answers are not JSON", str(error)) from None
+    return text
