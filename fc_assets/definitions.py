@@ -1,0 +1,52 @@
+"""The code location: every room's assets, checks, schedules and sensors, and the resources they are given.
+
+Importing this module starts nothing and loads no model library: `dagster dev` and the daemon stay small. What an asset
+does belongs to its room.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+
+from fc_assets.data import assets as data_assets
+from fc_assets.data import checks as data_checks
+from fc_assets.edge import assets as edge_assets
+from fc_assets.edge import checks as edge_checks
+from fc_assets.evaluation import assets as evaluation_assets
+from fc_assets.evaluation import checks as evaluation_checks
+from fc_assets.profiles import Profile, load_profile
+from fc_assets.release import assets as release_assets
+from fc_assets.release import checks as release_checks
+from fc_assets.release import sensors as release_sensors
+from fc_assets.resources import build_resources
+from fc_assets.serving import assets as serving_assets
+from fc_assets.serving import checks as serving_checks
+from fc_assets.serving import schedules as serving_schedules
+from fc_assets.training import assets as training_assets
+from fc_assets.training import checks as training_checks
+
+
+def build_defs(profile: Profile | None = None, home: Path | None = None) -> dg.Definitions:
+    """Fresh definitions for a profile (default: the one `$FC_PROFILE` names) and an artefact home."""
+    profile = profile or load_profile()
+    gates = [*data_checks.CHECKS, *training_checks.CHECKS, *evaluation_checks.CHECKS]
+    blocking = [spec.key for definition in gates for spec in definition.check_specs if spec.blocking]
+    return dg.Definitions(
+        assets=[
+            *data_assets.ASSETS,
+            *training_assets.ASSETS,
+            *evaluation_assets.ASSETS,
+            *release_assets.build_release_assets(blocking),
+            *serving_assets.ASSETS,
+            *edge_assets.ASSETS,
+        ],
+        asset_checks=[*gates, *release_checks.CHECKS, *serving_checks.CHECKS, *edge_checks.CHECKS],
+        schedules=serving_schedules.schedules(profile),
+        sensors=release_sensors.sensors(profile),
+        resources=build_resources(profile, home),
+    )
+
+
+defs = build_defs()
