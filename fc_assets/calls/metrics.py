@@ -154,7 +154,7 @@ def score_judgement(judgement: Judgement, text: str, context: str) -> RowScore:
         pairs_hit=match.pairs_hit,
         pairs_emitted=match.pairs_emitted,
         pairs_expected=match.pairs_expected,
-        param_f1=0.0 if parsed.malformed and not match.pairs_hit else match.pair_f1,
+        param_f1=0.0 if parsed.malformed and not match.pairs_hit else match.pair_f1,  # silence is 1, a broken block 0
         pairs_hit_lenient=lenient.pairs_hit,
         pairs_emitted_lenient=lenient.pairs_emitted,
         pairs_expected_lenient=lenient.pairs_expected,

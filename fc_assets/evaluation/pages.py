@@ -155,7 +155,10 @@ def _sections(report: Report) -> Iterator[_Section]:
         ("First failure", *(label(variant) for variant in variants)),
         [
             *((category, *(str(report.failures[v][category]) for v in variants)) for category in CATEGORIES),
-            ("all failing rows", *(f"{report.counts[v].failed_rows} of {report.counts[v].rows}" for v in variants)),
+            (
+                "all failing rows",
+                *(f"{report.counts[v].failed_rows} of {report.counts[v].judged_rows}" for v in variants),
+            ),
         ],
         FAILURES_PLOT,
     )
@@ -234,7 +237,7 @@ def _html_cell(text: str) -> str:
 def _html_example(example: Example) -> str:
     parts = (("asked", example.context), ("expected", example.expected), ("answered", example.text))
     shown = "".join(f"<dt>{name}</dt><dd>{escape(_cut(text))}</dd>" for name, text in parts)
-    return f"<article><p><code>{escape(example.id)}</code> {escape(example.detail)}</p><dl>{shown}</dl></article>"
+    return f"<article><p><code>{escape(example.id)}:</code> {escape(example.detail)}</p><dl>{shown}</dl></article>"
 
 
 _PAGE = """<!doctype html>

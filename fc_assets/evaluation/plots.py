@@ -122,7 +122,7 @@ def _named(metric: Metric) -> str:
 
 
 def _share(report: Report, variant: str, category: str) -> float:
-    judged = report.counts[variant].rows - report.counts[variant].infrastructure_failures
+    judged = report.counts[variant].judged_rows
     return report.failures[variant][category] / judged if judged else 0.0
 
 

@@ -58,6 +58,11 @@ class Counts:
     cut: int
     failed_rows: int
 
+    @property
+    def judged_rows(self) -> int:
+        """Rows that have an answer."""
+        return self.rows - self.infrastructure_failures
+
 
 @dataclass(frozen=True)
 class Report:

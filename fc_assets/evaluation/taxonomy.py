@@ -58,7 +58,7 @@ def failures(judgement: Judgement, context: str) -> tuple[Failure, ...]:
 
 def _blocks(judgement: Judgement) -> Iterator[Failure]:
     if judgement.parsed.malformed:
-        yield Failure("malformed", f"{judgement.parsed.malformed} block(s) that are no call")
+        yield Failure("malformed", f"blocks that are no call: {judgement.parsed.malformed}")
     elif judgement.expected and not judgement.parsed.calls:
         yield Failure("no call", "answered in words")
 

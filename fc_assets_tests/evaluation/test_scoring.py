@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fc_assets.calls import Call, answer_text, judge
 from fc_assets.errors import FcAssetsError
@@ -50,6 +52,20 @@ def test_what_went_wrong(text: str, expected: list[Call], categories: list[str])
     found = failures(judge(text, TOOLS, expected), QUERY)
     assert [failure.category for failure in found] == categories
     assert all(failure.detail for failure in found) and set(categories) <= set(CATEGORIES)
+
+
+values = st.sampled_from([1, 3, "x", "Paris", "celsius", True, None, [1]])
+arguments = st.dictionaries(st.sampled_from(["city", "days", "unit", "alerts", "other"]), values, max_size=4)
+call_lists = st.lists(st.builds(Call, st.sampled_from(["get_weather", "book", "ping", "nope"]), arguments), max_size=3)
+
+
+@settings(max_examples=500)
+@given(call_lists, call_lists, st.sampled_from(["", "<tool_call>"]))
+def test_a_row_has_a_failure_exactly_when_it_is_no_exact_match(
+    emitted: list[Call], expected: list[Call], tail: str
+) -> None:
+    judgement = judge(answer_text(emitted) + tail, TOOLS, expected)
+    assert bool(failures(judgement, QUERY)) is not judgement.exact
 
 
 def row(row_id: str = "1", text: str = "", expected: tuple[Call, ...] = (A,), tools: object = TOOLS) -> ScoringRow:
