@@ -30,7 +30,7 @@ class _Progress(logging.Handler):
     """One line for each step that starts and ends, and the messages of the children in between."""
 
     def __init__(self) -> None:
-        super().__init__(logging.INFO)
+        super().__init__(logging.DEBUG)
         self.started = time.monotonic()
         self.step_started: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
@@ -38,12 +38,12 @@ class _Progress(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         meta = getattr(record, "dagster_meta", None) or {}
         event, step = meta.get("dagster_event"), meta.get("step_key")
-        if event is None:
+        if event is None and record.levelno >= logging.INFO:
             self._print(f"    {meta.get('orig_message', record.getMessage())}")
-        elif event.is_step_start:
+        elif event is not None and event.is_step_start:
             self.step_started[step] = time.monotonic()
             self._print(f"▶ {step}")
-        elif event.is_step_success or event.is_step_failure:
+        elif event is not None and (event.is_step_success or event.is_step_failure):
             self.seconds[step] = time.monotonic() - self.step_started[step]
             self._print(f"{'✔' if event.is_step_success else '✘'} {step}, {self.seconds[step]:.1f} s")
 

@@ -42,7 +42,13 @@ def config_schema(section: BaseModel) -> dict[str, dg.Field]:
     for name, info in type(section).model_fields.items():
         value = getattr(section, name)
         if isinstance(value, BaseModel):
-            fields[name] = dg.Field(config_schema(value), description=type(value).__doc__, is_required=False)
+            # Leaves fill in for a section that is given in part, the section's own default for one left out whole.
+            fields[name] = dg.Field(
+                config_schema(value),
+                default_value=value.model_dump(mode="json"),
+                description=type(value).__doc__,
+                is_required=False,
+            )
         else:
             fields[name] = dg.Field(
                 _config_type(value), default_value=_plain(value), description=info.description, is_required=False

@@ -6,8 +6,8 @@ import dagster as dg
 import pytest
 
 from fc_assets.artifacts import Artifact
-from fc_assets.profiles import load_profile
-from fc_assets.resources import Workshop, build_resources
+from fc_assets.profiles import Profile, load_profile, profile_names
+from fc_assets.resources import Workshop, build_resources, profile_resource
 
 
 @dg.asset
@@ -65,6 +65,26 @@ def test_lineage_and_data_version_are_digests(home: Path) -> None:
         assert event.metadata["profile"].value == "demo"
         assert Path(event.metadata["path"].value, "copy.txt").read_text() == "32"
         assert upstream.metadata["broken"].value is None
+
+
+@pytest.mark.parametrize("name", profile_names())
+@pytest.mark.parametrize("config", [{}, {"grpo": {"rewards": {"hygiene": 0.5}}}])
+def test_the_resource_is_the_profile_but_for_what_is_overridden(name: str, config: dict) -> None:
+    seen: list[Profile] = []
+
+    @dg.op(required_resource_keys={"profile"})
+    def look(context: dg.OpExecutionContext) -> None:
+        seen.append(context.resources.profile)
+
+    @dg.job(resource_defs={"profile": profile_resource(load_profile(name))})
+    def job() -> None:
+        look()
+
+    job.execute_in_process(run_config={"resources": {"profile": {"config": config}}} if config else {})
+    expected = load_profile(name).model_dump()
+    if config:
+        expected["grpo"]["rewards"]["hygiene"] = 0.5
+    assert seen[0].model_dump() == expected
 
 
 def test_one_field_is_overridden_in_the_run_config(home: Path) -> None:
