@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -206,7 +207,9 @@ def _load_literal(text: str) -> Any:
     if len(text) > MAX_LITERAL_CHARS or _bracket_depth(text) > MAX_DEPTH:
         raise _Malformed("too large or nested too deeply for a literal")
     try:
-        value = ast.literal_eval(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python remarks on odd literals ("0or 1"); here they are data
+            value = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise _Malformed from error
     return _as_json(value)
