@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import socket
 import sys
@@ -31,6 +32,9 @@ _HOST = "127.0.0.1"
 _POLL_SECONDS = 0.1
 _PORT_ATTEMPTS = 3
 _PORT_TAKEN = "address already in use"
+_TAIL_LINES = 10
+_EXCEPTION = re.compile(r"^(?:\(.*?\) ERROR .*?\] +)?(?:[\w.]*(?:Error|Exception): |  Value error, )(.+)", re.MULTILINE)
+_NOT_A_CAUSE = ("Engine core initialization failed", "WorkerProc initialization failed")  # the reason is further up
 
 
 class ServerError(FcAssetsError):
@@ -158,9 +162,10 @@ def _start(
         # Between choosing a port and binding it somebody else may have taken it: only then is it worth trying again.
         if settings.port or _PORT_TAKEN not in _text_from(log, log_start).lower():
             break
+    cause = _cause(_text_from(log, log_start))
     raise ServerError(
-        f"vLLM ended with status {child.returncode} before it could serve {name}; its log {log} ends:\n"
-        f"{child.log_tail()}"
+        f"vLLM ended with status {child.returncode} before it could serve {name}{': ' * bool(cause)}{cause}. "
+        f"Its log {log} ends:\n{child.log_tail(_TAIL_LINES)}"
     )
 
 
@@ -194,7 +199,7 @@ def _wait(child: processes.Child, endpoint: Endpoint, settings: ServerSettings, 
         if time.monotonic() - began > settings.start_timeout_s:
             raise ServerError(
                 f"vLLM was not ready to serve {endpoint.model} within {settings.start_timeout_s} s "
-                f"(server.start_timeout_s); its log {child.log} ends:\n{child.log_tail()}"
+                f"(server.start_timeout_s). Its log {child.log} ends:\n{child.log_tail(_TAIL_LINES)}"
             )
         time.sleep(_POLL_SECONDS)
     return False
@@ -221,6 +226,12 @@ def _is_taken(port: int) -> bool:
         except OSError:
             return True
     return False
+
+
+def _cause(log: str) -> str:
+    """The message of the last exception in a log that names a cause; empty when there is none."""
+    found = [message for message in _EXCEPTION.findall(log) if not message.startswith(_NOT_A_CAUSE)]
+    return found[-1].strip().rstrip(".") if found else ""
 
 
 def _text_from(file: Path, start: int) -> str:
