@@ -151,10 +151,14 @@ def _sections(report: Report) -> Iterator[_Section]:
     )
     yield _Section(
         "Where the errors went",
-        "Rows without an exact match, each counted once under the first thing that is wrong with it.",
+        "Rows without an exact match, each counted once under the first thing that is wrong with it; in brackets the "
+        "rows in which it occurs at all.",
         ("First failure", *(label(variant) for variant in variants)),
         [
-            *((category, *(str(report.failures[v][category]) for v in variants)) for category in CATEGORIES),
+            *(
+                (category, *(f"{report.failures[v][category]} ({report.occurrences[v][category]})" for v in variants))
+                for category in CATEGORIES
+            ),
             (
                 "all failing rows",
                 *(f"{report.counts[v].failed_rows} of {report.counts[v].judged_rows}" for v in variants),

@@ -66,8 +66,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that the report says. `failures` counts each failing row once, under its first category;
-    `examples` are by variant and category; `extra_tables` (say, BFCL's) are shown as they come, by title."""
+    """Everything that the report says.
+
+    `failures` counts each failing row once, under its first category, `occurrences` under each that it has; `examples`
+    are by variant and category; `extra_tables` (say, BFCL's) are shown as they come, by title.
+    """
 
     variants: tuple[str, ...]
     strata: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
@@ -75,6 +78,7 @@ class Report:
     comparisons: Sequence[Comparison]
     counts: Mapping[str, Counts]
     failures: Mapping[str, Mapping[str, int]]
+    occurrences: Mapping[str, Mapping[str, int]]
     examples: Mapping[str, Mapping[str, Sequence[Example]]]
     clusters: int
     samples: int
@@ -115,7 +119,8 @@ def build_report(
         gold=aggregate(gold_rows(next(iter(ordered.values())))),
         comparisons=estimates.comparisons,
         counts={variant: _counts(frame, failing[variant]) for variant, frame in ordered.items()},
-        failures={variant: _count_first(rows) for variant, rows in failing.items()},
+        failures={variant: _count(rows, first_only=True) for variant, rows in failing.items()},
+        occurrences={variant: _count(rows, first_only=False) for variant, rows in failing.items()},
         examples={variant: _examples(rows) for variant, rows in failing.items()},
         clusters=estimates.clusters,
         samples=samples,
@@ -151,6 +156,7 @@ def results(report: Report) -> dict[str, Any]:
                 if stratum != ALL_ROWS
             },
             "failures": report.failures,
+            "failure_occurrences": report.occurrences,
             "extra_tables": report.extra_tables,
             "bootstrap": {"samples": report.samples, "seed": report.seed, "clusters": report.clusters},
         }
@@ -207,8 +213,11 @@ def _failing(frame: pd.DataFrame) -> list[tuple[list[list[str]], Example]]:
     return rows
 
 
-def _count_first(rows: Sequence[tuple[list[list[str]], Example]]) -> dict[str, int]:
-    counted = Counter(found[0][0] for found, _ in rows)
+def _count(rows: Sequence[tuple[list[list[str]], Example]], first_only: bool) -> dict[str, int]:
+    """Failing rows by category, each under its first one or under every one that it has."""
+    counted = Counter(
+        category for found, _ in rows for category in {part[0] for part in (found[:1] if first_only else found)}
+    )
     return {category: counted[category] for category in CATEGORIES}
 
 

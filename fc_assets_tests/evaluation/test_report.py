@@ -92,6 +92,7 @@ def test_failures_add_up_and_have_examples(report: Report) -> None:
         assert sum(report.failures[variant].values()) == round(exact.rows * (1 - exact.value))
         for category, count in report.failures[variant].items():
             assert len(report.examples[variant][category]) == min(3, count)
+            assert count <= report.occurrences[variant][category] <= report.counts[variant].failed_rows
 
 
 def test_two_reports_of_the_same_rows_are_equal(report: Report, frames: dict[str, pd.DataFrame]) -> None:
