@@ -16,6 +16,7 @@ from typing import NamedTuple
 from fc_assets.data.gold import FLAG_COERCED, FLAG_IMPERFECT, audit
 from fc_assets.data.irrelevance import IrrelevanceMaker
 from fc_assets.data.normalise import Example
+from fc_assets.data.observations import with_observation
 from fc_assets.data.queries import normal_query
 from fc_assets.data.similarity import Fingerprints
 from fc_assets.profiles import CurationSettings
@@ -66,7 +67,8 @@ def curate(
     """
     stream = judged(without_repeats(examples, report), settings, report)
     report.bfcl_questions = len(bfcl_questions)
-    yield from with_irrelevance(_compared(stream, settings, report, bfcl_questions), irrelevance, report)
+    for curated in with_irrelevance(_compared(stream, settings, report, bfcl_questions), irrelevance, report):
+        yield Curated(with_observation(curated.example), curated.question) if settings.observations else curated
 
 
 def without_repeats(examples: Iterable[Example], report: CurationReport) -> Iterator[Example]:

@@ -148,8 +148,10 @@ class _Text:
         try:
             text = self.decoder.decode(chunk, final=self.ended)
         except UnicodeDecodeError as error:
-            before = chunk[: error.start].count(b"\n") + self.held.count("\n", self.at)
-            raise FcAssetsError(f"{self.file} line {self.line + before} is not UTF-8; convert the file") from None
+            line = self.line + self.held.count("\n", self.at) + chunk[: error.start].count(b"\n")
+            if self.ended:
+                raise FcAssetsError(f"{self.file} line {line} ends within a character; fetch the file again") from None
+            raise FcAssetsError(f"{self.file} line {line} is not UTF-8; convert the file") from None
         self.held, self.at = self.held[self.at :] + text, 0
 
     def consume(self, end: int) -> None:

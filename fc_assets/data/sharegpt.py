@@ -20,7 +20,7 @@ def sharegpt_row(example: Example) -> bytes:
     """The row as one line of JSON. A function call's value is one object, or a list where several are expected."""
     row = {
         "id": example.id,
-        "conversations": _conversation(example),
+        "conversations": orjson.Fragment(example.turns) if example.turns else conversation(example),
         "system": "",
         "tools": example.tools,
         "source": example.source,
@@ -29,9 +29,8 @@ def sharegpt_row(example: Example) -> bytes:
     return orjson.dumps(row)
 
 
-def _conversation(example: Example) -> object:
-    if example.turns:
-        return orjson.Fragment(example.turns)
+def conversation(example: Example) -> list[dict[str, str]]:
+    """Question and answer of a single-turn example."""
     question = {"from": "human", "value": example.query}
     calls = orjson.loads(example.calls)
     if not calls:

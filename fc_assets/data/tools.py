@@ -141,9 +141,11 @@ def _from_flat(
             part["description"] = str(parameter["description"])
         if isinstance(parameter.get("enum"), list) and parameter["enum"]:
             part["enum"] = parameter["enum"]
-        default = _fitting(parameter.get("default", meaning.default), meaning.schema)
+        default = parameter.get("default")
+        if default in _EMPTY_DEFAULTS:
+            default = meaning.default
         if default not in _EMPTY_DEFAULTS:
-            part["default"] = default
+            part["default"] = _fitting(default, meaning.schema)
         properties[name] = part
         needed = not meaning.optional and "default" not in part
         if policy == "all" or (policy == "unless_optional_or_default" and needed):

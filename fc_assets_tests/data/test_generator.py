@@ -74,9 +74,7 @@ def test_irrelevance_share():
 
 
 def test_mix_of_kinds():
-    counts = Counter(
-        (len(calls), len({call["name"] for call in calls})) for calls in map(_calls, ROWS) if calls
-    )
+    counts = Counter((len(calls), len({call["name"] for call in calls})) for calls in map(_calls, ROWS) if calls)
     total = sum(counts.values())
     assert counts[1, 1] / total == pytest.approx(0.7, abs=0.04)
     assert counts[2, 1] / total == pytest.approx(0.15, abs=0.04)

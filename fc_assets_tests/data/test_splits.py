@@ -1,0 +1,159 @@
+"""Splits: reproducible to the byte, no question on both sides, and in the form that LLaMA-Factory documents."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fc_assets.calls.conversations import read_turns
+from fc_assets.data.curation import Curated
+from fc_assets.data.generator import REFUSAL, generate_rows
+from fc_assets.data.inspection import disjoint, gold_ceiling, malformed_rows, repeats
+from fc_assets.data.normalise import Example, normalise_row
+from fc_assets.data.queries import normal_query
+from fc_assets.data.splits import SEEN, TRAIN, VALIDATION, build_splits, split_file
+from fc_assets.data.tools import ToolReader
+from fc_assets.errors import FcAssetsError
+
+READER = ToolReader()
+EXAMPLES = [normalise_row(row, READER, source="test") for row in generate_rows(600, 5)]
+
+
+def _split(examples: list[Example], folder: Path, **options: Any):
+    train, validation = folder / TRAIN, folder / VALIDATION
+    train.mkdir(parents=True)
+    validation.mkdir()
+    curated = [Curated(example, normal_query(example.query)) for example in examples]
+    settings = {"validation_share": 0.1, "seed": 42, **options}
+    summaries = build_splits(curated, (train, validation), folder, **settings)
+    return split_file(train, TRAIN), split_file(validation, VALIDATION), summaries
+
+
+def _rows(split: Path) -> list[dict]:
+    return json.loads(split.read_text(encoding="utf-8"))
+
+
+def test_every_row_is_on_one_side(tmp_path: Path):
+    train, validation, (trained, held_out) = _split(EXAMPLES, tmp_path)
+    ids = [row["id"] for row in _rows(train) + _rows(validation)]
+    assert sorted(ids) == sorted(example.id for example in EXAMPLES)
+    assert trained.rows + held_out.rows == 600
+    assert held_out.rows == pytest.approx(60, abs=4)
+    assert sum(held_out.calls_per_row.values()) == sum(held_out.tools_per_row.values()) == held_out.rows
+    assert disjoint(train, validation) == (0, 0)
+    assert not list(malformed_rows(train, validation=False))
+    assert not list(malformed_rows(validation, validation=True))
+    assert gold_ceiling(train) == 1.0
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path):
+    first, second = _split(EXAMPLES, tmp_path / "1"), _split(EXAMPLES, tmp_path / "2")
+    other = _split(EXAMPLES, tmp_path / "3", seed=43)
+    for a, b, c in zip(first[:2], second[:2], other[:2], strict=True):
+        assert a.read_bytes() == b.read_bytes()
+        assert a.read_bytes() != c.read_bytes()
+
+
+def test_a_new_row_moves_few_others(tmp_path: Path):
+    held_out = {row["id"] for row in _rows(_split(EXAMPLES[:-1], tmp_path / "1")[1])}
+    also = {row["id"] for row in _rows(_split(EXAMPLES, tmp_path / "2")[1])}
+    assert len(held_out ^ also) <= 3
+
+
+def test_rows_of_one_question_stay_together(tmp_path: Path):
+    twins = [
+        Example(f"{example.id}-{copy}", example.query.upper() + "!" * copy, *example_rest(example))
+        for example in EXAMPLES
+        for copy in range(3)
+    ]
+    train, validation, _ = _split(twins, tmp_path)
+    assert disjoint(train, validation) == (0, 0)
+
+
+def example_rest(example: Example) -> tuple[str, ...]:
+    return example.tools, example.calls, example.source, example.licence
+
+
+def test_the_form_of_a_row(tmp_path: Path):
+    _, validation, _ = _split(EXAMPLES, tmp_path)
+    by_id = {example.id: example for example in EXAMPLES}
+    kinds = set()
+    for row in _rows(validation):
+        example = by_id[row["id"]]
+        question, answer = row["conversations"]
+        calls = json.loads(example.calls)
+        assert question == {"from": "human", "value": example.query}
+        assert (row["system"], row["tools"], row["source"], row["flags"]) == ("", example.tools, "test", [])
+        if not calls:
+            assert answer == {"from": "gpt", "value": REFUSAL}
+        else:
+            assert answer["from"] == "function_call"
+            assert json.loads(answer["value"]) == (calls if len(calls) > 1 else calls[0])
+        kinds.add(min(2, len(calls)))
+        assert row[SEEN] is True
+    assert kinds == {0, 1, 2}
+
+
+def test_turns_read_back(tmp_path: Path):
+    train, _, _ = _split(EXAMPLES, tmp_path)
+    by_id = {example.id: example for example in EXAMPLES}
+    for turn in read_turns(train):
+        assert turn.query == by_id[turn.id].query
+        assert [call.as_dict() for call in turn.calls] == json.loads(by_id[turn.id].calls)
+
+
+def test_dataset_info_is_what_llama_factory_documents(tmp_path: Path):
+    train, validation, _ = _split(EXAMPLES, tmp_path)
+    for split, name in ((train, TRAIN), (validation, VALIDATION)):
+        info = json.loads((split.parent / "dataset_info.json").read_text())[name]
+        assert info["formatting"] == "sharegpt"
+        assert info["file_name"] == split.name
+        rows = _rows(split)
+        assert set(info["columns"].values()) <= set(rows[0])
+        tags = info["tags"]
+        for row in rows:
+            assert {turn[tags["role_tag"]] for turn in row["conversations"]} <= {
+                tags[f"{role}_tag"] for role in ("user", "assistant", "observation", "function")
+            }
+            assert all(isinstance(turn[tags["content_tag"]], str) for turn in row["conversations"])
+
+
+def test_an_unseen_tool_is_marked(tmp_path: Path):
+    rare = READER.read([{"name": "only_once", "parameters": {}}])[0].json
+    examples = [
+        Example(f"r{n}", f"question number {n}", f"[{rare}]", '[{"name":"only_once","arguments":{}}]', "t", "")
+        for n in range(3)
+    ]
+    for example in examples:  # whichever of them is held out alone had its tool in training only if another was
+        _, validation, (_, held_out) = _split([*EXAMPLES, example], tmp_path / example.id, validation_share=0.5)
+        found = [row for row in _rows(validation) if row["id"] == example.id]
+        assert all(row[SEEN] is False for row in found)
+        assert held_out.tools_seen == held_out.rows - len(found)
+
+
+def test_a_variant_is_trained_on_and_not_validated(tmp_path: Path):
+    def variant(example: Example) -> Example | None:
+        even = int(example.id) % 2 == 0
+        return Example(example.id, "MASKED " + example.query, *example_rest(example)) if even else None
+
+    train, validation, (trained, _) = _split(EXAMPLES, tmp_path, variant=variant)
+    masked = [row["conversations"][0]["value"].startswith("MASKED") for row in _rows(train)]
+    assert masked == [int(row["id"]) % 2 == 0 for row in _rows(train)]
+    assert trained.masked == sum(masked)
+    assert not any("MASKED" in row["conversations"][0]["value"] for row in _rows(validation))
+
+
+def test_too_few_rows_for_two_sides(tmp_path: Path):
+    with pytest.raises(FcAssetsError, match="cannot be split"):
+        _split(EXAMPLES[:1], tmp_path / "one")
+    with pytest.raises(FcAssetsError, match="1 different queries"):
+        _split([EXAMPLES[0]] * 20, tmp_path / "same")
+
+
+def test_repeats_are_found_in_normal_form(tmp_path: Path):
+    train, _, _ = _split(EXAMPLES, tmp_path)
+    row = _rows(train)[3]
+    question = row["conversations"][0]["value"]
+    assert row["id"] in repeats(train, [question.upper() + " ?!"])
+    assert repeats(train, ["nobody asked this"]) == []
