@@ -1,0 +1,290 @@
+"""The evaluation assets: for each variant its predictions and its BFCL scores, and the report that compares them.
+
+One step starts one server and makes both of a variant's assets, since starting vLLM costs more than asking a small
+model. What is asked, scored and compared is in the room's other modules.
+"""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from fc_assets.artifacts import Artifact
+from fc_assets.errors import FcAssetsError
+from fc_assets.evaluation import bfcl, bfcl_tables
+from fc_assets.evaluation.answers import Answer, Asking, Question, answer_log, resume_identity
+from fc_assets.evaluation.parity import PARITY_FILE, measure_parity
+from fc_assets.evaluation.predictions import (
+    PREDICTIONS_FILE,
+    SERVER_FILE,
+    VALIDATION,
+    asked_turns,
+    asking_for,
+    questions_of,
+    score_variants,
+    server_record,
+    show,
+    summarise,
+    write_predictions,
+)
+from fc_assets.gpu import GPU_OP_TAGS, GPU_POOL
+from fc_assets.metadata import picture, picture_file, table
+from fc_assets.resources import CODE_VERSION, OWNERS, REPORT, StepError, Workshop
+from fc_assets.serving.server import Endpoint, serve
+
+GROUP = "evaluation"
+VARIANTS = {"base": "base_model", "sft": "merged_model", "grpo": "grpo_policy"}
+"""Each variant (A, B, C) and the asset that holds its checkpoint, in the subfolder `model`."""
+
+HEADLINE = (
+    *("parse_rate", "function_name_accuracy", "param_f1", "schema_hit", "exec_rate"),
+    *("exact_match", "semantic_consistency", "irrelevance_accuracy", "reward"),
+)
+"""Metrics that Dagster plots over time, one number for each variant."""
+
+
+def predictions_key(variant: str) -> dg.AssetKey:
+    """The key of a variant's predictions."""
+    return dg.AssetKey(["predictions", variant])
+
+
+def bfcl_key(variant: str) -> dg.AssetKey:
+    """The key of a variant's BFCL scores."""
+    return dg.AssetKey(["bfcl_scores", variant])
+
+
+def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
+    """The step that evaluates one variant: its predictions, its BFCL scores, or both, from one server."""
+    common: dict[str, Any] = {
+        "group_name": GROUP,
+        "owners": OWNERS,
+        "code_version": CODE_VERSION,
+        "is_required": False,
+    }
+
+    @dg.multi_asset(
+        name=f"evaluate_{variant}",
+        ins={"model": dg.AssetIn(key=model_asset), VALIDATION: dg.AssetIn()},
+        outs={
+            "predictions": dg.AssetOut(
+                key=predictions_key(variant),
+                kinds={"vllm", "parquet"},
+                description=(
+                    f"What {model_asset} (variant {variant}) answers to the validation split: raw text, latency and "
+                    "tokens of every row, asked greedily of a vLLM server that this step starts and ends. A row "
+                    "without an answer is counted as a failure of the infrastructure, never as an empty answer."
+                ),
+                **common,
+            ),
+            "bfcl_scores": dg.AssetOut(
+                key=bfcl_key(variant),
+                kinds={"vllm", "bfcl"},
+                description=(
+                    f"{model_asset} (variant {variant}) on the Berkeley Function Calling Leaderboard: the official "
+                    "checker's accuracy in each single-turn category, with Wilson intervals, asked through the "
+                    "model's own chat template. In the demo a small stratified sample."
+                ),
+                **common,
+            ),
+        },
+        internal_asset_deps={
+            "predictions": {dg.AssetKey(model_asset), dg.AssetKey(VALIDATION)},
+            "bfcl_scores": {dg.AssetKey(model_asset)},
+        },
+        can_subset=True,
+        pool=GPU_POOL,
+        op_tags=GPU_OP_TAGS,
+    )
+    def evaluate(
+        context: dg.AssetExecutionContext,
+        workshop: dg.ResourceParam[Workshop],
+        model: Artifact,
+        sharegpt_val: Artifact,
+    ) -> Iterator[dg.MaterializeResult]:
+        log = workshop.log_file(context, f"evaluate-{variant}-server")
+        wanted = context.selected_asset_keys
+        with _served(model, workshop, variant, log) as endpoint:
+            # Predictions first: should BFCL fail, they are published already.
+            if predictions_key(variant) in wanted:
+                yield from _predictions(context, workshop, variant, endpoint, model, sharegpt_val)
+            if bfcl_key(variant) in wanted:
+                yield from _bfcl_scores(context, workshop, variant, endpoint, model)
+
+    return evaluate
+
+
+def _predictions(
+    context: dg.AssetExecutionContext,
+    workshop: Workshop,
+    variant: str,
+    endpoint: Endpoint,
+    model: Artifact,
+    validation: Artifact,
+) -> Iterator[dg.MaterializeResult]:
+    settings = workshop.profile.evaluation
+    with workshop.step(predictions_key(variant)) as step:
+        turns = asked_turns(validation, settings.max_rows)
+        parity = measure_parity(endpoint, model.path / "model", turns, settings.parity_rows)
+        _write_json(step.out / PARITY_FILE, asdict(parity))
+        asking = asking_for(settings)
+        with _asked(context, workshop, step.key, endpoint, questions_of(turns), asking) as answers:
+            summary = summarise(answers)
+            write_predictions(answers, step.out / PREDICTIONS_FILE)
+            server = server_record(endpoint.info, asking)
+            _write_json(step.out / SERVER_FILE, server)
+            yield step.publish(
+                [model, validation],
+                {
+                    "answers": table(show(turns, answers)),
+                    "server": table({"setting": name, "value": str(value)} for name, value in server.items()),
+                    **asdict(summary),
+                    "parity_rows": parity.rows,
+                    "parity_equal": parity.equal,
+                },
+                report=asdict(summary),
+            )
+
+
+def _bfcl_scores(
+    context: dg.AssetExecutionContext, workshop: Workshop, variant: str, endpoint: Endpoint, model: Artifact
+) -> Iterator[dg.MaterializeResult]:
+    settings = workshop.profile.bfcl
+    with workshop.step(bfcl_key(variant)) as step:
+        log = workshop.log_file(context, f"bfcl-{variant}")
+        python = bfcl.find_python(settings)
+        sample = bfcl.take_sample(settings, python, step.scratch, log)
+        asking = asking_for(workshop.profile.evaluation, settings.max_tokens)
+        with _asked(context, workshop, step.key, endpoint, bfcl.questions_of(sample.rows), asking) as answers:
+            scores, records = bfcl.score_answers(sample.rows, answers, python, step.scratch / "checker", log)
+            headline = bfcl.headline(scores, sample.sizes)
+            report = {
+                "prompt_mode": bfcl.PROMPT_MODE,
+                "bfcl_eval": sample.version,
+                "headline": headline,
+                "parse_share": bfcl.parse_share(records),
+                "sampled": len(sample.rows),
+                "failed": sum(answer.failed for answer in answers),
+                "too_long": sum(score.too_long for score in scores),
+                "categories": [asdict(score) for score in scores],
+                "sizes": dict(sample.sizes),
+            }
+            bfcl.write_records(records, step.out / bfcl.ROWS_FILE)
+            _write_json(step.out / SERVER_FILE, server_record(endpoint.info, asking))
+            yield step.publish(
+                [model],
+                {
+                    "categories": table(report["categories"]),
+                    "accuracy": picture(
+                        bfcl_tables.categories_plot(scores, f"BFCL, {variant}"), "accuracy by category"
+                    ),
+                    **{f"bfcl_{name}": value for name, value in headline.items()},
+                    "prompt_mode": bfcl.PROMPT_MODE,
+                    "parse_share": report["parse_share"],
+                    "rows": len(sample.rows),
+                    "too_long": report["too_long"],
+                    "failed": report["failed"],
+                },
+                report=report,
+            )
+
+
+@dg.asset(
+    group_name=GROUP,
+    kinds={"scipy", "matplotlib"},
+    owners=OWNERS,
+    code_version=CODE_VERSION,
+    ins={
+        VALIDATION: dg.AssetIn(),
+        **{f"predictions_{variant}": dg.AssetIn(key=predictions_key(variant)) for variant in VARIANTS},
+        **{f"bfcl_{variant}": dg.AssetIn(key=bfcl_key(variant)) for variant in VARIANTS},
+    },
+    description=(
+        "The A/B/C comparison of base, SFT and SFT+GRPO on the validation split: every metric with its 95 % interval "
+        "and the ceiling that the data allows, paired tests, strata, where the errors went, and the BFCL scores. Also "
+        "report.md, report.html and results.json in the artefact's folder."
+    ),
+)
+def eval_report(
+    context: dg.AssetExecutionContext,
+    workshop: dg.ResourceParam[Workshop],
+    sharegpt_val: Artifact,
+    predictions_base: Artifact,
+    predictions_sft: Artifact,
+    predictions_grpo: Artifact,
+    bfcl_base: Artifact,
+    bfcl_sft: Artifact,
+    bfcl_grpo: Artifact,
+) -> dg.MaterializeResult[Artifact]:
+    from fc_assets.evaluation import report as reports  # brings numpy and pandas
+
+    settings = workshop.profile.evaluation
+    predictions = {"base": predictions_base, "sft": predictions_sft, "grpo": predictions_grpo}
+    scores = {"base": bfcl_base, "sft": bfcl_sft, "grpo": bfcl_grpo}
+    with workshop.step(context.asset_key) as step:
+        bfcl_records = bfcl_tables.side_by_side(
+            {reports.label(variant): scored.read_json(REPORT) for variant, scored in scores.items()}
+        )
+        report = reports.build_report(
+            score_variants(sharegpt_val, predictions, settings.max_failed_share),
+            samples=settings.bootstrap_samples,
+            seed=settings.seed,
+            extra_tables={"Berkeley Function Calling Leaderboard": bfcl_records},
+        )
+        files = reports.write_report(report, step.out)
+        values = reports.results(report)["variants"]
+        return step.publish(
+            [sharegpt_val, *predictions.values(), *scores.values()],
+            {
+                "comparison": table(reports.headline(report)),
+                "metrics": picture_file(files[reports.METRICS_PLOT], "every metric with its 95 % interval"),
+                "paired_tests": table(asdict(found) for found in report.comparisons),
+                "failures": picture_file(files[reports.FAILURES_PLOT], "rows that failed, by first failure"),
+                "failure_counts": table({"variant": name, **counts} for name, counts in report.failures.items()),
+                "bfcl": table(bfcl_records),
+                **{f"{metric}_{variant}": values[variant][metric] for metric in HEADLINE for variant in VARIANTS},
+            },
+        )
+
+
+@contextlib.contextmanager
+def _served(model: Artifact, workshop: Workshop, variant: str, log: Path) -> Iterator[Endpoint]:
+    try:
+        with serve(
+            model.path / "model", workshop.profile.server, name=variant, log=log, model_digest=model.digest
+        ) as endpoint:
+            yield endpoint
+    except FcAssetsError as error:
+        raise StepError(f"evaluating {variant}: {error}") from error
+
+
+@contextlib.contextmanager
+def _asked(
+    context: dg.AssetExecutionContext,
+    workshop: Workshop,
+    key: dg.AssetKey,
+    endpoint: Endpoint,
+    questions: Sequence[Question],
+    asking: Asking,
+) -> Iterator[list[Answer]]:
+    """The answers, gone on with from where an interrupted attempt was; once they are published its log is removed."""
+    from fc_assets.evaluation.client import ask  # brings aiohttp, which the definitions can do without
+
+    server = workshop.profile.server.model_dump(mode="json", exclude={"port", "start_timeout_s"})
+    identity = resume_identity(str(endpoint.info["model_digest"]), questions, asking, server)
+    folder = workshop.store.resume_folder(key.to_user_string(), identity)
+    with answer_log(folder) as log:
+        answers = ask(endpoint, questions, asking, log, context.log.info)
+    yield answers
+    shutil.rmtree(folder)
+
+
+def _write_json(file: Path, value: object) -> None:
+    file.write_text(json.dumps(value, indent=1, default=str) + "\n", encoding="utf-8")
+
+
+ASSETS = [*(build_evaluation(variant, model_asset) for variant, model_asset in VARIANTS.items()), eval_report]

@@ -1,0 +1,163 @@
+"""The evaluation's gates as asset checks: which artefact each reads. All of them block.
+
+One check operation serves several gates, since starting a process costs more than reading a file. What a gate asks is
+in `gates`, its thresholds are in the profile.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from fc_assets.artifacts import Artifact
+from fc_assets.errors import FcAssetsError
+from fc_assets.evaluation import gates
+from fc_assets.evaluation.assets import VARIANTS, bfcl_key, eval_report, predictions_key
+from fc_assets.evaluation.gates import Verdict
+from fc_assets.evaluation.parity import PARITY_FILE
+from fc_assets.metadata import finite
+from fc_assets.profiles import Profile, Thresholds
+from fc_assets.resources import REPORT, StepError, Workshop, latest_artifact
+
+TUNED = ("sft", "grpo")
+"""The variants that training made; base is what they are compared with and has no threshold of its own."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One blocking check: what it is called, what it asks, and how it judges the artefact."""
+
+    asset: dg.AssetKey
+    name: str
+    description: str
+    judge: Callable[[Artifact, Profile], Verdict]
+
+
+def variant_gates(variant: str) -> list[Gate]:
+    """The gates on one variant's predictions and BFCL scores."""
+    predictions, scores = predictions_key(variant), bfcl_key(variant)
+    found = [
+        Gate(
+            predictions,
+            "rows_were_answered",
+            "No more rows than evaluation.max_failed_share stayed without an answer from the server.",
+            lambda artifact, profile: gates.was_answered(
+                artifact.read_json(REPORT), profile.evaluation.max_failed_share
+            ),
+        ),
+        Gate(
+            predictions,
+            "template_parity",
+            "The server built the very token ids that training saw for the same conversation and tools.",
+            lambda artifact, profile: gates.has_parity(artifact.read_json(PARITY_FILE)),
+        ),
+        Gate(
+            scores,
+            "categories_were_judged",
+            "The official checker judged every sampled row of every BFCL category.",
+            lambda artifact, profile: gates.covers_bfcl(artifact.read_json(REPORT), profile.bfcl.categories),
+        ),
+    ]
+    if variant in TUNED:
+        found.append(
+            Gate(
+                scores,
+                "answers_parse",
+                "Of the BFCL questions that expect a call, enough were answered with one that parses.",
+                lambda artifact, profile: gates.parses_bfcl(artifact.read_json(REPORT), profile.gates),
+            )
+        )
+    return found
+
+
+def report_gates() -> list[Gate]:
+    """The gates on the comparison: thresholds for SFT and SFT+GRPO, and that neither step made things worse."""
+    found = [_threshold(variant, metric) for variant in TUNED for metric in Thresholds.model_fields]
+    found += [_silence(variant) for variant in TUNED]
+    return [
+        *found,
+        Gate(
+            eval_report.key,
+            "sft_is_better_than_base",
+            "SFT has significantly more exact matches than base (exact McNemar, Holm-corrected).",
+            lambda artifact, profile: gates.is_better(_results(artifact), "base", "sft", profile.gates.significance),
+        ),
+        Gate(
+            eval_report.key,
+            "grpo_is_not_worse_than_sft",
+            "SFT+GRPO loses no more exact match against SFT than gates.non_inferiority_margin.",
+            lambda artifact, profile: gates.is_not_worse(
+                _results(artifact), "sft", "grpo", profile.gates.non_inferiority_margin
+            ),
+        ),
+    ]
+
+
+def _threshold(variant: str, metric: str) -> Gate:
+    return Gate(
+        eval_report.key,
+        f"{variant}_{metric}",
+        f"{metric} of {variant} is at least gates.{variant}.{metric}.",
+        lambda artifact, profile: gates.reaches_threshold(
+            _results(artifact), variant, metric, getattr(profile.gates, variant)
+        ),
+    )
+
+
+def _silence(variant: str) -> Gate:
+    return Gate(
+        eval_report.key,
+        f"{variant}_keeps_silence",
+        f"On rows that expect no call {variant} is not worse than base by more than gates.irrelevance_margin.",
+        lambda artifact, profile: gates.keeps_silence(
+            _results(artifact), variant, "base", profile.gates.irrelevance_margin
+        ),
+    )
+
+
+def _results(artifact: Artifact) -> gates.Results:
+    from fc_assets.evaluation.report import RESULTS_FILE  # brings numpy, which the definitions can do without
+
+    return artifact.read_json(RESULTS_FILE)
+
+
+def build_checks(name: str, judged: Sequence[Gate]) -> dg.AssetChecksDefinition:
+    """One operation that judges these gates, or those of them that a run selects."""
+    by_key = {dg.AssetCheckKey(gate.asset, gate.name): gate for gate in judged}
+
+    @dg.multi_asset_check(
+        name=name,
+        specs=[
+            dg.AssetCheckSpec(gate.name, asset=gate.asset, description=gate.description, blocking=True)
+            for gate in judged
+        ],
+        can_subset=True,
+    )
+    def check(
+        context: dg.AssetCheckExecutionContext, workshop: dg.ResourceParam[Workshop]
+    ) -> Iterator[dg.AssetCheckResult]:
+        chosen = [gate for key, gate in by_key.items() if key in context.selected_asset_check_keys]
+        # Read here and not as inputs: a run may select gates of one asset while the other does not exist yet.
+        artifacts = {}
+        try:
+            for asset in {gate.asset for gate in chosen}:
+                artifacts[asset] = latest_artifact(context.instance, workshop.store, asset)
+        except FcAssetsError as error:
+            raise StepError(str(error)) from error
+        for gate in chosen:
+            verdict = gate.judge(artifacts[gate.asset], workshop.profile)
+            yield dg.AssetCheckResult(
+                passed=verdict.passed,
+                asset_key=gate.asset,
+                check_name=gate.name,
+                description=verdict.sentence,
+                metadata={name: finite(value) for name, value in verdict.numbers.items()},
+            )
+
+    return check
+
+
+CHECKS = [
+    *(build_checks(f"gates_of_{variant}", variant_gates(variant)) for variant in VARIANTS),
+    build_checks("gates_of_eval_report", report_gates()),
+]

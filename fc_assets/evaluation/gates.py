@@ -1,0 +1,138 @@
+"""What the evaluation must show before a policy may be promoted: each gate as a verdict on files already written.
+
+Plain data in, plain verdicts out; the thresholds come from the profile. That a verdict blocks, and whom, is decided in
+`checks`; how the numbers arise, in `comparison`, `parity` and `bfcl`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fc_assets.profiles import GateSettings, Thresholds
+
+Results = Mapping[str, Any]
+"""The content of the report's results.json."""
+
+_EXACT = "exact_match"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a gate is passed, the sentence that says why, and the numbers that were compared."""
+
+    passed: bool
+    sentence: str
+    numbers: Mapping[str, float | int | str | None]
+
+
+def reaches_threshold(results: Results, variant: str, metric: str, thresholds: Thresholds) -> Verdict:
+    """The metric's point estimate is at least its threshold. A metric that nobody could measure fails."""
+    least = getattr(thresholds, metric)
+    found = results["variants"][variant]
+    value, (low, high) = found[metric], found["intervals"][metric]
+    numbers = {"value": value, "low": low, "high": high, "threshold": least, "rows": found["rows_counted"][metric]}
+    if value is None:
+        return Verdict(False, f"No row of the validation split lets {metric} be measured for {variant}.", numbers)
+    return Verdict(value >= least, f"{metric} of {variant} is {value:.3f}, at least {least:.3f} is asked.", numbers)
+
+
+def is_better(results: Results, first: str, second: str, significance: float) -> Verdict:
+    """`second` has more exact matches than `first`, by the exact McNemar test after Holm's correction."""
+    found = _comparison(results, first, second)
+    p_value = found["p_holm"]
+    passed = found["difference"] is not None and found["difference"] > 0 and p_value < significance
+    return Verdict(passed, f"{_difference(found)}, p = {p_value:.2g} (asked: below {significance:g}).", _numbers(found))
+
+
+def is_not_worse(results: Results, first: str, second: str, margin: float) -> Verdict:
+    """`second` loses at most `margin` of exact match against `first`, as a point estimate.
+
+    Whether non-inferiority is also proven, that is whether the whole interval lies above the margin, is told beside it.
+    """
+    found = _comparison(results, first, second)
+    difference, low = found["difference"], found["low"]
+    passed = difference is not None and difference >= -margin
+    proven = low is not None and low >= -margin
+    sentence = (
+        f"{_difference(found)}, p = {found['p_holm']:.2g}; {margin:g} may be lost. "
+        f"Non-inferiority is {'' if proven else 'not '}proven at 95 %."
+    )
+    return Verdict(passed, sentence, {**_numbers(found), "margin": margin, "proven": str(proven).lower()})
+
+
+def keeps_silence(results: Results, variant: str, reference: str, margin: float) -> Verdict:
+    """The variant answers rows that expect no call at most `margin` worse than the reference does."""
+    own, other = (results["variants"][name]["irrelevance_accuracy"] for name in (variant, reference))
+    numbers = {"value": own, reference: other, "margin": margin}
+    if own is None or other is None:
+        return Verdict(False, "No row expects silence; set data.irrelevance_share above 0 and split again.", numbers)
+    sentence = f"Irrelevance accuracy of {variant} is {own:.3f}, of {reference} {other:.3f}; {margin:g} may be lost."
+    return Verdict(own >= other - margin, sentence, numbers)
+
+
+def was_answered(summary: Mapping[str, Any], max_failed_share: float) -> Verdict:
+    """Hardly any row stayed without an answer for reasons of the infrastructure."""
+    rows, failed = summary["rows"], summary["failed"]
+    sentence = f"{failed} of {rows} rows stayed without an answer; a share of {max_failed_share:g} may."
+    return Verdict(
+        rows > 0 and failed <= max_failed_share * rows,
+        sentence,
+        {"rows": rows, "failed": failed, "too_long": summary["too_long"], "cut": summary["cut"]},
+    )
+
+
+def has_parity(parity: Mapping[str, Any]) -> Verdict:
+    """The server built the very token ids that training saw, for every row that was compared."""
+    numbers = {"rows": parity["rows"], "equal": parity["equal"]}
+    if parity["unmeasured"]:
+        return Verdict(False, f"Template parity was not measured: {parity['unmeasured']}.", numbers)
+    sentence = f"{parity['equal']} of {parity['rows']} prompts have the token ids that training saw."
+    for difference in parity["differences"][:1]:
+        sentence += (
+            f" Row {difference['id']} differs at token {difference['position']}: served {difference['served']!r}, "
+            f"trained {difference['trained']!r}."
+        )
+    return Verdict(0 < parity["rows"] == parity["equal"], sentence, numbers)
+
+
+def covers_bfcl(report: Mapping[str, Any], categories: tuple[str, ...]) -> Verdict:
+    """Every category that was to be sampled was judged, and no row stayed without an answer."""
+    judged = {score["category"]: score["total"] for score in report["categories"]}
+    missing = [name for name in categories if not judged.get(name)]
+    sentence = f"{len(judged)} categories and {sum(judged.values())} of {report['sampled']} rows were judged"
+    sentence += f"; {', '.join(missing)} were not." if missing else "."
+    numbers = {"rows": report["sampled"], "failed": report["failed"], "too_long": report["too_long"]}
+    return Verdict(not missing and not report["failed"], sentence, numbers)
+
+
+def parses_bfcl(report: Mapping[str, Any], gates: GateSettings) -> Verdict:
+    """Enough of the answers to BFCL questions that expect a call hold one that parses."""
+    share, least = report["parse_share"], gates.min_bfcl_parse_rate
+    numbers = {"value": share, "threshold": least}
+    if share is None:
+        return Verdict(False, "No sampled BFCL category expects a call.", numbers)
+    return Verdict(
+        share >= least, f"{share:.1%} of the answers hold a call that parses, {least:.1%} are asked.", numbers
+    )
+
+
+def _comparison(results: Results, first: str, second: str) -> Mapping[str, Any]:
+    return next(
+        found
+        for found in results["comparisons"]
+        if (found["first"], found["second"], found["metric"]) == (first, second, _EXACT)
+    )
+
+
+def _difference(found: Mapping[str, Any]) -> str:
+    if found["difference"] is None:
+        return f"No row was answered by both {found['first']} and {found['second']}"
+    interval = "" if found["low"] is None else f" [{found['low']:+.3f}, {found['high']:+.3f}]"
+    return f"Exact match of {found['second']} minus {found['first']} is {found['difference']:+.3f}{interval}"
+
+
+def _numbers(found: Mapping[str, Any]) -> dict[str, float | int | str | None]:
+    names = ("difference", "low", "high", "p_value", "p_holm", "pairs", "only_first", "only_second", "detectable")
+    return {name: found[name] for name in names}

@@ -1,0 +1,107 @@
+"""The gates: what passes, what fails, and what is said when there is nothing to judge."""
+
+from typing import Any
+
+import pytest
+
+from fc_assets.evaluation import gates
+from fc_assets.evaluation.checks import CHECKS
+from fc_assets.profiles import GateSettings, Thresholds
+
+LEAST = Thresholds(parse_rate=0.9, function_name_accuracy=0.9, param_f1=0.9, schema_hit=0.9, exec_rate=0.9)
+
+
+def results(difference: float | None = 0.1, p_holm: float = 0.01, low: float = 0.05, **metrics: Any) -> dict[str, Any]:
+    """Results in which base has irrelevance accuracy 0.8 and sft the given metrics."""
+    values = {"parse_rate": 0.95, "irrelevance_accuracy": 0.9, **metrics}
+    sft = {
+        **values,
+        "intervals": {name: [0.5, 1.0] for name in values},
+        "rows_counted": dict.fromkeys(values, 100),
+    }
+    comparison = {
+        "first": "base",
+        "second": "sft",
+        "metric": "exact_match",
+        "difference": difference,
+        "low": low,
+        "high": 0.2,
+        "p_value": p_holm / 2,
+        "p_holm": p_holm,
+        "pairs": 100,
+        "only_first": 1,
+        "only_second": 11,
+        "detectable": 0.05,
+    }
+    other = {**comparison, "metric": "param_f1", "p_holm": 1.0}
+    return {"variants": {"base": {"irrelevance_accuracy": 0.8}, "sft": sft}, "comparisons": [other, comparison]}
+
+
+@pytest.mark.parametrize(("value", "passed"), [(0.9, True), (0.8999, False), (None, False), (1.0, True)])
+def test_a_threshold_is_a_least_value(value: float | None, passed: bool) -> None:
+    verdict = gates.reaches_threshold(results(parse_rate=value), "sft", "parse_rate", LEAST)
+    assert verdict.passed is passed
+    assert verdict.numbers["threshold"] == 0.9 and verdict.numbers["value"] == value
+
+
+@pytest.mark.parametrize(
+    ("difference", "p_holm", "passed"),
+    [(0.1, 0.04, True), (0.1, 0.05, False), (-0.1, 0.001, False), (0.0, 1.0, False), (None, 1.0, False)],
+)
+def test_better_means_significantly_more(difference: float | None, p_holm: float, passed: bool) -> None:
+    assert gates.is_better(results(difference, p_holm), "base", "sft", 0.05).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "passed", "proven"),
+    [(0.0, -0.01, True, "true"), (-0.02, -0.05, True, "false"), (-0.03, -0.05, False, "false")],
+)
+def test_not_worse_means_within_the_margin(difference: float, low: float, passed: bool, proven: str) -> None:
+    verdict = gates.is_not_worse(results(difference, 0.5, low), "base", "sft", 0.02)
+    assert verdict.passed is passed and verdict.numbers["proven"] == proven
+
+
+@pytest.mark.parametrize(("own", "passed"), [(0.76, True), (0.74, False), (None, False)])
+def test_silence_is_held_against_base(own: float | None, passed: bool) -> None:
+    assert gates.keeps_silence(results(irrelevance_accuracy=own), "sft", "base", 0.05).passed is passed
+
+
+@pytest.mark.parametrize(("rows", "failed", "passed"), [(100, 1, True), (100, 2, False), (0, 0, False)])
+def test_rows_without_an_answer_are_counted(rows: int, failed: int, passed: bool) -> None:
+    summary = {"rows": rows, "failed": failed, "too_long": 3, "cut": 4}
+    assert gates.was_answered(summary, 0.01).passed is passed
+
+
+def test_parity_needs_rows_and_names_the_first_difference() -> None:
+    holds = {"rows": 50, "equal": 50, "differences": [], "unmeasured": ""}
+    assert gates.has_parity(holds).passed
+    shown = {"id": "r7", "position": 12, "served": "a", "trained": "b"}
+    broken = gates.has_parity({**holds, "equal": 49, "differences": [shown]})
+    assert not broken.passed and "Row r7 differs at token 12" in broken.sentence
+    unmeasured = gates.has_parity({"rows": 0, "equal": 0, "differences": [], "unmeasured": "no /tokenize"})
+    assert not unmeasured.passed and "no /tokenize" in unmeasured.sentence
+
+
+def test_bfcl_must_be_judged_whole() -> None:
+    report = {
+        "categories": [{"category": "multiple", "total": 4}],
+        "sampled": 4,
+        "failed": 0,
+        "too_long": 1,
+        "parse_share": 0.5,
+    }
+    assert gates.covers_bfcl(report, ("multiple",)).passed
+    missing = gates.covers_bfcl(report, ("multiple", "parallel"))
+    assert not missing.passed and "parallel" in missing.sentence
+    assert not gates.covers_bfcl({**report, "failed": 1}, ("multiple",)).passed
+    assert gates.parses_bfcl(report, GateSettings(min_bfcl_parse_rate=0.5)).passed
+    assert not gates.parses_bfcl(report, GateSettings(min_bfcl_parse_rate=0.6)).passed
+    assert not gates.parses_bfcl({**report, "parse_share": None}, GateSettings()).passed
+
+
+def test_every_gate_blocks_and_has_a_name_of_its_own() -> None:
+    specs = [spec for check in CHECKS for spec in check.check_specs]
+    assert all(spec.blocking and spec.description for spec in specs)
+    assert len({spec.key for spec in specs}) == len(specs)
+    on_report = {spec.name for spec in specs if spec.asset_key.to_user_string() == "eval_report"}
+    assert {f"{variant}_{metric}" for variant in ("sft", "grpo") for metric in Thresholds.model_fields} < on_report
