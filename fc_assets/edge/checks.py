@@ -1,0 +1,77 @@
+"""Gates on the edge files: are they what their names say, do they answer, and what did quantisation cost?"""
+
+import dagster as dg
+
+from fc_assets.artifacts import Artifact
+from fc_assets.edge.assets import edge_report, gguf_artifacts
+from fc_assets.edge.report import largest_drop
+from fc_assets.resources import REPORT, Workshop
+
+
+@dg.asset_check(
+    asset=gguf_artifacts,
+    blocking=True,
+    description=(
+        "Every file names the release that it was made from, and every tensor in it has the type that llama.cpp's "
+        "rules give it in a file of that name: none fell back to another."
+    ),
+)
+def files_are_what_they_say(gguf_artifacts: Artifact) -> dg.AssetCheckResult:
+    from fc_assets.edge.headers import read_header
+
+    release = gguf_artifacts.inputs["promoted_policy"]
+    wrong = []
+    for record in gguf_artifacts.read_json(REPORT)["files"]:
+        header = read_header(gguf_artifacts.path / record["file"], record["kind"])
+        wrong += [f"{record['file']}: {name} is {types}" for name, types in header.wrong_types.items()]
+        if header.source_digest != release:
+            wrong.append(f"{record['file']}: made from {header.source_digest}, not {release}")
+    return dg.AssetCheckResult(
+        passed=not wrong,
+        metadata={"release": release, "wrong": wrong[:50], "wrong_count": len(wrong)},
+        description=f"{len(wrong)} differ, the first: {wrong[0]}" if wrong else "All tensors and digests are right.",
+    )
+
+
+@dg.asset_check(
+    asset=edge_report,
+    blocking=True,
+    description=(
+        "llama.cpp loaded every file and got answers from it, and cut the prompts into the same token ids as the "
+        "checkpoint's own tokenizer."
+    ),
+)
+def files_answer(edge_report: Artifact, workshop: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:
+    least = workshop.profile.edge.min_same_ids
+    report = edge_report.read_json(REPORT)
+    spoke = {kind: sum(bool(answer["text"]) for answer in asked["answers"]) for kind, asked in report["asked"].items()}
+    same_ids = {row["kind"]: row["same_ids"] for row in report["rows"]}
+    return dg.AssetCheckResult(
+        passed=min(spoke.values()) > 0 and min(same_ids.values()) >= least,
+        metadata={"answers_with_text": spoke, "same_ids": same_ids, "least_same_ids": least},
+        description=f"Each file gave at least {min(spoke.values())} answers with text; {min(same_ids.values()):.1%} of "
+        f"the prompts have the same ids, {least:.1%} are asked for.",
+    )
+
+
+@dg.asset_check(
+    asset=edge_report,
+    blocking=True,
+    description="No quantised file loses more exact match against F16, on the same rows, than the profile allows.",
+)
+def quantisation_keeps_quality(edge_report: Artifact, workshop: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:
+    allowed = workshop.profile.gates.max_quantisation_drop
+    rows = edge_report.read_json(REPORT)["rows"]
+    drop = largest_drop(rows)
+    return dg.AssetCheckResult(
+        passed=drop <= allowed,
+        metadata={
+            "largest_drop": drop,
+            "allowed": allowed,
+            **{f"{row['kind']}_exact_match": float(row["exact_match"]) for row in rows},
+        },
+        description=f"The largest loss of exact match is {drop:.3f}, {allowed:.3f} is allowed.",
+    )
+
+
+CHECKS = [files_are_what_they_say, files_answer, quantisation_keeps_quality]

@@ -1,0 +1,103 @@
+"""Both assets and their gates on a real instance: real files, real llama.cpp, a random checkpoint as the release."""
+
+import json
+import shutil
+from pathlib import Path
+
+import dagster as dg
+
+from fc_assets.artifacts import Artifact
+from fc_assets.edge.assets import ASSETS, edge_report, gguf_artifacts
+from fc_assets.edge.checks import CHECKS
+from fc_assets.profiles import load_profile
+from fc_assets.resources import REPORT, ArtifactIOManager, Workshop, build_resources, latest_artifact
+from fc_assets_tests.edge.conftest import write_checkpoint
+from fc_assets_tests.edge.test_report import write_split
+
+PROFILE = load_profile("demo").model_copy(
+    update={"edge": load_profile("demo").edge.model_copy(update={"rows": 3, "max_tokens": 8, "context": 512})}
+)
+
+
+def _upstream(checkpoint: Path) -> list[dg.AssetsDefinition]:
+    @dg.asset
+    def promoted_policy(
+        context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
+    ) -> dg.MaterializeResult[Artifact]:
+        with workshop.step(context.asset_key) as step:
+            shutil.copytree(checkpoint, step.out / "model")
+            return step.publish([], {})
+
+    @dg.asset
+    def sharegpt_val(
+        context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
+    ) -> dg.MaterializeResult[Artifact]:
+        with workshop.step(context.asset_key) as step:
+            write_split(step.out / "sharegpt_val.json", 6)
+            return step.publish([], {})
+
+    return [promoted_policy, sharegpt_val]
+
+
+def _materialise(checkpoint: Path, home: Path) -> tuple[dg.DagsterInstance, dg.ExecuteInProcessResult]:
+    instance = dg.DagsterInstance.ephemeral()
+    result = dg.materialize(
+        [*_upstream(checkpoint), *ASSETS, *CHECKS],
+        resources=build_resources(PROFILE, home),
+        instance=instance,
+        raise_on_error=False,
+    )
+    return instance, result
+
+
+def test_files_and_report_are_published_and_pass_their_gates(checkpoint_folder: Path, tmp_path: Path) -> None:
+    instance, result = _materialise(checkpoint_folder, tmp_path)
+    assert result.success
+    evaluations = {evaluation.check_name: evaluation for evaluation in result.get_asset_check_evaluations()}
+    assert all(evaluation.passed and evaluation.blocking for evaluation in evaluations.values())
+    assert set(evaluations) == {"files_are_what_they_say", "files_answer", "quantisation_keeps_quality"}
+
+    store = build_resources(PROFILE, tmp_path)["io_manager"]
+    assert isinstance(store, ArtifactIOManager)
+    files = latest_artifact(instance, store.store, gguf_artifacts.key)
+    assert set(files.files) == {
+        "policy-F16.gguf",
+        "policy-Q8_0.gguf",
+        "policy-Q4_K_M.gguf",
+        "Modelfile",
+        "README.md",
+        "report.json",
+        "tokenizer/chat_template.jinja",
+        "tokenizer/tokenizer.json",
+        "tokenizer/tokenizer_config.json",
+    }
+    release = latest_artifact(instance, store.store, dg.AssetKey("promoted_policy"))
+    assert release.digest in (files.path / "README.md").read_text(encoding="utf-8")
+
+    report = latest_artifact(instance, store.store, edge_report.key).read_json(REPORT)
+    assert [row["kind"] for row in report["rows"]] == ["F16", "Q8_0", "Q4_K_M"]
+    assert all(row["rows"] == 3 and row["same_ids"] == row["same_prompts"] == 1.0 for row in report["rows"])
+    metadata = instance.get_latest_materialization_event(edge_report.key).asset_materialization.metadata
+    assert {"files", "quality_and_latency", "Q4_K_M_mb", "Q4_K_M_exact_match"} <= set(metadata)
+
+
+def test_fallbacks_stop_the_chain_before_the_report(tokenizer_folder: Path, tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "checkpoint", tokenizer_folder, hidden=192, intermediate=416)
+    instance, result = _materialise(checkpoint, tmp_path / "home")
+    assert not result.success
+    (evaluation,) = result.get_asset_check_evaluations()
+    assert not evaluation.passed
+    assert "Q5_0, not Q4_K" in json.dumps(evaluation.metadata["wrong"].value)
+    assert instance.get_latest_materialization_event(edge_report.key) is None
+
+
+def test_an_unreadable_tokenizer_fails_in_one_sentence(checkpoint_folder: Path, tmp_path: Path) -> None:
+    checkpoint = shutil.copytree(checkpoint_folder, tmp_path / "checkpoint")
+    tokenizer = json.loads((checkpoint / "tokenizer.json").read_text(encoding="utf-8"))
+    tokenizer["normalizer"] = {"type": "Lowercase"}
+    (checkpoint / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    _, result = _materialise(checkpoint, tmp_path / "home")
+    (failure,) = [event for event in result.get_step_failure_events() if "gguf" in event.step_key]
+    message = failure.step_failure_data.user_failure_data.description
+    assert message.startswith("gguf_artifacts: ")
+    assert "normalizer is Lowercase" in message
