@@ -1,0 +1,264 @@
+"""The release assets: a policy that passed its gates, and the stack that serves it.
+
+Here Dagster's instance is read into plain values; `promotion` decides, `package` writes, `deploy` deploys.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from fc_assets.artifacts import Artifact
+from fc_assets.errors import FcAssetsError
+from fc_assets.metadata import table
+from fc_assets.profiles import ServerSettings
+from fc_assets.release import deploy, package, promotion
+from fc_assets.release.compose import release_name
+from fc_assets.release.deploy import DeployError, Outcome, ReleaseFiles
+from fc_assets.release.evidence import recommended_settings
+from fc_assets.release.notify import notify
+from fc_assets.release.promotion import LINEAGE, POLICY, REPORT, Decision, Evaluation, Gate, Node, NotPromotableError
+from fc_assets.release.stack import COMPOSE_FILE, Stack, why_unavailable
+from fc_assets.resources import CODE_VERSION, OWNERS, Workshop, latest_artifact
+
+GROUP = "release"
+PROMOTED = "promoted_policy"
+DEPLOYMENT = "vllm_deployment"
+RECOMMENDATION = "serving_recommendation"
+SHIPPED = "grpo"
+_LOADED = (POLICY, REPORT, "sharegpt_val", "xlam_raw", "base_model", f"predictions/{SHIPPED}")
+
+PROMOTE_WHEN_PROVEN = (
+    # The report is the last to be made: a new upstream alone is no reason to promote. The whole lineage are
+    # dependencies, so that every gate on it is waited for.
+    dg.AutomationCondition.any_deps_updated().allow(dg.AssetSelection.assets(REPORT)).since_last_handled()
+    & dg.AutomationCondition.all_deps_blocking_checks_passed()
+    & ~dg.AutomationCondition.any_deps_missing()
+    & ~dg.AutomationCondition.any_deps_in_progress()
+    & ~dg.AutomationCondition.in_progress()
+).with_label("a new eval_report, and every gate on its lineage passed")
+
+
+class PromotionConfig(dg.Config):
+    """`override_reason` promotes in spite of unmet gates; it is recorded in the release and shown in its card."""
+
+    override_reason: str = ""
+
+
+class DeploymentConfig(dg.Config):
+    """`release` is the digest, or its first 16 digits, of an earlier `promoted_policy` to deploy instead."""
+
+    release: str = ""
+
+
+def build_release_assets(blocking_checks: Sequence[dg.AssetCheckKey]) -> list[dg.AssetsDefinition]:
+    """The room's assets; `promoted_policy` is held to these checks, all blocking ones of the code location."""
+    return [build_promoted_policy(blocking_checks), vllm_deployment]
+
+
+def build_promoted_policy(blocking_checks: Sequence[dg.AssetCheckKey]) -> dg.AssetsDefinition:
+    """The asset `promoted_policy`, held to these checks."""
+    gates = [Gate(key.asset_key.to_user_string(), key.name) for key in blocking_checks]
+
+    @dg.asset(
+        name=PROMOTED,
+        group_name=GROUP,
+        kinds={"huggingface"},
+        owners=OWNERS,
+        code_version=CODE_VERSION,
+        automation_condition=PROMOTE_WHEN_PROVEN,
+        ins={"predictions": dg.AssetIn(key=_key(f"predictions/{SHIPPED}"))},
+        deps=[_key(name) for name in LINEAGE if name not in _LOADED],
+        description=(
+            "A release: the policy's checkpoint with its record, model card and sums. It comes into being only if "
+            "every blocking gate on its whole lineage passed for exactly the materialisations that it was made from; "
+            "otherwise the step fails and lists all that is unmet. Nothing else leads to a deployment."
+        ),
+    )
+    def promoted_policy(
+        context: dg.AssetExecutionContext,
+        config: PromotionConfig,
+        workshop: dg.ResourceParam[Workshop],
+        grpo_policy: Artifact,
+        eval_report: Artifact,
+        sharegpt_val: Artifact,
+        xlam_raw: Artifact,
+        base_model: Artifact,
+        predictions: Artifact,
+    ) -> dg.MaterializeResult[Artifact]:
+        loaded = [grpo_policy, eval_report, sharegpt_val, xlam_raw, base_model, predictions]
+        with workshop.step(context.asset_key) as step:
+            decision = read_decision(context.instance, gates, loaded)
+            try:
+                decision.require(config.override_reason)
+            except NotPromotableError as error:
+                _tell(context, notify("gate failed", POLICY, str(error)))
+                raise
+            sources = package.Sources(*loaded, decision, config.override_reason, workshop.profile)
+            release = package.write_release(step.out, sources)
+            result = step.publish(loaded, _describe_release(release, decision))
+            _tell(context, notify("promoted", f"release {result.value.digest[:16]}"))
+            return result
+
+    return promoted_policy
+
+
+@dg.asset(
+    name=DEPLOYMENT,
+    group_name=GROUP,
+    kinds={"docker", "vllm"},
+    owners=OWNERS,
+    code_version=CODE_VERSION,
+    pool="deployment",
+    output_required=False,
+    deps=[RECOMMENDATION],
+    description=(
+        "Which release the Docker Compose stack on this machine serves, since when, and how it was probed. "
+        "Materialising it deploys the latest release: start, wait, ask, switch; on any failure the release that served "
+        "before goes on answering and the run fails. Without a Docker engine it stays unmaterialised and says so."
+    ),
+)
+def vllm_deployment(
+    context: dg.AssetExecutionContext,
+    config: DeploymentConfig,
+    workshop: dg.ResourceParam[Workshop],
+    promoted_policy: Artifact,
+) -> Iterator[dg.MaterializeResult[Artifact]]:
+    if missing := why_unavailable():
+        context.log.warning(f"{DEPLOYMENT} stays unmaterialised: {missing}.")
+        return
+    with workshop.step(context.asset_key) as step:
+        release = _chosen_release(workshop, promoted_policy, config.release)
+        server = _server_settings(context, workshop)
+        stack = stack_of(workshop)
+        try:
+            outcome = deploy.deploy(
+                stack,
+                ReleaseFiles(release.digest, release.path),
+                server,
+                workshop.profile.evaluation.max_tokens,
+                context.log.info,
+            )
+        except DeployError as error:
+            _tell(context, notify("rolled back", f"release {release.digest[:16]}", str(error)))
+            raise
+        compose = (stack.folder / COMPOSE_FILE).read_text(encoding="utf-8")
+        (step.out / COMPOSE_FILE).write_text(compose, encoding="utf-8")
+        record = {"release": release.digest, "since": stack.state().since, "url": stack.url, "steps": outcome.steps}
+        (step.out / "deployment.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        if outcome.changed:
+            _tell(context, notify("deployed", f"release {release.digest[:16]}", stack.url))
+        yield step.publish([release], _describe_deployment(stack, outcome))
+
+
+def read_decision(instance: dg.DagsterInstance, gates: Sequence[Gate], loaded: Sequence[Artifact]) -> Decision:
+    """What the instance says of the lineage and of the gates on it, as a decision."""
+    return promotion.decide(
+        promotion.trace(lambda name: _latest_node(instance, name)),
+        {artifact.asset: artifact.digest for artifact in loaded},
+        gates,
+        {gate: found for gate in gates if (found := _latest_evaluation(instance, gate))},
+    )
+
+
+def stack_of(workshop: Workshop) -> Stack:
+    """The stack of this artefact home."""
+    return Stack(workshop.store.home / "deployment", workshop.profile.deployment)
+
+
+def _key(name: str) -> dg.AssetKey:
+    return dg.AssetKey(name.split("/"))
+
+
+def _latest_node(instance: dg.DagsterInstance, name: str) -> Node | None:
+    records = instance.fetch_materializations(_key(name), limit=1).records
+    if not records or (materialization := records[0].asset_materialization) is None:
+        return None
+    metadata = materialization.metadata
+    return Node(
+        asset=name,
+        digest=str(metadata["sha256"].value),
+        storage_id=records[0].storage_id,
+        inputs=dict(metadata["inputs"].value),
+    )
+
+
+def _latest_evaluation(instance: dg.DagsterInstance, gate: Gate) -> Evaluation | None:
+    record = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(_key(gate.asset), gate.check))
+    if record is None:
+        return None
+    if record.status.value == "PLANNED" or (evaluation := record.evaluation) is None:
+        return Evaluation(passed=None, target=None)
+    target = evaluation.target_materialization_data
+    return Evaluation(
+        passed=evaluation.passed,
+        target=target.storage_id if target else None,
+        description=evaluation.description or "",
+        values={
+            name: value.value
+            for name, value in sorted(evaluation.metadata.items())
+            if isinstance(value.value, str | int | float | bool)
+        },
+    )
+
+
+def _chosen_release(workshop: Workshop, latest: Artifact, wanted: str) -> Artifact:
+    if not wanted or latest.digest.startswith(wanted):
+        return latest
+    folder = workshop.store.folder(PROMOTED, wanted)
+    record = folder / "MANIFEST.json"
+    if not record.is_file():
+        raise FcAssetsError(
+            f"There is no release {wanted} at {folder}; name the digest of a promoted_policy that is kept"
+        )
+    return workshop.store.open(PROMOTED, json.loads(record.read_text(encoding="utf-8"))["digest"], folder)
+
+
+def _server_settings(context: dg.AssetExecutionContext, workshop: Workshop) -> ServerSettings:
+    """The profile's server settings, with what the benchmark recommends where it has run."""
+    if context.instance.get_latest_materialization_event(dg.AssetKey(RECOMMENDATION)) is None:
+        context.log.info(f"{RECOMMENDATION} is not materialised: deploying with the profile's server settings.")
+        return workshop.profile.server
+    recommendation = latest_artifact(context.instance, workshop.store, dg.AssetKey(RECOMMENDATION))
+    settings = {**workshop.profile.server.model_dump(), **recommended_settings(recommendation)}
+    return ServerSettings.model_validate(settings)
+
+
+def _describe_release(release: package.Release, decision: Decision) -> dict[str, object]:
+    shipped = {measure.metric: measure.value for measure in release.measures if measure.variant == SHIPPED}
+    return {
+        "gates": table(
+            {
+                "gate": str(result.gate),
+                "met": result.met,
+                "judged": result.digest[:16],
+                "said": result.unmet or result.description,
+            }
+            for result in decision.gates
+        ),
+        "model_card": dg.MetadataValue.md(release.card),
+        "gates_met": sum(result.met for result in decision.gates),
+        "gates_overridden": len(decision.unmet),
+        "parameters": release.info.parameters,
+        "memory_mib": release.info.full_load_mib,
+        **shipped,
+    }
+
+
+def _describe_deployment(stack: Stack, outcome: Outcome) -> dict[str, object]:
+    return {
+        "release": outcome.release,
+        "served_as": release_name(stack.settings.served_name, outcome.release),
+        "url": dg.MetadataValue.url(stack.url),
+        "colour": outcome.colour,
+        "since": stack.state().since,
+        "steps": table(outcome.steps),
+        "seconds": float(sum(step["seconds"] for step in outcome.steps)),
+        "canary_share": outcome.canary_share,
+        "slowest_answer_s": outcome.slowest_answer_s,
+    }
+
+
+def _tell(context: dg.AssetExecutionContext, problem: str) -> None:
+    if problem:
+        context.log.warning(problem)

@@ -1,0 +1,276 @@
+"""The Compose file of the stack: what runs, from which release, and how it is fenced in. Rendering only.
+
+One engine in each of two colours, of which one serves and the other is there only while a release changes; a proxy,
+the only thing with a published port; Prometheus and Grafana. A container never sees anything of this machine but the
+read-only folders named here. A `compose.override.yaml` beside the rendered file is merged by Compose itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NotRequired, TypedDict
+
+import yaml
+
+from fc_assets.profiles import DeploymentSettings, ServerSettings
+from fc_assets.serving.launch_vllm import FORK_ENVIRONMENT, FORK_FLAGS
+from fc_assets.serving.server import flags_for
+
+Colour = Literal["blue", "green"]
+COLOURS: tuple[Colour, Colour] = ("blue", "green")
+ENGINE_PORT = 8000
+PROXY_PORT = 8080
+MONITORS = ("prometheus", "grafana")
+
+PROMETHEUS_IMAGE = "prom/prometheus:v3.5.0"
+GRAFANA_IMAGE = "grafana/grafana:12.2.0"
+DCGM_IMAGE = "nvcr.io/nvidia/k8s/dcgm-exporter:4.4.1-4.6.0-ubuntu22.04"
+
+_USER = "10001:10001"
+_LABEL = "io.fc-assets"
+
+
+class Bind(TypedDict):
+    """A read-only folder or file of the host; the deployment fails when it is not there."""
+
+    type: Literal["bind"]
+    source: str
+    target: str
+    read_only: bool
+    bind: dict[str, bool]
+
+
+class Service(TypedDict):
+    """The part of Compose's service schema that is used here."""
+
+    image: str
+    restart: str
+    networks: list[str]
+    user: NotRequired[str]
+    entrypoint: NotRequired[list[str]]
+    command: NotRequired[list[str]]
+    environment: NotRequired[dict[str, str]]
+    volumes: NotRequired[list[Bind | str]]
+    secrets: NotRequired[list[dict[str, str]]]
+    ports: NotRequired[list[str]]
+    labels: NotRequired[dict[str, str]]
+    healthcheck: NotRequired[dict[str, object]]
+    stop_grace_period: NotRequired[str]
+    shm_size: NotRequired[str]
+    deploy: dict[str, object]
+    read_only: bool
+    tmpfs: list[str]
+    cap_drop: list[str]
+    cap_add: NotRequired[list[str]]
+    security_opt: list[str]
+    logging: dict[str, object]
+
+
+class ComposeFile(TypedDict):
+    """A Compose file."""
+
+    name: str
+    services: dict[str, Service]
+    networks: dict[str, dict[str, object]]
+    volumes: dict[str, dict[str, object]]
+    secrets: dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A release in a colour: its digest, the folder of the `promoted_policy` artefact, and vLLM's settings for it."""
+
+    release: str
+    folder: str
+    colour: Colour
+    server: ServerSettings
+
+    @property
+    def service(self) -> str:
+        return engine_service(self.colour)
+
+
+def engine_service(colour: Colour) -> str:
+    """The name of the service, and of the host in the stack's network, that runs the engine of that colour."""
+    return f"vllm-{colour}"
+
+
+def other(colour: Colour) -> Colour:
+    """The colour that is not `colour`."""
+    return "green" if colour == "blue" else "blue"
+
+
+def release_name(served_name: str, release: str) -> str:
+    """The name under which one release, and no other, is served beside the stable name."""
+    return f"{served_name}-{release[:16]}"
+
+
+def compose_file(folder: Path, placed: Sequence[Placed], settings: DeploymentSettings) -> ComposeFile:
+    """The stack with the engines in `placed`; `folder` is where the proxy's, monitors' and secret files lie."""
+    services = {each.service: _engine(each, settings) for each in placed}
+    services["proxy"] = _proxy(folder, settings)
+    volumes: dict[str, dict[str, object]] = {}
+    secrets = {"keys": {"file": str(folder / "secrets" / "keys.map")}}
+    if settings.monitoring:
+        services["prometheus"] = _prometheus(folder)
+        services["grafana"] = _grafana(folder)
+        volumes = {"prometheus": {}, "grafana": {}}
+        secrets["grafana_password"] = {"file": str(folder / "secrets" / "grafana_password")}
+        if any(each.server.device == "cuda" for each in placed):
+            services["dcgm-exporter"] = _dcgm()
+    return {
+        "name": settings.project,
+        "services": services,
+        # What is only in `inner` reaches nothing outside and cannot be reached from there.
+        "networks": {"inner": {"internal": True}, "edge": {}},
+        "volumes": volumes,
+        "secrets": secrets,
+    }
+
+
+def to_yaml(content: ComposeFile) -> str:
+    """The file's text."""
+    return yaml.safe_dump(dict(content), sort_keys=False, width=120)
+
+
+def _service(image: str, memory: str, cpus: float, **parts: object) -> Service:
+    """A service with the fences that all share: no privileges, read-only root, limits, rotated logs."""
+    fenced: dict[str, object] = {
+        "image": image,
+        "restart": "unless-stopped",
+        "networks": ["inner"],
+        "read_only": True,
+        "tmpfs": ["/tmp:mode=1777,size=1g,exec"],
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "deploy": {"resources": {"limits": {"memory": memory, "cpus": str(cpus)}}},
+        "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},
+    }
+    return {**fenced, **parts}  # type: ignore[typeddict-item]
+
+
+def _engine(placed: Placed, settings: DeploymentSettings) -> Service:
+    server = placed.server
+    model = f"/releases/{placed.release[:16]}/model"
+    flags = [
+        *("--model", model, "--host", "0.0.0.0", "--port", str(ENGINE_PORT)),
+        *("--served-model-name", settings.served_name, release_name(settings.served_name, placed.release)),
+        "--disable-uvicorn-access-log",
+        *flags_for(server),
+    ]
+    environment = {
+        "HF_HUB_OFFLINE": "1",
+        "HOME": "/tmp",
+        "VLLM_CACHE_ROOT": "/tmp/vllm",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_SERVER_DEV_MODE": "0",
+    }
+    if server.device == "cpu":
+        entry = ["python3", "-m", "fc_assets.serving.launch_vllm"]
+        flags += FORK_FLAGS
+        environment |= {**FORK_ENVIRONMENT, "VLLM_CPU_KVCACHE_SPACE": str(server.kv_cache_gib)}
+    else:
+        entry = ["python3", "-m", "vllm.entrypoints.openai.api_server"]
+    service = _service(
+        settings.image,
+        f"{settings.memory_gib}g",
+        settings.cpus,
+        user=_USER,
+        entrypoint=entry,
+        command=flags,
+        environment=environment,
+        # The digest is part of the path, so that another release always makes another container.
+        volumes=[_bind(Path(placed.folder) / "model", model)],
+        labels={f"{_LABEL}.release": placed.release, f"{_LABEL}.colour": placed.colour},
+        healthcheck=_http_check(f"http://127.0.0.1:{ENGINE_PORT}/health", settings.start_timeout_s),
+        stop_grace_period="30s",
+        shm_size="1g",
+    )
+    if server.device == "cuda":
+        card = {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+        service["deploy"]["resources"]["reservations"] = {"devices": [card]}  # type: ignore[index]
+    return service
+
+
+def _proxy(folder: Path, settings: DeploymentSettings) -> Service:
+    return _service(
+        settings.proxy_image,
+        "256m",
+        1.0,
+        user=_USER,
+        entrypoint=["nginx", "-g", "daemon off;", "-c", "/etc/fc-assets/nginx.conf"],
+        networks=["inner", "edge"],
+        ports=[f"{settings.bind}:{settings.port}:{PROXY_PORT}"],
+        # A folder, not its files: the file that says which colour serves is replaced by renaming.
+        volumes=[_bind(folder / "proxy", "/etc/fc-assets")],
+        secrets=[{"source": "keys", "target": "keys.map"}],
+    )
+
+
+def _prometheus(folder: Path) -> Service:
+    return _service(
+        PROMETHEUS_IMAGE,
+        "1g",
+        1.0,
+        user="65534:65534",
+        command=[
+            "--config.file=/etc/prometheus/prometheus.yml",
+            "--storage.tsdb.path=/prometheus",
+            "--storage.tsdb.retention.time=30d",
+        ],
+        volumes=[_bind(folder / "monitoring" / "prometheus", "/etc/prometheus"), "prometheus:/prometheus"],
+    )
+
+
+def _grafana(folder: Path) -> Service:
+    source = folder / "monitoring" / "grafana"
+    return _service(
+        GRAFANA_IMAGE,
+        "512m",
+        1.0,
+        user="472:472",
+        environment={
+            "GF_SECURITY_ADMIN_PASSWORD__FILE": "/run/secrets/grafana_password",
+            "GF_SERVER_ROOT_URL": "%(protocol)s://%(domain)s/grafana/",
+            "GF_SERVER_SERVE_FROM_SUB_PATH": "true",
+            "GF_ANALYTICS_REPORTING_ENABLED": "false",
+            "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
+            "GF_USERS_ALLOW_SIGN_UP": "false",
+        },
+        volumes=[
+            _bind(source / "provisioning", "/etc/grafana/provisioning"),
+            _bind(source / "dashboards", "/var/lib/grafana-dashboards"),
+            "grafana:/var/lib/grafana",
+        ],
+        secrets=[{"source": "grafana_password", "target": "grafana_password"}],
+    )
+
+
+def _dcgm() -> Service:
+    service = _service(DCGM_IMAGE, "512m", 1.0, cap_add=["SYS_ADMIN"])  # profiling counters need it
+    card = {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
+    service["deploy"]["resources"]["reservations"] = {"devices": [card]}  # type: ignore[index]
+    return service
+
+
+def _bind(source: Path, target: str) -> Bind:
+    return {
+        "type": "bind",
+        "source": str(source),
+        "target": target,
+        "read_only": True,
+        "bind": {"create_host_path": False},
+    }
+
+
+def _http_check(url: str, start_timeout_s: int) -> dict[str, object]:
+    probe = f"import urllib.request; urllib.request.urlopen({url!r}, timeout=4)"
+    return {
+        "test": ["CMD", "python3", "-c", probe],
+        "interval": "15s",
+        "timeout": "5s",
+        "retries": 3,
+        "start_period": f"{start_timeout_s}s",
+    }

