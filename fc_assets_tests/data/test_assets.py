@@ -1,0 +1,134 @@
+"""The data assets and their gates on a real instance."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from fc_assets.artifacts import Artifact, ArtifactStore
+from fc_assets.data.assets import ASSETS, sharegpt_splits, xlam_raw
+from fc_assets.data.checks import CHECKS
+from fc_assets.data.splits import TRAIN, VALIDATION, split_file
+from fc_assets.profiles import Profile, load_profile, parse_profile
+from fc_assets.resources import build_resources, latest_artifact
+
+
+def _profile(checkpoint: Path, **data: object) -> Profile:
+    values = load_profile("demo").model_dump()
+    values["data"].update({"rows": 400, "broken_rows": 2, **data})
+    values["base_model"].update({"source": "folder", "path": str(checkpoint)})
+    values["server"]["max_model_len"] = 4096
+    return parse_profile(values, "test")
+
+
+def _run(profile: Profile, home: Path, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    resources = build_resources(profile, home)
+    return dg.materialize([*ASSETS, *CHECKS], resources=resources, instance=instance, raise_on_error=False)
+
+
+def _verdicts(result: dg.ExecuteInProcessResult) -> Mapping[str, bool]:
+    return {
+        f"{each.asset_key.to_user_string()}.{each.check_name}": each.passed
+        for each in result.get_asset_check_evaluations()
+    }
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The whole stage, materialised once for the tests of this module."""
+
+    profile: Profile
+    home: Path
+    instance: dg.DagsterInstance
+    result: dg.ExecuteInProcessResult
+
+    def latest(self, name: str) -> Artifact:
+        return latest_artifact(self.instance, ArtifactStore(self.home), dg.AssetKey(name))
+
+
+@pytest.fixture(scope="module")
+def stage(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    home, instance, profile = tmp_path_factory.mktemp("home"), dg.DagsterInstance.ephemeral(), _profile(checkpoint)
+    return Stage(profile, home, instance, _run(profile, home, instance))
+
+
+def test_the_stage_passes_its_gates(stage: Stage):
+    assert stage.result.success
+    verdicts = _verdicts(stage.result)
+    assert len(verdicts) == len(CHECKS)
+    assert all(passed for name, passed in verdicts.items() if "bfcl" not in name)
+    raw, train, validation = (stage.latest(name) for name in ("xlam_raw", TRAIN, VALIDATION))
+    assert set(raw.files) == {"examples.parquet", "rejects.jsonl", "summary.json"}
+    assert set(train.files) == {"sharegpt_train.json", "dataset_info.json", "dropped.jsonl", "report.json"}
+    assert set(validation.files) == {"sharegpt_val.json", "dataset_info.json", "report.json"}
+    assert train.inputs == validation.inputs == {"xlam_raw": raw.digest}
+
+
+def test_what_the_page_shows(stage: Stage):
+    def shown(name: str) -> Mapping[str, dg.MetadataValue]:
+        return stage.instance.get_latest_materialization_event(dg.AssetKey(name)).asset_materialization.metadata
+
+    assert shown("xlam_raw")["rejected"].value == 2
+    assert len(shown("xlam_raw")["sample"].records) == 10
+    train = shown(TRAIN)
+    assert train["picture"].value.startswith("![token lengths")
+    assert len(train["sample"].records) == 10
+    assert train["rows"].value + shown(VALIDATION)["rows"].value == pytest.approx(400, abs=4)
+    assert train["tokens_mean"].value > 100
+
+
+def test_too_many_rejects_stop_the_stage(checkpoint: Path, tmp_path: Path):
+    instance = dg.DagsterInstance.ephemeral()
+    result = _run(_profile(checkpoint, rows=100, broken_rows=11), tmp_path, instance)
+    assert not result.success
+    failure = result.get_failed_step_keys()
+    assert "xlam_raw" in failure
+    message = result.failure_data_for_node("xlam_raw").user_failure_data.description
+    assert "11 of 111 rows cannot be read" in message
+    assert not (tmp_path / "artifacts").exists()
+    assert not list((tmp_path / "staging").iterdir())
+
+
+def test_a_split_can_be_made_alone_from_an_earlier_table(stage: Stage):
+    result = dg.materialize(
+        [xlam_raw, sharegpt_splits],
+        selection=dg.AssetSelection.assets(TRAIN, VALIDATION),
+        resources=build_resources(stage.profile, stage.home),
+        instance=stage.instance,
+    )
+    assert result.success
+    assert not list((stage.home / "staging").iterdir())
+
+
+def test_gates_see_a_poisoned_split(stage: Stage):
+    train, validation = stage.latest(TRAIN), stage.latest(VALIDATION)
+    leaked = json.loads(split_file(validation.path, VALIDATION).read_text())[0]
+    rows = json.loads(split_file(train.path, TRAIN).read_text())
+    calling = next(row for row in rows if row["conversations"][1]["from"] == "function_call")
+    calling["conversations"][1]["value"] = '{"name": "unknown_tool", "arguments": {}}'
+
+    @dg.asset(name=TRAIN)
+    def poisoned(context: dg.AssetExecutionContext, workshop: dg.ResourceParam):
+        with workshop.step(context.asset_key) as step:
+            shutil.copytree(train.path, step.out, dirs_exist_ok=True)
+            (step.out / "MANIFEST.json").unlink()
+            split_file(step.out, TRAIN).write_text(json.dumps([*rows, leaked]))
+            return step.publish([], {})
+
+    other = dg.asset(name=VALIDATION)(lambda: None)
+    checks = [check for check in CHECKS if all(spec.asset_key == dg.AssetKey(TRAIN) for spec in check.check_specs)]
+    result = dg.materialize(
+        [poisoned, other, *checks],
+        selection=dg.AssetSelection.assets(TRAIN),
+        resources=build_resources(stage.profile, stage.home),
+        instance=stage.instance,
+        raise_on_error=False,
+    )
+    verdicts = _verdicts(result)
+    assert not verdicts[f"{TRAIN}.splits_are_disjoint"]
+    assert not verdicts[f"{TRAIN}.rows_are_conversations"]
+    assert verdicts[f"{TRAIN}.split_is_as_configured"]
