@@ -19,7 +19,7 @@ from fc_assets.serving.load import LoadResult, drive
 from fc_assets.serving.machine import MachineMeter
 from fc_assets.serving.reconcile import parse_metrics, reconcile, server_figures
 from fc_assets.serving.server import Endpoint
-from fc_assets.serving.statistics import Judge, summarise
+from fc_assets.serving.statistics import Judge, succeeded, summarise
 from fc_assets.serving.workload import MakeRequest
 
 SAMPLE_SECONDS = 0.5
@@ -101,7 +101,7 @@ def _require_server(endpoint: Endpoint, cell: Cell, result: LoadResult) -> None:
         endpoint.get("/v1/models", timeout_s=10)
     except OSError as error:
         raise CellFailedError(f"The server was gone in cell {cell.name} ({kinds}; {error})") from error
-    if result.cut_off:
+    if result.cut_off or not succeeded(result.samples):
         raise CellFailedError(f"The server answers, but only with errors in cell {cell.name} ({kinds})")
 
 

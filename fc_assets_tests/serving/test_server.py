@@ -1,0 +1,144 @@
+"""Starting a server and all that can go wrong with it; the real vLLM is in the slow tests."""
+
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fc_assets.profiles import ServerSettings
+from fc_assets.serving import server
+from fc_assets.serving.server import ServerError, connect, flags_for, serve
+from fc_assets_tests.serving.scripted_server import ScriptedServer, answer
+
+CPU = ServerSettings(device="cpu", dtype="float32", start_timeout_s=20)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    return tmp_path / "model"
+
+
+def use_program(monkeypatch: pytest.MonkeyPatch, program: str) -> list[dict[str, str]]:
+    """Start `program` instead of vLLM, with the port as its argument; return the environments it was given."""
+    environments = []
+
+    def command(model: Path, settings: ServerSettings, name: str, port: int, key: str) -> tuple[list, dict]:
+        environments.append({"VLLM_API_KEY": key})
+        return [sys.executable, "-c", program, str(port)], environments[-1]
+
+    monkeypatch.setattr(server, "_command", command)
+    return environments
+
+
+def test_a_folder_without_a_checkpoint(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ServerError, match=r"no checkpoint to serve at .* no config\.json"),
+        serve(tmp_path, CPU, name="m", log=tmp_path / "log"),
+    ):
+        pass
+
+
+def test_a_used_port(tmp_path: Path, checkpoint: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        settings = CPU.model_copy(update={"port": other.getsockname()[1]})
+        with (
+            pytest.raises(ServerError, match=r"Port \d+ is in use .* server\.port"),
+            serve(checkpoint, settings, name="m", log=tmp_path / "log"),
+        ):
+            pass
+
+
+def test_a_server_that_dies_is_noticed_at_once_and_its_reason_told(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_program(monkeypatch, "raise ValueError('the dtype is not one of mine.')")
+    began = time.monotonic()
+    with pytest.raises(ServerError) as error, serve(checkpoint, CPU, name="m", log=tmp_path / "log"):
+        pass
+    assert time.monotonic() - began < 10
+    assert "ended with status 1 before it could serve m: the dtype is not one of mine." in str(error.value)
+    assert "Traceback" in str(error.value)  # the log's tail
+
+
+def test_a_server_that_is_never_healthy(tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_program(monkeypatch, "import time; print('still loading', flush=True); time.sleep(60)")
+    settings = CPU.model_copy(update={"start_timeout_s": 1})
+    with (
+        pytest.raises(ServerError, match=r"(?s)not ready to serve m within 1 s .*still loading"),
+        serve(checkpoint, settings, name="m", log=tmp_path / "log"),
+    ):
+        pass
+
+
+def test_a_port_that_was_taken_meanwhile_is_tried_again(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = use_program(monkeypatch, "raise OSError(98, 'Address already in use')")
+    with pytest.raises(ServerError, match="already in use"), serve(checkpoint, CPU, name="m", log=tmp_path / "log"):
+        pass
+    assert len(tries) == 3
+
+
+def test_somebody_elses_server_on_our_port_is_not_taken_for_ours(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is healthy, but it does not know our key."""
+    program = """
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Stranger(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/health" else 401)
+        self.end_headers()
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Stranger).serve_forever()
+"""
+    use_program(monkeypatch, program)
+    settings = CPU.model_copy(update={"start_timeout_s": 3})
+    with pytest.raises(ServerError, match="not ready"), serve(checkpoint, settings, name="m", log=tmp_path / "log"):
+        pass
+
+
+def test_the_key_is_random_and_in_no_argument(tmp_path: Path, checkpoint: Path) -> None:
+    argv, env = server._command(checkpoint, CPU, "m", 1, "s3cret")
+    assert "s3cret" not in " ".join(argv)
+    assert env["VLLM_API_KEY"] == "s3cret"
+    assert env["HF_HUB_OFFLINE"] == "1"
+    assert not any("trust" in word for word in argv)
+    assert argv[argv.index("--host") + 1] == "127.0.0.1"
+
+
+def test_flags_follow_the_settings() -> None:
+    flags = flags_for(ServerSettings(device="cuda", enforce_eager=True, gpu_memory_share=0.5))
+    assert flags[flags.index("--gpu-memory-utilization") + 1] == "0.5"
+    assert "--enforce-eager" in flags
+    assert "--gpu-memory-utilization" not in flags_for(CPU)
+    assert {"--enable-auto-tool-choice", "--tool-call-parser"} <= set(flags)
+
+
+def test_an_external_server_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(server.API_KEY_VARIABLE, "theirs")
+    with ScriptedServer(answer, {"/version": '{"version": "9"}'}) as external:
+        settings = ServerSettings(api_url=external.url + "/v1/")
+        with serve(tmp_path, settings, name="other", log=tmp_path / "log", model_digest="d") as endpoint:
+            assert (endpoint.base_url, endpoint.model) == (external.url, "m")  # it serves one model: that one
+            assert endpoint.headers == {"Authorization": "Bearer theirs"}
+            assert endpoint.info["version"] == "9"
+            assert "theirs" not in repr(endpoint)
+
+
+def test_an_external_server_with_several_models_needs_a_name() -> None:
+    with ScriptedServer(answer, {"/v1/models": '{"data": [{"id": "a"}, {"id": "b"}]}'}) as external:
+        assert connect(external.url, "b").model == "b"
+        with pytest.raises(ServerError, match="serves a, b, but not 'c'"):
+            connect(external.url, "c")
+
+
+def test_an_external_server_that_does_not_answer() -> None:
+    with pytest.raises(ServerError, match=r"No OpenAI-compatible server answers at http://127\.0\.0\.1:9 "):
+        connect("http://127.0.0.1:9")
