@@ -9,12 +9,12 @@ Job: `model` (file), `prompts` (as `prompts` wrote them), `context`, `threads`, 
 from __future__ import annotations
 
 import json
-import resource
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from fc_assets.calls.prompts import wrap_tools
@@ -138,8 +138,15 @@ def _work(job: Job, log: Log) -> dict[str, Any]:
     model = Model(job["model"], context=job["context"], threads=job["threads"])
     log.info(f"{job['model']} ready after {model.load_s:.2f} s")
     answers = ask(model, job["prompts"], job["max_tokens"])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return asdict(Asked(model.load_s, peak, answers))
+    return asdict(Asked(model.load_s, _peak_rss_mb(), answers))
+
+
+def _peak_rss_mb() -> float:
+    """This process's highest resident memory. getrusage would not do: its maximum survives exec, so it can be the
+    parent's."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (kib,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(kib) * 1024 / 1e6
 
 
 if __name__ == "__main__":

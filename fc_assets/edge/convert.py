@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def write_gguf(checkpoint: Checkpoint, out: Path, kind: str, *, name: str, sourc
     _add_hyperparameters(writer, checkpoint.config)
     _add_tokenizer(writer, checkpoint)
     for tensor in plan:
-        # The writer asks for the numpy dtype only to name a type; `raw_dtype` names it already.
+        # The writer takes the numpy dtype only to infer a type, which `raw_dtype` states.
         writer.add_tensor_info(tensor.name, tensor.shape, np.dtype(np.float32), tensor.bytes, raw_dtype=tensor.kind)
     writer.write_header_to_file(out)
     writer.write_kv_data_to_file()
@@ -137,7 +138,7 @@ def _add_general(writer: gguf.GGUFWriter, checkpoint: Checkpoint, kind: str, nam
     writer.add_string(SOURCE_DIGEST_KEY, source_digest)
 
 
-def _add_hyperparameters(writer: gguf.GGUFWriter, config: Any) -> None:
+def _add_hyperparameters(writer: gguf.GGUFWriter, config: Mapping[str, Any]) -> None:
     rope = config.get("rope_parameters") or {}
     writer.add_block_count(config["num_hidden_layers"])
     writer.add_context_length(config["max_position_embeddings"])

@@ -145,6 +145,7 @@ def picture_of(rows: Sequence[FileResult]) -> bytes:
     for axes in (quality, latency):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", alpha=0.3)
+        axes.set_axisbelow(True)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

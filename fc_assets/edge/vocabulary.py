@@ -2,6 +2,9 @@
 
 llama.cpp implements a fixed list of pre-tokenizers by name. A tokenizer written under the wrong name loads and gives
 wrong ids in silence; therefore only one is known here, Qwen's, and it is recognised by its rules, not by its name.
+
+Two differences stay and are measured in `edge_report`, not refused: llama.cpp does not compose text (NFC), and where
+two added tokens overlap in a text it takes the longer one, transformers the one that begins first.
 """
 
 from __future__ import annotations
