@@ -27,11 +27,15 @@ FAILED = "failed"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One chat request: the messages up to the answer, and the tools offered (functions without wrapper)."""
+    """One request: the messages up to the answer, and the tools offered (functions without wrapper).
+
+    With `prompt` it is a plain completion of that text instead, which the server's chat template does not touch.
+    """
 
     id: str
-    messages: Sequence[Mapping[str, Any]]
-    tools: Sequence[Tool]
+    messages: Sequence[Mapping[str, Any]] = ()
+    tools: Sequence[Tool] = ()
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,8 +86,8 @@ def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
                 kinds={"vllm", "bfcl"},
                 description=(
                     f"{model_asset} (variant {variant}) on the Berkeley Function Calling Leaderboard: the official "
-                    "checker's accuracy in each single-turn category, with Wilson intervals, asked through the "
-                    "model's own chat template. In the demo a small stratified sample."
+                    "checker's accuracy in each single-turn category, with Wilson intervals. In the demo a small "
+                    "stratified sample through the model's own chat template; else also the leaderboard's own prompt."
                 ),
                 **common,
             ),
@@ -159,35 +159,29 @@ def _bfcl_scores(
         python = bfcl.find_python(settings)
         sample = bfcl.take_sample(settings, python, step.scratch, log)
         asking = asking_for(workshop.profile.evaluation, settings.max_tokens)
-        with _asked(context, workshop, step.key, endpoint, bfcl.questions_of(sample.rows), asking) as answers:
-            scores, records = bfcl.score_answers(sample.rows, answers, python, step.scratch / "checker", log)
-            headline = bfcl.headline(scores, sample.sizes)
+        modes = settings.prompt_modes
+        questions = [question for mode in modes for question in bfcl.questions_of(sample.rows, mode)]
+        with _asked(context, workshop, step.key, endpoint, questions, asking) as answers:
+            judged = bfcl.score_modes(sample, modes, answers, python, step.scratch, log)
             report = {
-                "prompt_mode": bfcl.PROMPT_MODE,
                 "bfcl_eval": sample.version,
-                "headline": headline,
-                "parse_share": bfcl.parse_share(records),
                 "sampled": len(sample.rows),
-                "failed": sum(answer.failed for answer in answers),
-                "too_long": sum(score.too_long for score in scores),
-                "categories": [asdict(score) for score in scores],
                 "sizes": dict(sample.sizes),
+                "modes": {mode: found.summary(sample.sizes) for mode, found in judged.items()},
             }
-            bfcl.write_records(records, step.out / bfcl.ROWS_FILE)
+            bfcl.write_records(judged, step.out / bfcl.ROWS_FILE)
             _write_json(step.out / SERVER_FILE, server_record(endpoint.info, asking))
+            leading, main = judged[modes[0]], report["modes"][modes[0]]
+            plot = bfcl_tables.categories_plot(leading.scores, f"BFCL, {variant}, prompt mode {modes[0]}")
             yield step.publish(
                 [model],
                 {
-                    "categories": table(report["categories"]),
-                    "accuracy": picture(
-                        bfcl_tables.categories_plot(scores, f"BFCL, {variant}"), "accuracy by category"
-                    ),
-                    **{f"bfcl_{name}": value for name, value in headline.items()},
-                    "prompt_mode": bfcl.PROMPT_MODE,
-                    "parse_share": report["parse_share"],
+                    "categories": table(bfcl_tables.side_by_side({variant: report})),
+                    "accuracy": picture(plot, "accuracy by category"),
+                    **{f"bfcl_{name}": value for name, value in main["headline"].items()},
+                    **{name: main[name] for name in ("parse_share", "too_long", "failed")},
                     "rows": len(sample.rows),
-                    "too_long": report["too_long"],
-                    "failed": report["failed"],
+                    "prompt_mode": modes[0],
                 },
                 report=report,
             )

@@ -3,9 +3,9 @@
 The official checker runs in an environment of its own through `bfcl_checker`. This module only translates and counts;
 asking is `client`'s work, and no verdict is formed here.
 
-Prompt mode: the model's own chat template with the functions as JSON Schema tools (`PROMPT_MODE`). The leaderboard's
-published Qwen numbers use the handler's own prompt, which shows the functions unwrapped and in BFCL's types, so the two
-are not comparable row by row.
+Two prompt modes. `chat_template`: the model's own template with the functions as JSON Schema tools, as the policy is
+served. `official`: the text of the leaderboard's own Qwen handler, which shows the functions unwrapped and in BFCL's
+types; published Qwen numbers were measured so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from fc_assets.profiles import BfclSettings
 
 PYTHON_VARIABLE = "FC_BFCL_PYTHON"
 DEFAULT_PYTHON = Path(".venv-bfcl/bin/python")
-PROMPT_MODE = "chat_template"
+OFFICIAL = "official"
 ROWS_FILE = "rows.parquet"
 CHECKER_TIMEOUT_S = 600.0
 
@@ -44,13 +44,15 @@ _JSON_TYPES = {"dict": "object", "float": "number", "tuple": "array", "any": "st
 
 @dataclass(frozen=True, slots=True)
 class BfclRow:
-    """One sampled question. `possible_answers` is BFCL's gold, None for (ir)relevance rows."""
+    """One sampled question. `possible_answers` is BFCL's gold, None for (ir)relevance rows; `prompt` is the official
+    handler's, empty where no mode wants it."""
 
     id: str
     category: str
     messages: Sequence[Mapping[str, Any]]
     functions: Sequence[Mapping[str, Any]]
     possible_answers: Sequence[Mapping[str, Any]] | None
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,25 @@ class CategoryScore:
     too_long: int
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One prompt mode judged: a score for each category, a record for each row, and how many rows had no answer."""
+
+    scores: Sequence[CategoryScore]
+    records: Sequence[Mapping[str, object]]
+    failed: int
+
+    def summary(self, sizes: Mapping[str, int]) -> dict[str, Any]:
+        """The scores and the figures above them as JSON data; `sizes` counts all rows of each category."""
+        return {
+            "headline": headline(self.scores, sizes),
+            "parse_share": parse_share(self.records),
+            "failed": self.failed,
+            "too_long": sum(score.too_long for score in self.scores),
+            "categories": [asdict(score) for score in self.scores],
+        }
+
+
 def find_python(settings: BfclSettings) -> Path:
     """The Python that has bfcl-eval: the setting, else $FC_BFCL_PYTHON, else .venv-bfcl in the working directory or
     beside the environment that runs this. Raises FcAssetsError saying how to make it."""
@@ -100,14 +121,18 @@ def take_sample(settings: BfclSettings, python: Path, scratch: Path, log: Path) 
     """The stratified, seeded sample that the settings ask for, in the data set's order."""
     out = scratch / "bfcl-rows.json"
     arguments = ["--categories", ",".join(settings.categories), "--per-category", str(settings.rows_per_category)]
+    arguments += ["--official-prompts"] if OFFICIAL in settings.prompt_modes else []
     _run_checker(python, ["rows", *arguments, "--seed", str(settings.seed), "--out", str(out)], log)
     found = json.loads(out.read_text(encoding="utf-8"))
     return BfclSample(tuple(BfclRow(**row) for row in found["rows"]), found["sizes"], found["version"])
 
 
-def questions_of(rows: Sequence[BfclRow]) -> list[Question]:
-    """The rows as chat requests with JSON Schema tools. Names keep their dots: the template takes them."""
-    return [Question(row.id, row.messages, [as_tool(function) for function in row.functions]) for row in rows]
+def questions_of(rows: Sequence[BfclRow], mode: str) -> list[Question]:
+    """The rows as requests in one prompt mode, their ids led by it. Names keep their dots: the template takes them."""
+    if mode == OFFICIAL:
+        return [Question(f"{mode}:{row.id}", prompt=row.prompt) for row in rows]
+    tools = [[as_tool(function) for function in row.functions] for row in rows]
+    return [Question(f"{mode}:{row.id}", row.messages, offered) for row, offered in zip(rows, tools, strict=True)]
 
 
 def as_tool(function: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,14 +165,24 @@ def result_text(text: str) -> str:
     return answer_text(parsed.calls) if parsed.calls else parsed.answer
 
 
-def score_answers(
-    rows: Sequence[BfclRow], answers: Sequence[Answer], python: Path, root: Path, log: Path
-) -> tuple[list[CategoryScore], list[dict[str, object]]]:
-    """One score for each category, in the rows' order, and one record for each row, by the official checker.
+def score_modes(
+    sample: BfclSample, modes: Sequence[str], answers: Sequence[Answer], python: Path, scratch: Path, log: Path
+) -> dict[str, Scored]:
+    """The verdicts for each prompt mode, from the answers to `questions_of(sample.rows, mode)` for one mode after
+    the other."""
+    count = len(sample.rows)
+    return {
+        mode: score_answers(sample.rows, answers[place * count : (place + 1) * count], python, scratch / mode, log)
+        for place, mode in enumerate(modes)
+    }
+
+
+def score_answers(rows: Sequence[BfclRow], answers: Sequence[Answer], python: Path, root: Path, log: Path) -> Scored:
+    """The official checker's verdicts on one answer for each row; the categories come in the rows' order.
 
     A prompt that did not fit the model is a wrong answer in every category and is not shown to the checker, which would
-    praise its silence on irrelevance. Rows without an answer (infrastructure) are left out: report them beside this.
-    Raises FcAssetsError when the checker did not judge every row that it was given.
+    praise its silence on irrelevance. Rows without an answer (infrastructure) are only counted. Raises FcAssetsError
+    when the checker did not judge every row that it was given.
     """
     pairs = [(row, answer) for row, answer in zip(rows, answers, strict=True) if not answer.failed]
     given = [(row, answer) for row, answer in pairs if answer.finish_reason != TOO_LONG]
@@ -164,10 +199,11 @@ def score_answers(
             for entry in verdict["wrong"]
         }
     records = [_record(row, answer, wrong.get(row.id, "")) for row, answer in pairs]
-    categories = dict.fromkeys(row.category for row, _ in pairs)
-    return [
-        _category_score(name, [each for each in records if each["category"] == name]) for name in categories
-    ], records
+    scores = [
+        _category_score(category, [record for record in records if record["category"] == category])
+        for category in dict.fromkeys(row.category for row, _ in pairs)
+    ]
+    return Scored(scores, records, failed=len(rows) - len(pairs))
 
 
 def headline(scores: Sequence[CategoryScore], sizes: Mapping[str, int]) -> dict[str, float | None]:
@@ -206,12 +242,13 @@ def parse_share(records: Sequence[Mapping[str, object]]) -> float | None:
     return sum(not record["parse_failed"] for record in expecting) / len(expecting) if expecting else None
 
 
-def write_records(records: Sequence[Mapping[str, object]], file: Path) -> None:
-    """Write the rows' records as Parquet."""
+def write_records(judged: Mapping[str, Scored], file: Path) -> None:
+    """Write every mode's records as one Parquet table."""
     import pyarrow as pa
     import pyarrow.parquet
 
-    pa.parquet.write_table(pa.Table.from_pylist([dict(record) for record in records]), file)
+    records = [{"prompt_mode": mode, **record} for mode, found in judged.items() for record in found.records]
+    pa.parquet.write_table(pa.Table.from_pylist(records), file)
 
 
 def _record(row: BfclRow, answer: Answer, error: str) -> dict[str, object]:

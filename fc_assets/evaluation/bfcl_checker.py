@@ -1,6 +1,6 @@
 """The Berkeley Function Calling Leaderboard's own questions and checker, run by an environment of their own.
 
-    PYTHON bfcl_checker.py rows  --categories a,b --per-category N --seed S --out ROWS.json
+    PYTHON bfcl_checker.py rows  --categories a,b --per-category N --seed S [--official-prompts] --out ROWS.json
     PYTHON bfcl_checker.py score --root FOLDER --out SCORES.json
 
 PYTHON holds `requirements/bfcl.txt`; this file imports the standard library and bfcl_eval only, nothing of this
@@ -25,11 +25,12 @@ MODEL = "policy"
 """The one model that the checker knows; also the name of its folder of results."""
 
 
-def rows(categories: list[str], per_category: int, seed: int) -> dict[str, object]:
+def rows(categories: list[str], per_category: int, seed: int, official_prompts: bool) -> dict[str, object]:
     """A stratified sample in the data set's order; `per_category` 0 takes all.
 
     Functions are as an official handler gets them, language hints included; `possible_answers` is None where the
-    right answer is silence (irrelevance) or any call (relevance). `sizes` counts all rows of each category.
+    right answer is silence (irrelevance) or any call (relevance). `prompt` is what the official Qwen handler would
+    send, where asked for. `sizes` counts all rows of each category.
     """
     from bfcl_eval.constants.category_mapping import SINGLE_TURN_CATEGORY
     from bfcl_eval.utils import is_relevance_or_irrelevance, load_dataset_entry, load_ground_truth_entry
@@ -39,6 +40,7 @@ def rows(categories: list[str], per_category: int, seed: int) -> dict[str, objec
         raise SystemExit(
             f"error: bfcl.categories has {', '.join(unknown)}; known are {', '.join(SINGLE_TURN_CATEGORY)}"
         )
+    handler = _handler() if official_prompts else None
     sample, sizes = [], {}
     for category in categories:
         entries = load_dataset_entry(category)
@@ -60,6 +62,7 @@ def rows(categories: list[str], per_category: int, seed: int) -> dict[str, objec
                     "messages": entry["question"][0],
                     "functions": entry["function"],
                     "possible_answers": answers[index],
+                    "prompt": handler._format_prompt(entry["question"][0], entry["function"]) if handler else "",
                 }
             )
     return {"version": importlib.metadata.version("bfcl-eval"), "sizes": sizes, "rows": sample}
@@ -70,15 +73,10 @@ def score(root: Path) -> dict[str, object]:
 
     Per-category files are the truth: the official summary counts categories that were not evaluated as 0.
     """
-    # The real module imports every vendor's SDK; the checker reads only these fields of it.
-    slim = types.ModuleType("bfcl_eval.constants.model_config")
-    slim.MODEL_CONFIG_MAPPING = {MODEL: SimpleNamespace(underscore_to_dot=False, is_fc_model=True)}
-    sys.modules[slim.__name__] = slim
+    handler = _handler()
     from bfcl_eval.eval_checker.eval_runner import evaluate_task
-    from bfcl_eval.model_handler.local_inference.qwen_fc import QwenFCHandler
     from bfcl_eval.utils import extract_test_category, load_file
 
-    handler = QwenFCHandler(MODEL, temperature=0, registry_name=MODEL, is_fc_model=True)
     categories = {}
     for file in sorted((root / "result" / MODEL).rglob("BFCL_v4_*_result.json")):
         category = extract_test_category(file)
@@ -97,6 +95,17 @@ def score(root: Path) -> dict[str, object]:
     return {"version": importlib.metadata.version("bfcl-eval"), "categories": categories}
 
 
+def _handler():
+    """The official handler of Qwen models in function-calling mode; makes no request."""
+    # The real module imports every vendor's SDK; the checker reads only these fields of it.
+    slim = types.ModuleType("bfcl_eval.constants.model_config")
+    slim.MODEL_CONFIG_MAPPING = {MODEL: SimpleNamespace(underscore_to_dot=False, is_fc_model=True)}
+    sys.modules[slim.__name__] = slim
+    from bfcl_eval.model_handler.local_inference.qwen_fc import QwenFCHandler
+
+    return QwenFCHandler(MODEL, temperature=0, registry_name=MODEL, is_fc_model=True)
+
+
 def main() -> None:
     """The command line in the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -105,6 +114,7 @@ def main() -> None:
     sampling.add_argument("--categories", required=True)
     sampling.add_argument("--per-category", type=int, default=0)
     sampling.add_argument("--seed", type=int, default=42)
+    sampling.add_argument("--official-prompts", action="store_true")
     scoring = commands.add_parser("score")
     scoring.add_argument("--root", type=Path, required=True)
     for command in (sampling, scoring):
@@ -115,7 +125,8 @@ def main() -> None:
     os.environ["BFCL_PROJECT_ROOT"] = str(root.resolve())
     with contextlib.redirect_stdout(sys.stderr):
         if arguments.command == "rows":
-            result = rows(arguments.categories.split(","), arguments.per_category, arguments.seed)
+            categories = arguments.categories.split(",")
+            result = rows(categories, arguments.per_category, arguments.seed, arguments.official_prompts)
         else:
             result = score(arguments.root.resolve())
     arguments.out.write_text(json.dumps(result, ensure_ascii=False), encoding="utf-8")

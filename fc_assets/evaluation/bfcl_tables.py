@@ -43,22 +43,25 @@ def categories_plot(scores: Sequence[CategoryScore], title: str) -> bytes:
 
 
 def side_by_side(reports: Mapping[str, Mapping[str, Any]]) -> list[dict[str, object]]:
-    """One record for each category and summary, with every variant's accuracy; `reports` by the variant's label.
+    """One record for each prompt mode and category or summary, with every variant's accuracy; `reports` by label.
 
     A category that a variant was not asked is None, not 0.
     """
-    by_category = {
-        label: {score["category"]: score for score in report["categories"]} for label, report in reports.items()
-    }
     records: list[dict[str, object]] = []
-    for category in dict.fromkeys(name for scores in by_category.values() for name in scores):
-        record: dict[str, object] = {"category": category}
-        for label, scores in by_category.items():
-            score = scores.get(category)
-            record[label] = score and score["accuracy"]
-            record[f"{label} 95 %"] = score and f"[{score['low']:.2f}, {score['high']:.2f}], n = {score['total']}"
-            record[f"{label} not parsed"] = score and score["parse_fail_share"]
-        records.append(record)
-    for name, title in SUMMARIES.items():
-        records.append({"category": title, **{label: report["headline"][name] for label, report in reports.items()}})
+    for mode in dict.fromkeys(mode for report in reports.values() for mode in report["modes"]):
+        asked = {label: report["modes"][mode] for label, report in reports.items() if mode in report["modes"]}
+        by_category = {
+            label: {score["category"]: score for score in each["categories"]} for label, each in asked.items()
+        }
+        for category in dict.fromkeys(name for scores in by_category.values() for name in scores):
+            record: dict[str, object] = {"prompt mode": mode, "category": category}
+            for label, scores in by_category.items():
+                score = scores.get(category)
+                record[label] = score and score["accuracy"]
+                record[f"{label} 95 %"] = score and f"[{score['low']:.2f}, {score['high']:.2f}], n = {score['total']}"
+                record[f"{label} not parsed"] = score and score["parse_fail_share"]
+            records.append(record)
+        for name, title in SUMMARIES.items():
+            summary = {label: each["headline"][name] for label, each in asked.items()}
+            records.append({"prompt mode": mode, "category": title, **summary})
     return records

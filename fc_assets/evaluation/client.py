@@ -1,4 +1,4 @@
-"""An asynchronous client that asks many questions of one OpenAI-compatible chat server.
+"""An asynchronous client that asks many questions of one OpenAI-compatible server.
 
 Bounded, patient with a bad server, and honest about it: an answer is kept the moment it arrives, a question that no
 retry could get answered is counted as a failure of the infrastructure, and too many of those end the step. What the
@@ -64,19 +64,20 @@ def ask(
 
 
 def request_body(model: str, question: Question, asking: Asking) -> dict[str, Any]:
-    """The body of one chat completion.
+    """The body of one chat completion, or of a plain one where the question brings its own prompt.
 
     With `tool_choice` "none" vLLM still renders the tools into the prompt (unless the server was started with
     --exclude-tools-when-tool-choice-none) and returns the model's raw text, tool-call blocks included.
     """
     body: dict[str, Any] = {
         "model": model,
-        "messages": list(question.messages),
         "temperature": 0.0,
         "seed": asking.seed,
         "max_tokens": asking.max_tokens,
-        "chat_template_kwargs": {"enable_thinking": False},
     }
+    if question.prompt:
+        return {**body, "prompt": question.prompt}
+    body |= {"messages": list(question.messages), "chat_template_kwargs": {"enable_thinking": False}}
     if question.tools:
         tools = wrap_tools(question.tools)
         if asking.decode == "constrained":
@@ -142,9 +143,10 @@ class _Session:
 
     async def _answer(self, http: aiohttp.ClientSession, question: Question) -> Answer:
         body = request_body(self.endpoint.model, question, self.asking)
+        url = f"{self.endpoint.base_url}/v1/{'' if question.prompt else 'chat/'}completions"
         for attempt in itertools.count():
             try:
-                return await self._request(http, question.id, body)
+                return await self._request(http, url, question.id, body)
             except _RefusedError as error:
                 return _no_answer(question.id, str(error))
             except _RetryableError as error:
@@ -154,10 +156,10 @@ class _Session:
             # The jitter keeps all workers from coming back in the same instant.
             await asyncio.sleep(wait_s * self.jitter.uniform(0.75, 1.25))
 
-    async def _request(self, http: aiohttp.ClientSession, row: str, body: dict[str, Any]) -> Answer:
+    async def _request(self, http: aiohttp.ClientSession, url: str, row: str, body: dict[str, Any]) -> Answer:
         started = time.perf_counter()
         try:
-            async with http.post(f"{self.endpoint.base_url}/v1/chat/completions", json=body) as response:
+            async with http.post(url, json=body) as response:
                 raw = await response.read()
                 status, retry_after = response.status, response.headers.get("Retry-After", "")
         except TimeoutError:
@@ -190,12 +192,11 @@ def _no_answer(row: str, reason: str) -> Answer:
 
 
 def _read_completion(row: str, raw: bytes, latency_s: float) -> Answer:
-    """The answer in a response body; raises `_RetryableError` when the body is no chat completion."""
+    """The answer in a response body; raises `_RetryableError` when it is none."""
     try:
         body = json.loads(raw)
         choice = body["choices"][0]
-        message = choice["message"]
-        text = "\n".join(map(_call_text, message.get("tool_calls") or ())) or message["content"] or ""
+        text = choice["text"] if "text" in choice else _message_text(choice["message"])
         usage = body.get("usage") or {}
         if not isinstance(text, str):
             raise TypeError("the content is not text")
@@ -209,7 +210,12 @@ def _read_completion(row: str, raw: bytes, latency_s: float) -> Answer:
         )
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         shown = raw[:120].decode("utf-8", "replace")
-        raise _RetryableError(f"the body is no chat completion ({error!r}): {shown!r}") from None
+        raise _RetryableError(f"the body is no completion ({error!r}): {shown!r}") from None
+
+
+def _message_text(message: dict[str, Any]) -> str:
+    """The raw text of a chat message; calls that the server has parsed are written out again."""
+    return "\n".join(map(_call_text, message.get("tool_calls") or ())) or message["content"] or ""
 
 
 def _call_text(call: dict[str, Any]) -> str:

@@ -98,18 +98,22 @@ def has_parity(parity: Mapping[str, Any]) -> Verdict:
 
 
 def covers_bfcl(report: Mapping[str, Any], categories: tuple[str, ...]) -> Verdict:
-    """Every category that was to be sampled was judged, and no row stayed without an answer."""
-    judged = {score["category"]: score["total"] for score in report["categories"]}
-    missing = [name for name in categories if not judged.get(name)]
-    sentence = f"{len(judged)} categories and {sum(judged.values())} of {report['sampled']} rows were judged"
-    sentence += f"; {', '.join(missing)} were not." if missing else "."
-    numbers = {"rows": report["sampled"], "failed": report["failed"], "too_long": report["too_long"]}
-    return Verdict(not missing and not report["failed"], sentence, numbers)
+    """In every prompt mode each category that was to be sampled was judged, and no row stayed without an answer."""
+    judged, missing = 0, []
+    for mode, found in report["modes"].items():
+        totals = {score["category"]: score["total"] for score in found["categories"]}
+        judged += sum(totals.values())
+        missing += [f"{name} ({mode})" for name in categories if not totals.get(name)]
+    asked = report["sampled"] * len(report["modes"])
+    failed, too_long = (sum(found[name] for found in report["modes"].values()) for name in ("failed", "too_long"))
+    sentence = f"{judged} of {asked} answers were judged" + (f"; none in {', '.join(missing)}." if missing else ".")
+    numbers = {"asked": asked, "judged": judged, "failed": failed, "too_long": too_long}
+    return Verdict(bool(report["modes"]) and not missing and not failed, sentence, numbers)
 
 
 def parses_bfcl(report: Mapping[str, Any], gates: GateSettings) -> Verdict:
-    """Enough of the answers to BFCL questions that expect a call hold one that parses."""
-    share, least = report["parse_share"], gates.min_bfcl_parse_rate
+    """In the leading prompt mode enough of the answers to questions that expect a call hold one that parses."""
+    share, least = next(iter(report["modes"].values()))["parse_share"], gates.min_bfcl_parse_rate
     numbers = {"value": share, "threshold": least}
     if share is None:
         return Verdict(False, "No sampled BFCL category expects a call.", numbers)

@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 from aiohttp import web
 
-from fc_assets.artifacts import Artifact
+from fc_assets.artifacts import Artifact, ArtifactStore
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.assets import ASSETS, VARIANTS, bfcl_key, predictions_key
 from fc_assets.evaluation.bfcl import find_python
@@ -136,6 +136,7 @@ class World:
         self.instance = dg.DagsterInstance.ephemeral()
         values = load_profile("demo").model_dump()
         self.profile = Profile.model_validate({name: self._with(values[name], settings.get(name)) for name in values})
+        self.store = ArtifactStore(home)
         self.resources = build_resources(self.profile, home)
         self.models = [source(asset, write_model(asset, checkpoint)) for asset in VARIANTS.values()]
         self.split = source("sharegpt_val", write_split())
@@ -147,15 +148,12 @@ class World:
 
     def materialise(self, keys: list[str]) -> dg.ExecuteInProcessResult:
         chosen = dg.AssetSelection.assets(*(dg.AssetKey(key.split("/")) for key in keys))
-        sections = {name: {} for name in ("server", "evaluation", "bfcl", "gates")}
-        sections = {name: json.loads(getattr(self.profile, name).model_dump_json()) for name in sections}
         return dg.materialize(
             [*self.models, self.split, *ASSETS, *CHECKS],
             selection=chosen,
             resources=self.resources,
             instance=self.instance,
             raise_on_error=False,
-            run_config={"resources": {"profile": {"config": sections}}},
         )
 
     def exists(self, key: dg.AssetKey) -> bool:

@@ -21,8 +21,11 @@ from fc_assets.evaluation.bfcl import (
     questions_of,
     result_text,
     score_answers,
+    score_modes,
     take_sample,
+    write_records,
 )
+from fc_assets.evaluation.bfcl_tables import side_by_side
 from fc_assets.profiles import BfclSettings
 
 SIZES = {
@@ -150,16 +153,21 @@ def gold_text(row: BfclRow) -> str:
 
 
 def sample(python: Path, folder: Path, **settings: object) -> BfclSample:
-    return take_sample(BfclSettings(**settings), python, folder, folder / "log")
+    """A sample without the official prompts, which take seconds, unless asked for."""
+    return take_sample(BfclSettings(**{"prompt_modes": ("chat_template",), **settings}), python, folder, folder / "log")
 
 
 def test_the_sample_is_stratified_and_seeded(python: Path, tmp_path: Path) -> None:
-    taken = sample(python, tmp_path, rows_per_category=3)
+    taken = sample(python, tmp_path, rows_per_category=3, prompt_modes=("chat_template", "official"))
     assert Counter(row.category for row in taken.rows) == dict.fromkeys(SIZES, 3)
     assert taken.sizes == SIZES
-    assert sample(python, tmp_path, rows_per_category=3) == taken
-    assert sample(python, tmp_path, rows_per_category=3, seed=7) != taken
-    assert questions_of(taken.rows)[0].tools[0]["parameters"]["type"] == "object"
+    again, other = (sample(python, tmp_path, rows_per_category=3, seed=seed) for seed in (42, 7))
+    assert [row.id for row in again.rows] == [row.id for row in taken.rows] != [row.id for row in other.rows]
+    first = taken.rows[0]
+    assert questions_of(taken.rows, "chat_template")[0].tools[0]["parameters"]["type"] == "object"
+    official = questions_of(taken.rows, "official")[0]
+    assert official.id == f"official:{first.id}" and official.prompt.endswith("<|im_start|>assistant\n")
+    assert json.dumps(first.functions[0]) in official.prompt and first.messages[0]["content"] in official.prompt
     with pytest.raises(FcAssetsError, match=r"bfcl\.categories has nonsense"):
         sample(python, tmp_path, categories=("nonsense",))
 
@@ -168,8 +176,8 @@ def test_the_sample_is_stratified_and_seeded(python: Path, tmp_path: Path) -> No
 def test_gold_answers_are_right_and_silence_is_wrong(python: Path, tmp_path: Path) -> None:
     taken = sample(python, tmp_path)
     gold = [answer(row.id, gold_text(row)) for row in taken.rows]
-    found, records = score_answers(taken.rows, gold, python, tmp_path / "gold", tmp_path / "log")
-    correct = {score.category: score.correct for score in found}
+    found = score_answers(taken.rows, gold, python, tmp_path / "gold", tmp_path / "log")
+    correct = {score.category: score.correct for score in found.scores}
     # Two live rows each whose gold contradicts their own schema; Java wants literals of its own.
     expected = SIZES | {"live_simple": 256, "live_multiple": 1051}
     loose = {"simple_java"}
@@ -177,12 +185,12 @@ def test_gold_answers_are_right_and_silence_is_wrong(python: Path, tmp_path: Pat
         name: n for name, n in expected.items() if name not in loose
     }
     assert all(correct[name] > 0.5 * SIZES[name] for name in loose)
-    assert parse_share(records) == 1.0
+    assert parse_share(found.records) == 1.0
 
     silent = [answer(row.id, "Sorry.") for row in taken.rows]
-    found, records = score_answers(taken.rows, silent, python, tmp_path / "silent", tmp_path / "log")
-    assert {score.category for score in found if score.correct} == {"irrelevance", "live_irrelevance"}
-    assert parse_share(records) == 0.0
+    found = score_answers(taken.rows, silent, python, tmp_path / "silent", tmp_path / "log")
+    assert {score.category for score in found.scores if score.correct} == {"irrelevance", "live_irrelevance"}
+    assert parse_share(found.records) == 0.0
 
 
 def test_prompts_that_do_not_fit_are_wrong_and_failed_rows_are_left_out(python: Path, tmp_path: Path) -> None:
@@ -192,10 +200,24 @@ def test_prompts_that_do_not_fit_are_wrong_and_failed_rows_are_left_out(python: 
         answer(row.id, gold_text(row) if reason == "stop" else "", reason)
         for row, reason in zip(taken.rows, reasons, strict=True)
     ]
-    found, records = score_answers(taken.rows, answers, python, tmp_path / "root", tmp_path / "log")
-    assert [(score.category, score.correct, score.total, score.too_long) for score in found] == [
+    modes = ("chat_template", "official")
+    too_long = [answer(row.id, "", TOO_LONG) for row in taken.rows]
+    judged = score_modes(taken, modes, [*answers, *too_long], python, tmp_path, tmp_path / "log")
+    found = judged["chat_template"]
+    assert [(score.category, score.correct, score.total, score.too_long) for score in found.scores] == [
         ("simple_python", 1, 2, 1),
         ("irrelevance", 1, 2, 1),
     ]
-    assert [record["error"] for record in records] == ["", "prompt_too_long"] * 2
-    assert 0 < found[0].low < 0.5 < found[0].high < 1
+    assert [record["error"] for record in found.records] == ["", "prompt_too_long"] * 2
+    assert 0 < found.scores[0].low < 0.5 < found.scores[0].high < 1
+    summary = found.summary(taken.sizes)
+    assert (summary["failed"], summary["too_long"], summary["parse_share"]) == (2, 2, 0.5)
+    assert summary["headline"]["st3"] is None and summary["headline"]["irrelevance"] is None
+    assert [score.correct for score in judged["official"].scores] == [0, 0], "each mode has its own answers"
+    table = side_by_side({"SFT": {"modes": {mode: each.summary(taken.sizes) for mode, each in judged.items()}}})
+    assert {(row["prompt mode"], row["category"]): row["SFT"] for row in table[:2]} == {
+        ("chat_template", "simple_python"): 0.5,
+        ("chat_template", "irrelevance"): 0.5,
+    }
+    write_records(judged, tmp_path / "rows.parquet")
+    assert (tmp_path / "rows.parquet").stat().st_size > 0

@@ -83,20 +83,24 @@ def test_parity_needs_rows_and_names_the_first_difference() -> None:
 
 
 def test_bfcl_must_be_judged_whole() -> None:
-    report = {
-        "categories": [{"category": "multiple", "total": 4}],
-        "sampled": 4,
-        "failed": 0,
-        "too_long": 1,
-        "parse_share": 0.5,
-    }
-    assert gates.covers_bfcl(report, ("multiple",)).passed
-    missing = gates.covers_bfcl(report, ("multiple", "parallel"))
-    assert not missing.passed and "parallel" in missing.sentence
-    assert not gates.covers_bfcl({**report, "failed": 1}, ("multiple",)).passed
-    assert gates.parses_bfcl(report, GateSettings(min_bfcl_parse_rate=0.5)).passed
-    assert not gates.parses_bfcl(report, GateSettings(min_bfcl_parse_rate=0.6)).passed
-    assert not gates.parses_bfcl({**report, "parse_share": None}, GateSettings()).passed
+    def report(**changes: Any) -> dict[str, Any]:
+        mode = {"categories": [{"category": "multiple", "total": 4}], "failed": 0, "too_long": 1, "parse_share": 0.5}
+        return {"sampled": 4, "modes": {"chat_template": mode, "official": {**mode, **changes}}}
+
+    assert gates.covers_bfcl(report(), ("multiple",)).passed
+    missing = gates.covers_bfcl(report(categories=[]), ("multiple",))
+    assert not missing.passed and "multiple (official)" in missing.sentence
+    assert not gates.covers_bfcl(report(failed=1), ("multiple",)).passed
+    assert not gates.covers_bfcl({"sampled": 4, "modes": {}}, ()).passed
+
+
+def test_the_leading_prompt_mode_must_parse() -> None:
+    def report(share: float | None) -> dict[str, Any]:
+        return {"modes": {"chat_template": {"parse_share": share}, "official": {"parse_share": 1.0}}}
+
+    assert gates.parses_bfcl(report(0.5), GateSettings(min_bfcl_parse_rate=0.5)).passed
+    assert not gates.parses_bfcl(report(0.5), GateSettings(min_bfcl_parse_rate=0.6)).passed
+    assert not gates.parses_bfcl(report(None), GateSettings()).passed
 
 
 def test_every_gate_blocks_and_has_a_name_of_its_own() -> None:

@@ -44,6 +44,9 @@ class ScriptedServer:
         self.asked: Counter[str] = Counter()
         self.bodies: list[dict[str, object]] = []
 
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        raise web.HTTPNotFound()
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         row = body["messages"][0]["content"]
@@ -84,6 +87,7 @@ def running(server: ScriptedServer) -> Iterator[SimpleNamespace]:
     async def run() -> None:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", server.handle)
+        app.router.add_post("/v1/completions", server.complete)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -219,3 +223,18 @@ def test_constrained_calls_come_back_as_the_model_would_have_written_them(tmp_pa
     assert server.bodies[0]["tool_choice"] == "required"
     assert server.bodies[0]["tools"][0]["function"]["strict"] is True
     assert "strict" not in TOOL
+
+
+def test_a_question_with_its_own_prompt_is_a_plain_completion(tmp_path: Path) -> None:
+    server = ScriptedServer()
+
+    async def complete(request: web.Request) -> web.Response:
+        server.bodies.append(await request.json())
+        return web.json_response({"choices": [{"text": "done", "finish_reason": "length"}]})
+
+    server.complete = complete
+    with running(server) as endpoint, answer_log(tmp_path) as log:
+        (answer,) = ask(endpoint, [Question("a", prompt="<|im_start|>")], ASKING, log, print)
+    assert (answer.text, answer.finish_reason, answer.prompt_tokens) == ("done", "length", None)
+    assert server.bodies[0]["prompt"] == "<|im_start|>"
+    assert not {"messages", "tools", "chat_template_kwargs"} & server.bodies[0].keys()

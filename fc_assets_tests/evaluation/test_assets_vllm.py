@@ -1,0 +1,40 @@
+"""One variant through a real vLLM server: the raw text comes back, with the tools in the prompt that training saw."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from fc_assets.evaluation.assets import bfcl_key, predictions_key
+from fc_assets.evaluation.bfcl import find_python
+from fc_assets.profiles import BfclSettings
+from fc_assets.resources import REPORT, latest_artifact
+from fc_assets.training.base_model import EMBEDDED
+from fc_assets_tests.evaluation.test_assets import ROWS, World, failures, gates
+
+
+@pytest.mark.slow
+@pytest.mark.vllm
+@pytest.mark.skipif(not (EMBEDDED / "model.safetensors").is_file(), reason="the embedded model has not been built")
+def test_a_variant_is_evaluated_by_a_real_server(tmp_path: Path) -> None:
+    find_python(BfclSettings())
+    bfcl = {"rows_per_category": 1, "categories": ("simple_python", "live_multiple", "irrelevance")}
+    settings = {"bfcl": {**bfcl, "prompt_modes": ("chat_template", "official")}}
+    world = World(tmp_path, settings, checkpoint=EMBEDDED)
+    result = world.materialise(["predictions/base", "bfcl_scores/base"])
+    assert result.success, failures(result)
+    assert gates(result) and all(gates(result).values())
+
+    predictions = latest_artifact(world.instance, world.store, predictions_key("base"))
+    answers = pq.read_table(predictions.path / "predictions.parquet").to_pylist()
+    assert len(answers) == ROWS and not any(answer["error"] for answer in answers)
+    assert all(0 < answer["completion_tokens"] <= world.profile.evaluation.max_tokens for answer in answers)
+    assert any("<tool_call>" in answer["text"] for answer in answers), "the server gives the raw text, not parsed calls"
+    assert predictions.read_json("parity.json") == {"rows": ROWS, "equal": ROWS, "differences": [], "unmeasured": ""}
+    server = predictions.read_json("server.json")
+    assert server["device"] == "cpu" and server["asking"]["decode"] == "free" and "api_key" not in json.dumps(server)
+
+    scores = latest_artifact(world.instance, world.store, bfcl_key("base")).read_json(REPORT)
+    assert set(scores["modes"]) == {"chat_template", "official"}
+    assert all(len(mode["categories"]) == 3 and not mode["failed"] for mode in scores["modes"].values())
