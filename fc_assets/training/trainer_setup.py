@@ -73,9 +73,9 @@ def trainable_parameters(model: Any) -> tuple[int, int]:
 
 def peak_memory_mb() -> dict[str, float]:
     """Peak memory of this process: resident, and on the GPU where there is one. MB = 1e6 bytes."""
-    import resource
-
-    peak = {"peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6}
+    # Not getrusage: its peak survives exec, so a child would report its parent's.
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    peak = {"peak_rss_mb": int(fields["VmHWM"].split()[0]) * 1024 / 1e6}
     if torch.cuda.is_available():
         peak["peak_gpu_mb"] = torch.cuda.max_memory_allocated() / 1e6
     return peak
