@@ -210,6 +210,10 @@ class BfclSettings(Section):
         "live_irrelevance",
         "live_relevance",
     )
+    prompt_modes: tuple[Literal["chat_template", "official"], ...] = Field(
+        ("chat_template", "official"),
+        description="The model's own template, and the prompt behind the leaderboard's Qwen numbers; the first leads.",
+    )
     max_tokens: Positive = 512
     seed: int = 42
 
