@@ -17,7 +17,7 @@ from fc_assets.profiles import BenchmarkSettings, ServiceLevel
 from fc_assets.resources import CODE_VERSION, OWNERS, Workshop
 from fc_assets.serving.conditions import conditions
 from fc_assets.serving.recommendation import recommend
-from fc_assets.serving.tables import ABOUT, read_rows
+from fc_assets.serving.tables import ABOUT, RECONCILIATION, read_rows
 
 GROUP = "serving"
 VALIDATION_FILE = "sharegpt_val.json"
@@ -135,18 +135,15 @@ def _server_job(context: dg.AssetExecutionContext, workshop: Workshop, release: 
 
 
 def _describe_matrix(out: Path, settings: BenchmarkSettings) -> dict[str, object]:
-    import pandas as pd
-
     rows = read_rows(out)
     about = json.loads((out / ABOUT).read_text(encoding="utf-8"))
-    disagreements = pd.read_parquet(out / "reconciliation.parquet")
     return {
         "cells": table(map(headline, rows)),
         "curves": picture_file(out / "curves.png", "TTFT P95 and throughput over concurrency"),
         "latency_throughput": picture_file(out / "latency-throughput.png", "latency against throughput"),
         "heat_map": picture_file(out / "heat-map.png", "TTFT P95 over concurrency and context length"),
         "calibration": table([about["calibration"]]),
-        "reconciliation": table(disagreements.to_dict("records")),
+        "reconciliation": table(read_rows(out, RECONCILIATION)),
         "mode": settings.mode,
         "vllm": about["server"]["version"],
         **at_slo(rows, settings.slo),
@@ -171,7 +168,7 @@ def headline(row: Mapping[str, object]) -> dict[str, object]:
     return {
         "cell": row["cell"],
         **{title: round(float(row[name]) * 1e3, 1) for title, name in milliseconds.items()},
-        **{title: round(float(row[name]), 1) for title, name in rates.items() if name in row},
+        **{title: round(float(row[name]), 1) for title, name in rates.items() if row.get(name) is not None},
         "failed": round(float(row["error_rate"]), 4),
         "client-limited": bool(row["client_limited"]),
     }

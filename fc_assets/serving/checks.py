@@ -9,7 +9,7 @@ from fc_assets.artifacts import Artifact
 from fc_assets.metadata import table
 from fc_assets.resources import Workshop
 from fc_assets.serving.assets import RECOMMENDATION_FILE, at_slo, benchmark_matrix, serving_recommendation
-from fc_assets.serving.tables import ABOUT, read_rows
+from fc_assets.serving.tables import ABOUT, RECONCILIATION, read_rows
 
 EARLIER_LOOKED_AT = 50
 """How many materialisations back a comparable one is looked for."""
@@ -63,9 +63,7 @@ def slo_is_kept(benchmark_matrix: Artifact, workshop: dg.ResourceParam[Workshop]
     description="The client's counts and mean times agree with the server's own metrics, within the bounds shown.",
 )
 def client_and_server_agree(benchmark_matrix: Artifact) -> dg.AssetCheckResult:
-    import pandas as pd
-
-    rows = pd.read_parquet(benchmark_matrix.path / "reconciliation.parquet").to_dict("records")
+    rows = read_rows(benchmark_matrix.path, RECONCILIATION)
     apart = [row for row in rows if not row["agrees"]]
     return dg.AssetCheckResult(
         passed=bool(rows) and not apart,

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fc_assets.serving.statistics import BOOTSTRAP_SAMPLES
+from fc_assets.serving.tables import REQUESTS, read_rows
 
 _TAIL = 2.5
 _PER_CENT = 100
@@ -51,13 +52,11 @@ def _ratio(cell: str, now: np.ndarray, then: np.ndarray, tail: float, rng: np.ra
 
 
 def _latencies(folder: Path) -> dict[str, np.ndarray]:
-    import pandas as pd
-
-    requests = pd.read_parquet(folder / "requests.parquet")
-    good = requests[(requests["phase"] == "measured") & (requests["failure"] == "")]
-    return {
-        str(cell): (rows["ended_s"] - rows["intended_s"]).to_numpy() for cell, rows in good.groupby("cell", sort=False)
-    }
+    by_cell: dict[str, list[float]] = {}
+    for row in read_rows(folder, REQUESTS):
+        if row["phase"] == "measured" and not row["failure"]:
+            by_cell.setdefault(row["cell"], []).append(row["ended_s"] - row["intended_s"])
+    return {cell: np.array(values) for cell, values in by_cell.items()}
 
 
 def slower(ratios: Sequence[Ratio], margin: float) -> list[Ratio]:

@@ -46,7 +46,7 @@ def curves(rows: Rows, slo: ServiceLevel, png: Path) -> None:
     for axes in (left, right):
         levels = sorted({row["concurrency"] for row in rows if row["kind"] == "closed"})
         axes.set_xscale("log", base=2)
-        axes.set_xticks(levels, [f"{level:g}" for level in levels])
+        axes.set_xticks(levels, [str(level) for level in levels])
         axes.set_ylim(bottom=0)
     right.legend(title="context", frameon=False, loc="upper left")
     _save(figure, png)
@@ -61,7 +61,7 @@ def latency_throughput(rows: Rows, knees: Mapping[int, int], png: Path) -> None:
         y = [cell["e2e_p95_s"] * 1e3 for cell in cells]
         axes.plot(x, y, color=colour, marker="o", markersize=5, linewidth=2, label=f"{context} tokens")
         for cell, across, up in zip(cells, x, y, strict=True):
-            axes.annotate(f"{cell['concurrency']:g}", (across, up), (5, -11), textcoords="offset points", fontsize=8)
+            axes.annotate(str(cell["concurrency"]), (across, up), (5, -11), textcoords="offset points", fontsize=8)
             if knees.get(context) == cell["concurrency"]:
                 axes.plot(across, up, "o", markersize=13, markerfacecolor="none", color=colour, markeredgewidth=1.8)
     _style(axes, "Latency against throughput", "output tokens / s", "end to end, P95, ms")
@@ -92,7 +92,7 @@ def heat_map(rows: Rows, slo: ServiceLevel, png: Path) -> None:
         axes.text(column, row, text, ha="center", va="center", fontsize=8.5, color=ink)
         if cell["ttft_p95_s"] > slo.ttft_p95_s or cell["tpot_p95_s"] > slo.tpot_p95_s:
             axes.add_patch(_frame(column, row))
-    axes.set_xticks(range(len(levels)), [f"{level:g}" for level in levels])
+    axes.set_xticks(range(len(levels)), [str(level) for level in levels])
     axes.set_yticks(range(len(contexts)), [str(context) for context in contexts])
     axes.set_title("Time to first token, P95 (red frame: breaks the SLO)", loc="left", color=_INK)
     axes.set_xlabel("requests under way")

@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from fc_assets.serving.server import Endpoint
 
 ABOUT = "matrix.json"
+CELLS = "cells.parquet"
+REQUESTS = "requests.parquet"
+RECONCILIATION = "reconciliation.parquet"
 
 Rows = Sequence[Mapping[str, Any]]
-"""Cells as flat records; a number that is missing is NaN."""
+"""Flat records. Of a cell, a latency that nothing succeeded for is NaN; what does not apply to it is None."""
 
 
 def write_matrix(
     matrix: Matrix, endpoint: Endpoint, settings: BenchmarkSettings, conditions: Mapping[str, object], out: Path
 ) -> None:
-    """`cells.parquet`, `requests.parquet`, `reconciliation.parquet`, `and `matrix.json`.
+    """`cells.parquet`, `requests.parquet`, `reconciliation.parquet` and `matrix.json`.
 
     `conditions` are what a later matrix must share for its figures to be comparable.
     """
-    import pandas as pd
-
-    pd.DataFrame(matrix.rows()).to_parquet(out / "cells.parquet", index=False)
-    requests = [row for result in matrix.results for row in result.requests]
-    pd.DataFrame(requests).to_parquet(out / "requests.parquet", index=False)
-    pd.DataFrame(reconciliation_rows(matrix)).to_parquet(out / "reconciliation.parquet", index=False)
+    _write(out / CELLS, matrix.rows())
+    _write(out / REQUESTS, [row for result in matrix.results for row in result.requests])
+    _write(out / RECONCILIATION, reconciliation_rows(matrix))
     about = {
         "server": {name: value for name, value in endpoint.info.items() if name not in ("pid", "log")},
         "model": endpoint.model,
@@ -54,14 +54,21 @@ def reconciliation_rows(matrix: Matrix) -> list[dict[str, object]]:
     return [{"cell": result.cell.name, **row} for result in matrix.results for row in result.reconciliation]
 
 
-def read_rows(folder: Path) -> list[dict[str, Any]]:
-    """The cells of a published matrix, as `Matrix.rows` gave them; a missing number is NaN."""
-    import pandas as pd
+def read_rows(folder: Path, name: str = CELLS) -> list[dict[str, Any]]:
+    """The rows of one of a matrix's Parquet files: its cells, as `Matrix.rows` gave them, or another by name."""
+    import pyarrow.parquet as pq
 
-    file = folder / "cells.parquet"
-    if not file.is_file():
-        raise FcAssetsError(f"{folder} holds no cells.parquet; materialise benchmark_matrix again")
-    return pd.read_parquet(file).to_dict("records")
+    if not (folder / name).is_file():
+        raise FcAssetsError(f"{folder} holds no {name}; materialise benchmark_matrix again")
+    return pq.read_table(folder / name).to_pylist()
+
+
+def _write(file: Path, rows: Rows) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = dict.fromkeys(name for row in rows for name in row)
+    pq.write_table(pa.table({name: [row.get(name) for row in rows] for name in names}), file)
 
 
 def closed_cells(rows: Rows) -> dict[int, list[Mapping[str, Any]]]:
