@@ -1,6 +1,6 @@
 """Which normalised examples become conversations, and under which flags; the stages run one after another on a stream.
 
-A stage takes examples and yields examples, and counts in the `CurationReport` what it dropped or flagged. What makes
+A stage takes rows and yields rows, and counts in the `CurationReport` what it dropped or flagged. What makes
 two queries similar is `similarity`; judging expected calls is `gold`; new rows are made in `irrelevance`.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
@@ -71,39 +71,40 @@ def curate(
         yield Curated(with_observation(curated.example), curated.question) if settings.observations else curated
 
 
-def without_repeats(examples: Iterable[Example], report: CurationReport) -> Iterator[Example]:
+def without_repeats(examples: Iterable[Example], report: CurationReport) -> Iterator[Curated]:
     """Leave out rows that repeat an earlier one's question, tools and calls."""
     seen: set[bytes] = set()
     for example in examples:
         report.read += 1
-        content = "\0".join((normal_query(example.query), example.tools, example.calls, example.turns))
+        question = normal_query(example.query)
+        content = "\0".join((question, example.tools, example.calls, example.turns))
         key = hashlib.blake2b(content.encode(), digest_size=12).digest()
         if key in seen:
             report.dropped.append((example.id, "exact duplicate"))
             continue
         seen.add(key)
-        yield example
+        yield Curated(example, question)
 
 
-def judged(examples: Iterable[Example], settings: CurationSettings, report: CurationReport) -> Iterator[Example]:
+def judged(stream: Iterable[Curated], settings: CurationSettings, report: CurationReport) -> Iterator[Curated]:
     """Audit the expected calls with the four rewards; flag, coerce or drop rows that do not earn all of them."""
-    for example in examples:
+    for example, question in stream:
         verdict = audit(example.tools, example.calls, coerce=settings.gold == "coerce")
         if verdict.cause:
             report.gold_causes[verdict.cause] += 1
         if verdict.perfect:
             if verdict.cause:
                 report.coerced += 1
-                example = replace(example, calls=verdict.calls, flags=(*example.flags, FLAG_COERCED))
-            yield example
+                example = example._replace(calls=verdict.calls, flags=(*example.flags, FLAG_COERCED))
+            yield Curated(example, question)
         elif settings.gold == "drop":
             report.dropped.append((example.id, f"expected call: {verdict.cause}"))
         else:
-            yield replace(example, flags=(*example.flags, FLAG_IMPERFECT))
+            yield Curated(example._replace(flags=(*example.flags, FLAG_IMPERFECT)), question)
 
 
 def _compared(
-    examples: Iterable[Example], settings: CurationSettings, report: CurationReport, bfcl_questions: Sequence[str]
+    stream: Iterable[Curated], settings: CurationSettings, report: CurationReport, bfcl_questions: Sequence[str]
 ) -> Iterator[Curated]:
     forbidden = {normal_query(question) for question in bfcl_questions}
     searching = settings.near_duplicates != "keep"
@@ -111,15 +112,14 @@ def _compared(
         bfcl = Fingerprints(settings.near_duplicate_similarity)
         bfcl.add_all(sorted(forbidden))
         earlier = Fingerprints(settings.near_duplicate_similarity)
-    for batch in _batches(examples):
-        questions = [normal_query(example.query) for example in batch]
-        marks = earlier.mark(questions) if searching else [None] * len(batch)
-        for example, question, mark in zip(batch, questions, marks, strict=True):
+    for batch in _batches(stream):
+        marks = earlier.mark([question for _, question in batch]) if searching else [None] * len(batch)
+        for (example, question), mark in zip(batch, marks, strict=True):
             if settings.bfcl != "keep" and (question in forbidden or (mark is not None and bfcl.nearest(mark))):
                 if settings.bfcl == "drop":
                     report.dropped.append((example.id, "repeats a BFCL question"))
                     continue
-                example = replace(example, flags=(*example.flags, FLAG_BFCL))
+                example = example._replace(flags=(*example.flags, FLAG_BFCL))
             if mark is None:
                 yield Curated(example, question)
                 continue
@@ -130,7 +130,7 @@ def _compared(
                 if settings.near_duplicates == "drop":
                     report.dropped.append((example.id, "near-duplicate"))
                     continue
-                example = replace(example, flags=(*example.flags, FLAG_NEAR_DUPLICATE))
+                example = example._replace(flags=(*example.flags, FLAG_NEAR_DUPLICATE))
             yield Curated(example, repeated or question)
 
 
@@ -146,7 +146,7 @@ def with_irrelevance(
             yield Curated(made, curated.question)
 
 
-def _batches(examples: Iterable[Example]) -> Iterator[list[Example]]:
-    stream = iter(examples)
-    while batch := list(islice(stream, _BATCH)):
+def _batches(stream: Iterable[Curated]) -> Iterator[list[Curated]]:
+    rest = iter(stream)
+    while batch := list(islice(rest, _BATCH)):
         yield batch

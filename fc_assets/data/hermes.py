@@ -8,13 +8,14 @@ the model's chat template writes its own.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from fc_assets.calls.parse import parse_lenient
-from fc_assets.data.normalise import MAX_QUERY_CHARS, Example, as_calls, join_tools
-from fc_assets.data.tools import RowRejectedError, ToolReader
+from fc_assets.data.normalise import MAX_QUERY_CHARS, Example, as_calls
+from fc_assets.data.tools import RowRejectedError, ToolReader, join_tools
 
 _TOOLS = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
 _RESPONSE = re.compile(r"</?tool_response>")
@@ -36,9 +37,8 @@ def read_hermes_row(
         raise RowRejectedError("no conversations")
     if len(conversation) > _MAX_TURNS:
         raise RowRejectedError("too many turns", f"{len(conversation)}, at most {_MAX_TURNS}")
-    read = reader.read(_tools(row, conversation))
-    tools, flags = join_tools(read)
-    turns = _turns(conversation, [tool.name for tool in read])
+    offer = join_tools(reader.read(_tools(row, conversation)))
+    turns = _turns(conversation, offer.names)
     if turns[0]["value"].strip() == "":
         raise RowRejectedError("query is empty or not text")
     first = turns[1]
@@ -48,11 +48,11 @@ def read_hermes_row(
     return Example(
         id=str(row_id) if isinstance(row_id, str | int) else fallback_id,
         query=turns[0]["value"],
-        tools=tools,
+        tools=offer.json,
         calls=calls if calls.startswith("[") else f"[{calls}]",
         source=source,
         licence=licence,
-        flags=flags,
+        flags=offer.flags,
         turns="" if alone else orjson.dumps(turns).decode(),
     )
 
@@ -75,7 +75,7 @@ def _json(text: str, what: str) -> object:
         raise RowRejectedError(f"{what} are not JSON", str(error)) from None
 
 
-def _turns(conversation: list[dict[str, Any]], offered: list[str]) -> list[dict[str, str]]:
+def _turns(conversation: list[dict[str, Any]], offered: Sequence[str]) -> list[dict[str, str]]:
     """Turns in strict alternation, question and answer, as ShareGPT readers demand."""
     turns: list[dict[str, str]] = []
     for turn in conversation:
@@ -98,7 +98,7 @@ def _turns(conversation: list[dict[str, Any]], offered: list[str]) -> list[dict[
     return turns
 
 
-def _turn(role: object, value: str, offered: list[str]) -> dict[str, str]:
+def _turn(role: object, value: str, offered: Sequence[str]) -> dict[str, str]:
     if role in ("human", "user"):
         return {"from": "human", "value": value}
     if role in ("tool", "observation", "function_response"):

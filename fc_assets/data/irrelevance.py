@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import re
 from collections import deque
-from dataclasses import replace
 
 import orjson
 
@@ -46,8 +45,8 @@ class IrrelevanceMaker:
             for _ in range(min(_TRIES, len(self._offers))):
                 tools, offered = chance.choice(self._offers)
                 if not offered & asked:
-                    made = replace(
-                        example, id=f"{example.id}-irrelevant", tools=tools, calls="[]", flags=(FLAG_MADE,)
+                    made = example._replace(
+                        id=f"{example.id}-irrelevant", tools=tools, calls="[]", flags=(FLAG_MADE,)
                     )
                     break
         self._offers.append((example.tools, words))

@@ -10,7 +10,6 @@ import random
 import re
 import string
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -56,8 +55,7 @@ def mask(example: Example, chance: random.Random) -> Example:
         call["arguments"] = {parameters.get(name, name): value for name, value in call["arguments"].items()}
         call["name"] = functions[call["name"]]
     spelled = {**parameters, **functions}
-    return replace(
-        example,
+    return example._replace(
         query=_IDENTIFIER.sub(lambda found: spelled.get(found.group(), found.group()), example.query),
         tools=orjson.dumps(tools).decode(),
         calls=orjson.dumps(calls).decode(),

@@ -9,24 +9,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from fc_assets.calls.parse import MAX_CALLS, MAX_DEPTH
-from fc_assets.data.tools import ReadTool, RowRejectedError, ToolReader
+from fc_assets.data.tools import Offer, RowRejectedError, ToolReader, join_tools
 
 MAX_QUERY_CHARS = 200_000
-FLAG_UNKNOWN_TYPE = "unknown_type"
-FLAG_DUPLICATE_TOOLS = "duplicate_tools"
-"""The row offered a tool twice. An equal copy is dropped; tools that share only their name are all kept."""
 
 _LONG_INTEGER = re.compile(r"\d{19}")
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(NamedTuple):
     """One row of the normalised table. `tools`, `calls` and `turns` are JSON texts.
 
     `calls` is "[]" when no call is expected. `turns` is the whole conversation as a list of {"from", "value"} where the
@@ -60,9 +55,8 @@ def normalise_row(
         raise RowRejectedError("query is empty or not text", f"{query!r:.80}")
     if len(query) > MAX_QUERY_CHARS:
         raise RowRejectedError("query is too long", f"{len(query)} characters, at most {MAX_QUERY_CHARS}")
-    read = reader.read(_loaded(row["tools"], "tools"))
-    tools, flags = join_tools(read)
-    calls = as_calls(_loaded(row["answers"], "answers"), [tool.name for tool in read])
+    offer = _offer(row["tools"], reader)
+    calls = as_calls(_loaded(row["answers"], "answers"), offer.names)
     row_id = row.get("id")
     if not (row_id is None or isinstance(row_id, str | int)):
         raise RowRejectedError("id is neither text nor a number", f"{row_id!r:.80}")
@@ -71,23 +65,25 @@ def normalise_row(
     return Example(
         id=fallback_id if row_id is None else str(row_id),
         query=query,
-        tools=tools,
+        tools=offer.json,
         calls=calls,
         source=source,
         licence=licence,
-        flags=flags,
+        flags=offer.flags,
     )
 
 
-def join_tools(read: Sequence[ReadTool]) -> tuple[str, tuple[str, ...]]:
-    """The JSON list of a row's tools, and the row's flags that follow from them."""
-    flags: tuple[str, ...] = ()
-    if any(tool.unknown_types for tool in read):
-        flags = (FLAG_UNKNOWN_TYPE,)
-    if len({tool.name for tool in read}) < len(read):
-        flags = (*flags, FLAG_DUPLICATE_TOOLS)
-        read = list(dict.fromkeys(read))
-    return f"[{','.join([tool.json for tool in read])}]", flags
+def _offer(value: object, reader: ToolReader) -> Offer:
+    """What a row offers; the very same text is read once, since rows offer the same tools again and again."""
+    if not isinstance(value, str):
+        return join_tools(reader.read(_loaded(value, "tools")))
+    offer = reader.known_offers.get(value)
+    if offer is None:
+        offer = join_tools(reader.read(_loaded(value, "tools")))
+        reader.remember(value, offer)
+    elif offer.unknown_types:
+        reader.unknown_types.update(offer.unknown_types)
+    return offer
 
 
 def as_calls(value: object, offered: Sequence[str]) -> str:
@@ -125,7 +121,7 @@ def _loaded(value: object, column: str) -> Any:
     # Depth is counted only where it could be exceeded: most texts hold fewer brackets than levels are allowed.
     if value.count("{") + value.count("[") > MAX_DEPTH and too_deep(parsed):
         raise RowRejectedError(f"{column} are nested too deeply", f"at most {MAX_DEPTH} levels")
-    if column != "tools" and _LONG_INTEGER.search(value):
+    if column != "tools" and len(value) > 18 and _LONG_INTEGER.search(value):
         return json.loads(value)  # orjson rounds integers beyond 64 bits
     return parsed
 

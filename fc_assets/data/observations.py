@@ -5,8 +5,6 @@ A stub only checks and echoes, so such a row teaches the form of a conversation 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import orjson
 
 from fc_assets.calls.model import calls_from_json
@@ -34,4 +32,4 @@ def with_observation(example: Example) -> Example:
         {"from": "observation", "value": told},
         {"from": "gpt", "value": f"Done: {told}"},
     ]
-    return replace(example, turns=orjson.dumps(turns).decode())
+    return example._replace(turns=orjson.dumps(turns).decode())

@@ -7,9 +7,10 @@ enough to train on is decided later, in `curation`.
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -74,9 +75,10 @@ def build_raw(
     first_rejects: list[str] = []
     with writing(out / EXAMPLES) as table, (out / REJECTS).open("wb") as rejects:
         for source in sources:
-            most = round(source.weight * summary.rows) if source.weight else None
+            before = summary.rows
+            most = before + round(source.weight * before) if source.weight else sys.maxsize
             for raw in islice(source.rows, source.limit or None):
-                if most is not None and summary.by_source[source.name] >= most:
+                if summary.rows >= most:
                     break
                 try:
                     example = _unique(_read(source, raw, reader), seen)
@@ -88,7 +90,11 @@ def build_raw(
                         first_rejects.append(f"{_where(raw)}: {error}")
                     continue
                 table.write(example)
-                _count(summary, example)
+                summary.rows += 1
+                summary.no_call += example.calls == "[]"
+                if example.flags:
+                    summary.by_flag.update(example.flags)
+            summary.by_source[source.name] = summary.rows - before
     summary.unknown_types = reader.unknown_types
     (out / SUMMARY).write_text(json.dumps(vars(summary), indent=2, sort_keys=True) + "\n", encoding="utf-8")
     if summary.reject_share > max_reject_share or not summary.rows:
@@ -115,17 +121,9 @@ def _unique(example: Example, seen: set[str]) -> Example:
         number = 2
         while f"{example.id}~{number}" in seen:
             number += 1
-        example = replace(example, id=f"{example.id}~{number}", flags=(*example.flags, FLAG_REPEATED_ID))
+        example = example._replace(id=f"{example.id}~{number}", flags=(*example.flags, FLAG_REPEATED_ID))
     seen.add(example.id)
     return example
-
-
-def _count(summary: RawSummary, example: Example) -> None:
-    summary.rows += 1
-    summary.by_source[example.source] += 1
-    summary.no_call += example.calls == "[]"
-    if example.flags:
-        summary.by_flag.update(example.flags)
 
 
 def _where(raw: RawRow) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 EXAMPLES = "examples.parquet"
-COLUMNS = tuple(field.name for field in fields(Example))
+COLUMNS = Example._fields
 _BATCH = 5000
 
 
@@ -52,7 +51,7 @@ class ExampleWriter:
     def _flush(self) -> None:
         import pyarrow as pa
 
-        columns = [[getattr(example, name) for example in self._held] for name in COLUMNS]
+        columns = zip(*self._held, strict=True)
         arrays = [pa.array(column, field.type) for column, field in zip(columns, self._schema, strict=True)]
         self._writer.write_batch(pa.record_batch(arrays, schema=self._schema))
         self._held.clear()
@@ -84,12 +83,8 @@ def read_examples(path: Path) -> Iterator[Example]:
             if missing:
                 raise FcAssetsError(f"{path} lacks the columns {', '.join(missing)}; materialise xlam_raw again")
             for batch in table.iter_batches(batch_size=_BATCH, columns=list(COLUMNS)):
-                columns = [batch.column(name).to_pylist() for name in COLUMNS]
-                yield from map(_example, *columns)
+                columns = {name: batch.column(name).to_pylist() for name in COLUMNS}
+                columns["flags"] = list(map(tuple, columns["flags"]))
+                yield from map(Example, *columns.values())
     except (pa.ArrowInvalid, OSError) as error:
         raise FcAssetsError(f"{path} cannot be read ({error}); materialise xlam_raw again") from error
-
-
-def _example(*values: object) -> Example:
-    *texts, flags, turns = values
-    return Example(*texts, tuple(flags), turns)

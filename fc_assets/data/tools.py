@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -19,9 +19,13 @@ from fc_assets.data.types import parse_type
 from fc_assets.errors import FcAssetsError
 
 RequiredPolicy = Literal["unless_optional_or_default", "all", "none"]
+FLAG_UNKNOWN_TYPE = "unknown_type"
+FLAG_DUPLICATE_TOOLS = "duplicate_tools"
+"""The row offered a tool twice. An equal copy is dropped; tools that share only their name are all kept."""
 MAX_TOOLS = 256
 MAX_PARAMETERS = 512
 _CACHED_TOOLS = 65_536
+_CACHED_OFFERS = 8192
 _EMPTY_DEFAULTS = ("", None)
 _INTEGER = re.compile(r"-?\d{1,15}")
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?")
@@ -45,6 +49,26 @@ class ReadTool:
     unknown_types: tuple[str, ...] = ()
 
 
+class Offer(NamedTuple):
+    """The tools of a row: their JSON list, names, type names nobody knows, and the row's flags that follow."""
+
+    json: str
+    names: tuple[str, ...]
+    unknown_types: tuple[str, ...]
+    flags: tuple[str, ...]
+
+
+def join_tools(read: Sequence[ReadTool]) -> Offer:
+    """What a row offers that offers these tools."""
+    names = tuple(tool.name for tool in read)
+    unknown = tuple(name for tool in read for name in tool.unknown_types)
+    flags = (FLAG_UNKNOWN_TYPE,) if unknown else ()
+    if len(set(names)) < len(names):
+        flags = (*flags, FLAG_DUPLICATE_TOOLS)
+        read = list(dict.fromkeys(read))
+    return Offer(f"[{','.join([tool.json for tool in read])}]", names, unknown, flags)
+
+
 @dataclass
 class ToolReader:
     """Reads tools under one policy. Equal tools are converted once: real data offers few tools in many rows.
@@ -54,6 +78,7 @@ class ToolReader:
 
     policy: RequiredPolicy = "unless_optional_or_default"
     unknown_types: Counter[str] = field(default_factory=Counter)
+    known_offers: dict[str, Offer] = field(default_factory=dict)
     _known: dict[bytes, ReadTool] = field(default_factory=dict)
 
     def read(self, value: object) -> list[ReadTool]:
@@ -72,6 +97,12 @@ class ToolReader:
                 self.unknown_types.update(tool.unknown_types)
         return found
 
+    def remember(self, text: str, offer: Offer) -> None:
+        """Keep what a text of tools was read as in `known_offers`, whose size is bounded."""
+        if len(self.known_offers) >= _CACHED_OFFERS:
+            self.known_offers.clear()
+        self.known_offers[text] = offer
+
     def _read_one(self, tool: object) -> ReadTool:
         try:
             key = orjson.dumps(tool)
@@ -79,9 +110,9 @@ class ToolReader:
             raise RowRejectedError("tool is not JSON", str(error)) from None
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = read_tool(tool, self.policy)
-            if len(self._known) > _CACHED_TOOLS:
+            if len(self._known) >= _CACHED_TOOLS:
                 self._known.clear()
+            known = self._known[key] = read_tool(tool, self.policy)
         return known
 
 

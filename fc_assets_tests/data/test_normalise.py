@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_assets.data.normalise import FLAG_DUPLICATE_TOOLS, FLAG_UNKNOWN_TYPE, Example, normalise_row
-from fc_assets.data.tools import RowRejectedError, ToolReader, read_tool
+from fc_assets.data.normalise import Example, normalise_row
+from fc_assets.data.tools import FLAG_DUPLICATE_TOOLS, FLAG_UNKNOWN_TYPE, RowRejectedError, ToolReader, read_tool
 
 FLAT = {"name": "weather", "description": "Weather.", "parameters": {"city": {"type": "str", "description": "City."}}}
 ROW = {
@@ -133,8 +133,8 @@ def test_duplicate_tools():
 def test_unknown_types_are_flagged_and_counted():
     reader = ToolReader()
     tool = {"name": "weather", "parameters": {"city": {"type": "Town"}}}
-    for _ in range(3):
-        assert normalise_row({**ROW, "tools": [tool]}, reader).flags == (FLAG_UNKNOWN_TYPE,)
+    for tools in ([tool], json.dumps([tool]), json.dumps([tool])):
+        assert normalise_row({**ROW, "tools": tools}, reader).flags == (FLAG_UNKNOWN_TYPE,)
     assert reader.unknown_types == {"Town": 3}
 
 
