@@ -183,6 +183,9 @@ class EvaluationSettings(Section):
     request_timeout_s: Positive = 120
     retries: Count = 4
     max_failed_share: Share = Field(0.01, description="More requests than this without an answer fail the step.")
+    constrained_rows: Count = Field(
+        500, description="Turns expecting a call that are asked again with calls forced by the tools' schemas."
+    )
     parity_rows: Positive = Field(64, description="Turns whose token ids are compared between server and training.")
     bootstrap_samples: Positive = 10_000
     seed: int = 42

@@ -20,11 +20,15 @@ from fc_assets.evaluation import bfcl, bfcl_tables
 from fc_assets.evaluation.answers import Answer, Asking, Question, answer_log, resume_identity
 from fc_assets.evaluation.parity import PARITY_FILE, measure_parity
 from fc_assets.evaluation.predictions import (
+    CONSTRAINED_FILE,
     PREDICTIONS_FILE,
     SERVER_FILE,
     VALIDATION,
     asked_turns,
     asking_for,
+    compare_decoding,
+    constrained_asking,
+    constrained_turns,
     questions_of,
     score_variants,
     server_record,
@@ -46,6 +50,9 @@ HEADLINE = (
     *("exact_match", "semantic_consistency", "irrelevance_accuracy", "reward"),
 )
 """Metrics that Dagster plots over time, one number for each variant."""
+
+BFCL_TITLE = "Berkeley Function Calling Leaderboard"
+DECODING_TITLE = "Free and constrained decoding"
 
 
 def predictions_key(variant: str) -> dg.AssetKey:
@@ -109,6 +116,7 @@ def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
         log = workshop.log_file(context, f"evaluate-{variant}-server")
         wanted = context.selected_asset_keys
         with _served(model, workshop, variant, log) as endpoint:
+            context.log.info(f"{endpoint.base_url} serves {variant} after {endpoint.info['start_s']:.0f} s")
             # Predictions first: should BFCL fail, they are published already.
             if predictions_key(variant) in wanted:
                 yield from _predictions(context, workshop, variant, endpoint, model, sharegpt_val)
@@ -130,9 +138,16 @@ def _predictions(
     with workshop.step(predictions_key(variant)) as step:
         turns = asked_turns(validation, settings.max_rows)
         parity = measure_parity(endpoint, model.path / "model", turns, settings.parity_rows)
+        context.log.info(f"{parity.equal} of {parity.rows} prompts have the token ids that training saw")
         _write_json(step.out / PARITY_FILE, asdict(parity))
         asking = asking_for(settings)
-        with _asked(context, workshop, step.key, endpoint, questions_of(turns), asking) as answers:
+        again = questions_of(constrained_turns(turns, settings.constrained_rows))
+        with (
+            _asked(context, workshop, step.key, endpoint, questions_of(turns), asking) as answers,
+            _asked(context, workshop, step.key, endpoint, again, constrained_asking(asking)) as forced,
+        ):
+            if forced:
+                write_predictions(forced, step.out / CONSTRAINED_FILE)
             summary = summarise(answers)
             write_predictions(answers, step.out / PREDICTIONS_FILE)
             server = server_record(endpoint.info, asking)
@@ -223,11 +238,13 @@ def eval_report(
         bfcl_records = bfcl_tables.side_by_side(
             {reports.label(variant): scored.read_json(REPORT) for variant, scored in scores.items()}
         )
+        frames = score_variants(sharegpt_val, predictions, settings.max_failed_share)
+        decoding = compare_decoding(sharegpt_val, predictions, frames, settings.seed)
         report = reports.build_report(
-            score_variants(sharegpt_val, predictions, settings.max_failed_share),
+            frames,
             samples=settings.bootstrap_samples,
             seed=settings.seed,
-            extra_tables={"Berkeley Function Calling Leaderboard": bfcl_records},
+            extra_tables={BFCL_TITLE: bfcl_records, **({DECODING_TITLE: decoding} if decoding else {})},
         )
         files = reports.write_report(report, step.out)
         values = reports.results(report)["variants"]
@@ -240,6 +257,7 @@ def eval_report(
                 "failures": picture_file(files[reports.FAILURES_PLOT], "rows that failed, by first failure"),
                 "failure_counts": table({"variant": name, **counts} for name, counts in report.failures.items()),
                 "bfcl": table(bfcl_records),
+                **({"decode_modes": table(decoding)} if decoding else {}),
                 **{f"{metric}_{variant}": values[variant][metric] for metric in HEADLINE for variant in VARIANTS},
             },
         )
@@ -270,7 +288,7 @@ def _asked(
 
     server = workshop.profile.server.model_dump(mode="json", exclude={"port", "start_timeout_s"})
     identity = resume_identity(str(endpoint.info["model_digest"]), questions, asking, server)
-    folder = workshop.store.resume_folder(key.to_user_string(), identity)
+    folder = workshop.store.resume_folder(f"{key.to_user_string()}-{asking.decode}", identity)
     with answer_log(folder) as log:
         answers = ask(endpoint, questions, asking, log, context.log.info)
     yield answers

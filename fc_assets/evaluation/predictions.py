@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VALIDATION = "sharegpt_val"
+DECODING_METRICS = ("parse_rate", "schema_hit", "function_name_accuracy", "exact_match")
+DECODING_SAMPLES = 2000
+"""Bootstrap draws of the side comparison of decode modes: enough for two digits of an interval."""
+
 PREDICTIONS_FILE = "predictions.parquet"
+CONSTRAINED_FILE = "predictions_constrained.parquet"
 SERVER_FILE = "server.json"
 
 
@@ -67,6 +72,17 @@ def asked_turns(validation: Artifact, max_rows: int) -> list[Turn]:
 def questions_of(turns: Sequence[Turn]) -> list[Question]:
     """The questions that a split's turns pose."""
     return [Question(turn.id, turn.messages, turn.tools) for turn in turns]
+
+
+def constrained_turns(turns: Sequence[Turn], rows: int) -> list[Turn]:
+    """The turns that are also asked with calls forced: the first `rows` of those that expect a call."""
+    return [turn for turn in turns if turn.calls and turn.tools][:rows]
+
+
+def constrained_asking(asking: Asking) -> Asking:
+    """As `asking`, with calls forced. A tool whose schema no grammar can express is no reason to lose the predictions,
+    so failures are only counted."""
+    return replace(asking, decode="constrained", max_failed_share=1.0)
 
 
 def summarise(answers: Sequence[Answer]) -> AnswerSummary:
@@ -165,3 +181,36 @@ def score_variants(
             )
     turns = [turn for turn in asked_turns(validation, 0) if turn.id in asked[first]]
     return {variant: score_rows(scoring_rows(turns, found), max_failed_share) for variant, found in answers.items()}
+
+
+def compare_decoding(
+    validation: Artifact, predictions: Mapping[str, Artifact], free: Mapping[str, pd.DataFrame], seed: int
+) -> list[dict[str, object]]:
+    """Free against constrained decoding, one record for each variant that was asked both ways.
+
+    Both are judged on the same rows, which all expect a call: forced calls cannot decline. `failed` rows, which the
+    server could not answer under their grammar, are left out.
+    """
+    from fc_assets.evaluation.comparison import ALL_ROWS, DECISION_METRIC, estimate
+    from fc_assets.evaluation.records import read_predictions, scoring_rows
+    from fc_assets.evaluation.scoring import score_rows
+
+    records = []
+    for variant, artifact in predictions.items():
+        file = artifact.path / CONSTRAINED_FILE
+        if not file.is_file():
+            continue
+        (answers,) = read_predictions(file).values()
+        asked = {answer.id for answer in answers}
+        turns = [turn for turn in asked_turns(validation, 0) if turn.id in asked]
+        forced = score_rows(scoring_rows(turns, answers), max_failed_share=1.0)
+        own = free[variant][free[variant]["id"].isin(asked)].reset_index(drop=True)
+        found = estimate({"free": own, "constrained": forced}, DECODING_SAMPLES, seed)
+        record: dict[str, object] = {"variant": variant, "rows": len(forced)}
+        for metric in DECODING_METRICS:
+            for decode in ("free", "constrained"):
+                record[f"{metric}, {decode}"] = found.strata[ALL_ROWS][decode][metric].value
+        test = next(each for each in found.comparisons if each.metric == DECISION_METRIC)
+        record |= {"difference": test.difference, "low": test.low, "high": test.high, "p_value": test.p_value}
+        records.append({**record, "failed": int(forced["infrastructure_failure"].sum())})
+    return records

@@ -65,6 +65,10 @@ class KnowingServer:
         self.answers_left -= 1
         digits = "".join(filter(str.isdigit, query)) or "0"
         call = {"name": "lift", "arguments": {"n": int(digits)}}
+        if body.get("tool_choice") == "required":
+            function = {"name": "lift", "arguments": json.dumps(call["arguments"])}
+            message = {"message": {"content": None, "tool_calls": [{"function": function}]}, "finish_reason": "stop"}
+            return web.json_response({"choices": [message]})
         text = "I cannot sing."
         if query.startswith("Please lift"):
             text = f"<tool_call>\n{json.dumps(call)}\n</tool_call>"
@@ -203,7 +207,9 @@ def evaluate_all(world: World) -> dg.ExecuteInProcessResult:
 def test_variants_are_evaluated_compared_and_judged(
     tmp_path: Path, server: tuple[KnowingServer, str], checker: None
 ) -> None:
-    world = World(tmp_path, fast(server[1]))
+    settings = fast(server[1])
+    settings["evaluation"]["constrained_rows"] = 10
+    world = World(tmp_path, settings)
     evaluate_all(world)
     result = world.materialise(["eval_report"])
     assert result.success, failures(result)
@@ -215,6 +221,9 @@ def test_variants_are_evaluated_compared_and_judged(
     folder = Path(str(metadata["path"].value))
     assert {"report.md", "report.html", "results.json"} <= {file.name for file in folder.iterdir()}
     assert "Berkeley" in (folder / "report.md").read_text()
+    decoding = {record["variant"]: record for record in (row.data for row in metadata["decode_modes"].records)}
+    assert decoding["base"]["exact_match, constrained"] == decoding["sft"]["exact_match, free"] == 1.0
+    assert decoding["base"]["exact_match, free"] < 1.0 and decoding["base"]["rows"] == 10
 
     world.split = source("sharegpt_val", write_split(ROWS // 2))
     world.materialise(["sharegpt_val"])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from fc_assets.calls.parse import parse_strict
 from fc_assets.evaluation.assets import bfcl_key, predictions_key
 from fc_assets.evaluation.bfcl import find_python
 from fc_assets.profiles import BfclSettings
@@ -20,7 +21,10 @@ from fc_assets_tests.evaluation.test_assets import ROWS, World, failures, gates
 def test_a_variant_is_evaluated_by_a_real_server(tmp_path: Path) -> None:
     find_python(BfclSettings())
     bfcl = {"rows_per_category": 1, "categories": ("simple_python", "live_multiple", "irrelevance")}
-    settings = {"bfcl": {**bfcl, "prompt_modes": ("chat_template", "official")}}
+    settings = {
+        "evaluation": {"constrained_rows": 12},
+        "bfcl": {**bfcl, "prompt_modes": ("chat_template", "official")},
+    }
     world = World(tmp_path, settings, checkpoint=EMBEDDED)
     result = world.materialise(["predictions/base", "bfcl_scores/base"])
     assert result.success, failures(result)
@@ -31,6 +35,10 @@ def test_a_variant_is_evaluated_by_a_real_server(tmp_path: Path) -> None:
     assert len(answers) == ROWS and not any(answer["error"] for answer in answers)
     assert all(0 < answer["completion_tokens"] <= world.profile.evaluation.max_tokens for answer in answers)
     assert any("<tool_call>" in answer["text"] for answer in answers), "the server gives the raw text, not parsed calls"
+    forced = pq.read_table(predictions.path / "predictions_constrained.parquet").to_pylist()
+    assert len(forced) == 12
+    assert {call.name for answer in forced for call in parse_strict(answer["text"]).calls} <= {"lift", "turn"}
+    assert all(parse_strict(answer["text"]).calls for answer in forced if answer["finish_reason"] != "length")
     assert predictions.read_json("parity.json") == {"rows": ROWS, "equal": ROWS, "differences": [], "unmeasured": ""}
     server = predictions.read_json("server.json")
     assert server["device"] == "cpu" and server["asking"]["decode"] == "free" and "api_key" not in json.dumps(server)
