@@ -144,7 +144,13 @@ def vllm_deployment(
             raise
         compose = (stack.folder / COMPOSE_FILE).read_text(encoding="utf-8")
         (step.out / COMPOSE_FILE).write_text(compose, encoding="utf-8")
-        record = {"release": release.digest, "since": stack.state().since, "url": stack.url, "steps": outcome.steps}
+        record = {
+            "release": release.digest,
+            "image": outcome.image,
+            "since": stack.state().since,
+            "url": stack.url,
+            "steps": outcome.steps,
+        }
         (step.out / "deployment.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         if outcome.changed:
             _tell(context, notify("deployed", f"release {release.digest[:16]}", stack.url))

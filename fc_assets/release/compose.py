@@ -200,11 +200,11 @@ def _proxy(folder: Path, settings: DeploymentSettings) -> Service:
         "256m",
         1.0,
         user=_USER,
-        entrypoint=["nginx", "-g", "daemon off;", "-c", "/etc/fc-assets/nginx.conf"],
+        entrypoint=["nginx", "-g", "daemon off;", "-c", "/srv/proxy/nginx.conf"],
         networks=["inner", "edge"],
         ports=[f"{settings.bind}:{settings.port}:{PROXY_PORT}"],
         # A folder, not its files: the file that says which colour serves is replaced by renaming.
-        volumes=[_bind(folder / "proxy", "/etc/fc-assets")],
+        volumes=[_bind(folder / "proxy", "/srv/proxy")],
         secrets=[{"source": "keys", "target": "keys.map"}],
     )
 

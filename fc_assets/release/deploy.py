@@ -23,7 +23,6 @@ from fc_assets.release.stack import Stack, StackError, State, now
 
 CANARY_FILE = "canary.json"
 _POLL_SECONDS = 0.5
-_MAX_RESTARTS = 1
 
 Tell = Callable[[str], None]
 
@@ -42,13 +41,14 @@ class ReleaseFiles:
 
 @dataclass
 class Outcome:
-    """How a deployment went. `steps` are rows of step, seconds and what was seen."""
+    """How a deployment went. `steps` are rows of step, seconds and what was seen; `image` is the engine's digest."""
 
     release: str
     colour: Colour
     server: ServerSettings
     changed: bool
     steps: list[dict[str, object]] = field(default_factory=list)
+    image: str = ""
     canary_share: float | None = None
     slowest_answer_s: float | None = None
 
@@ -149,9 +149,12 @@ def _bring_up(stack: Stack, state: State, candidate: Placed, outcome: Outcome, m
         with outcome.step("stop the old engine", tell):
             stack.point_at(None)
             stack.remove(state.serving.colour)
-    with outcome.step(f"start the {candidate.colour} engine and wait for its health", tell):
+    with outcome.step(f"start the {candidate.colour} engine and wait for its health", tell) as seen:
         stack.start(candidate.colour)
         _wait_until_healthy(stack, candidate.colour)
+        if container := stack.container(candidate.colour):
+            outcome.image = container.image
+            seen.append(f"image {container.image}")
     route = engine_route(stack, candidate.colour)
     with outcome.step("ask which release it serves", tell):
         probe.require_release(route, settings.served_name, candidate.release)
@@ -175,7 +178,8 @@ def _wait_until_healthy(stack: Stack, colour: Colour) -> None:
     route, deadline = engine_route(stack, colour), time.monotonic() + stack.settings.start_timeout_s
     while not probe.healthy(route):
         container = stack.container(colour)
-        if container is None or container.status in ("exited", "dead") or container.restarts > _MAX_RESTARTS:
+        # Docker starts it again by itself; one that fell over while starting is not waited for.
+        if container is None or container.status in ("exited", "dead") or container.restarts:
             code = container.exit_code if container else "unknown"
             raise StackError(f"The engine ended with status {code}; its log ends:\n{stack.log_tail(colour)}")
         if time.monotonic() > deadline:
@@ -188,21 +192,20 @@ def _wait_until_healthy(stack: Stack, colour: Colour) -> None:
 
 def _roll_back(stack: Stack, state: State, candidate: Placed) -> str:
     """Undo a failed deployment; return a sentence saying what answers now."""
-    stack.record(state)
-    stack.remove(candidate.colour)
     old = state.serving
-    if old is None:
-        stack.write([])
-        return "No release was serving before, so none does now"
-    stack.write([old])
     try:
+        stack.record(state)
+        stack.remove(candidate.colour)
+        stack.write([old] if old else [])
+        if old is None:
+            return "No release was serving before, so none does now"
         container = stack.container(old.colour)
         if container is None or container.status != "running":
             stack.start(old.colour)
             _wait_until_healthy(stack, old.colour)
         stack.point_at(old)
     except FcAssetsError as error:
-        return f"Release {old.release[:16]}, which served before, could not be brought back: {error}"
+        return f"What served before could not be brought back: {error}"
     if not answers(stack):
         return f"Release {old.release[:16]}, which served before, does not answer either"
     return f"Release {old.release[:16]}, which served before, answers"

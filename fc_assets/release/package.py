@@ -102,6 +102,7 @@ def link_tree(source: Path, target: Path) -> None:
             os.link(file, copy)
         except OSError:  # another file system, or one without hard links
             shutil.copyfile(file, copy)
+        copy.chmod(0o644)  # safetensors files are written for their owner alone; a container reads as another user
 
 
 def _record(sources: Sources, tables: Tables, licences: Sequence[Licence]) -> dict[str, object]:

@@ -37,7 +37,7 @@ http {{
     # Names are asked again while running: a container that restarts may come back with another address.
     resolver 127.0.0.11 valid=2s ipv6=off;
     map $http_authorization $caller {{ default ""; include /run/secrets/keys.map; }}
-    include /etc/fc-assets/{active};
+    include /srv/proxy/{active};
 
     proxy_http_version 1.1;
     proxy_set_header Connection "";

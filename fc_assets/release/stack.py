@@ -31,6 +31,7 @@ STATE_FILE = "state.json"
 MONITORING = Path(fc_assets.__file__).parents[1] / "deploy" / "monitoring"
 PULL_TIMEOUT_S = 1800.0
 COMMAND_TIMEOUT_S = 120.0
+_INSPECTED = "{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}} {{.Image}}"
 
 
 class StackError(FcAssetsError):
@@ -49,11 +50,12 @@ class State:
 
 @dataclass(frozen=True)
 class Container:
-    """A container's status in Docker's words, how often it was restarted, and its last exit status."""
+    """A container's status in Docker's words, its restarts, its last exit status, and the digest of its image."""
 
     status: str
     restarts: int
     exit_code: int
+    image: str
 
 
 def why_unavailable() -> str:
@@ -162,11 +164,11 @@ class Stack:
         """The engine's container, or None."""
         for container in self._ids(colour):
             shown = capture(
-                ["docker", "inspect", "-f", "{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}}", container],
+                ["docker", "inspect", "--format", _INSPECTED, container],
                 timeout_s=COMMAND_TIMEOUT_S,
             )
-            status, restarts, code = shown.split()
-            return Container(status, int(restarts), int(code))
+            status, restarts, code, image = shown.split()
+            return Container(status, int(restarts), int(code), image)
         return None
 
     def log_tail(self, colour: Colour, lines: int = 25) -> str:
@@ -188,7 +190,7 @@ class Stack:
         """Let the proxy send new requests to this engine, or to none; requests under way end where they began."""
         colour, release = (placed.colour, placed.release) if placed else (None, "")
         _replace(self.folder / "proxy" / proxy.ACTIVE_FILE, proxy.render_active(colour, release))
-        self.compose("exec", "-T", "proxy", "nginx", "-c", "/etc/fc-assets/nginx.conf", "-s", "reload")
+        self.compose("exec", "-T", "proxy", "nginx", "-c", "/srv/proxy/nginx.conf", "-s", "reload")
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             if self.release_header() == release[:16]:

@@ -1,0 +1,68 @@
+"""A real Docker engine for tests, where no image can be pulled: an empty image that sees this machine's programs.
+
+The rendered Compose file is used as it is. A `compose.override.yaml` beside it, which Compose merges by itself, adds
+this machine's /usr, Python and repository, read-only and at their own paths.
+"""
+
+import functools
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from fc_assets.profiles import DeploymentSettings
+from fc_assets.release.compose import COLOURS, engine_service
+from fc_assets.release.stack import why_unavailable
+
+IMAGE = "fc-assets-empty:test"
+REPOSITORY = Path(__file__).parents[2]
+USERLAND = ("/usr", "/lib", "/lib64", "/bin", "/etc")
+
+
+@functools.cache
+def why_skipped() -> str:
+    """Why the tests against Docker cannot run here; empty when they can."""
+    if missing := why_unavailable():
+        return missing
+    if shutil.which("nginx", path="/usr/sbin:/usr/bin") is None:
+        return "nginx is not installed on this machine, so there is no proxy to run"
+    made = subprocess.run(["docker", "import", "-", IMAGE], input=b"\0" * 10240, capture_output=True, check=False)
+    return "" if made.returncode == 0 else f"the empty image could not be made: {made.stderr.decode().strip()}"
+
+
+def settings(**changes: object) -> DeploymentSettings:
+    """Settings for a stack of its own on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    values = {
+        "project": f"fc-assets-test-{port}",
+        "image": IMAGE,
+        "proxy_image": IMAGE,
+        "monitoring": False,
+        "strategy": "blue_green",
+        "port": port,
+        "memory_gib": 6,
+        "cpus": 2,
+        "start_timeout_s": 240,
+        "drain_s": 20,
+        "min_canary_share": 0.6,
+        "max_answer_s": 60,
+    }
+    return DeploymentSettings.model_validate({**values, **changes})
+
+
+def write_override(folder: Path) -> None:
+    """Give every service of the stack this machine's programs."""
+    mounts = [*USERLAND, str(Path(sys.base_prefix)), str(REPOSITORY)]
+    if not Path(sys.prefix).is_relative_to(REPOSITORY):
+        mounts.append(sys.prefix)
+    programs = {"image": IMAGE, "volumes": [f"{mount}:{mount}:ro" for mount in mounts]}
+    path = f"{sys.prefix}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    engines = {engine_service(colour): {**programs, "environment": {"PATH": path}} for colour in COLOURS}
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"services": {**engines, "proxy": {**programs, "environment": {"PATH": path}}}}
+    (folder / "compose.override.yaml").write_text(yaml.safe_dump(content))
