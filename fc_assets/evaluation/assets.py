@@ -7,7 +7,7 @@ model. What is asked, scored and compared is in the room's other modules.
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from fc_assets.artifacts import Artifact
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation import bfcl, bfcl_tables
 from fc_assets.evaluation.answers import Answer, Asking, Question, answer_log, resume_identity
-from fc_assets.evaluation.parity import PARITY_FILE, measure_parity
+from fc_assets.evaluation.parity import PARITY_FILE, Parity, compare, spread, training_ids
 from fc_assets.evaluation.predictions import (
     CONSTRAINED_FILE,
     PREDICTIONS_FILE,
@@ -33,6 +33,7 @@ from fc_assets.evaluation.predictions import (
     score_variants,
     server_record,
     show,
+    split_file,
     summarise,
     write_predictions,
 )
@@ -113,13 +114,15 @@ def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
         model: Artifact,
         sharegpt_val: Artifact,
     ) -> Iterator[dg.MaterializeResult]:
-        log = workshop.log_file(context, f"evaluate-{variant}-server")
         wanted = context.selected_asset_keys
-        with _served(model, workshop, variant, log) as endpoint:
-            context.log.info(f"{endpoint.base_url} serves {variant} after {endpoint.info['start_s']:.0f} s")
+        with _errors_for_people(variant), contextlib.ExitStack() as stack:
+            if predictions_key(variant) in wanted:
+                # Begun before the server, which takes longer to start than this takes.
+                parity = stack.enter_context(_parity(context, workshop, model, sharegpt_val))
+            endpoint = stack.enter_context(_served(context, workshop, variant, model))
             # Predictions first: should BFCL fail, they are published already.
             if predictions_key(variant) in wanted:
-                yield from _predictions(context, workshop, variant, endpoint, model, sharegpt_val)
+                yield from _predictions(context, workshop, variant, endpoint, model, sharegpt_val, parity)
             if bfcl_key(variant) in wanted:
                 yield from _bfcl_scores(context, workshop, variant, endpoint, model)
 
@@ -133,11 +136,12 @@ def _predictions(
     endpoint: Endpoint,
     model: Artifact,
     validation: Artifact,
+    measure_parity: Callable[[Endpoint], Parity],
 ) -> Iterator[dg.MaterializeResult]:
     settings = workshop.profile.evaluation
     with workshop.step(predictions_key(variant)) as step:
         turns = asked_turns(validation, settings.max_rows)
-        parity = measure_parity(endpoint, model.path / "model", turns, settings.parity_rows)
+        parity = measure_parity(endpoint)
         context.log.info(f"{parity.equal} of {parity.rows} prompts have the token ids that training saw")
         _write_json(step.out / PARITY_FILE, asdict(parity))
         asking = asking_for(settings)
@@ -264,14 +268,32 @@ def eval_report(
 
 
 @contextlib.contextmanager
-def _served(model: Artifact, workshop: Workshop, variant: str, log: Path) -> Iterator[Endpoint]:
+def _errors_for_people(variant: str) -> Iterator[None]:
     try:
-        with serve(
-            model.path / "model", workshop.profile.server, name=variant, log=log, model_digest=model.digest
-        ) as endpoint:
-            yield endpoint
+        yield
     except FcAssetsError as error:
         raise StepError(f"evaluating {variant}: {error}") from error
+
+
+@contextlib.contextmanager
+def _parity(
+    context: dg.AssetExecutionContext, workshop: Workshop, model: Artifact, validation: Artifact
+) -> Iterator[Callable[[Endpoint], Parity]]:
+    """What measures template parity once a server is up; its training side is encoded while the block runs."""
+    settings = workshop.profile.evaluation
+    turns = spread(asked_turns(validation, settings.max_rows), settings.parity_rows)
+    log = workshop.log_file(context, f"parity-{model.asset}")
+    with training_ids(model.path / "model", split_file(validation), turns, log) as trained:
+        yield lambda endpoint: compare(endpoint, turns, trained)
+
+
+@contextlib.contextmanager
+def _served(context: dg.AssetExecutionContext, workshop: Workshop, variant: str, model: Artifact) -> Iterator[Endpoint]:
+    log = workshop.log_file(context, f"evaluate-{variant}-server")
+    checkpoint, settings = model.path / "model", workshop.profile.server
+    with serve(checkpoint, settings, name=variant, log=log, model_digest=model.digest) as endpoint:
+        context.log.info(f"{endpoint.base_url} serves {variant} after {endpoint.info['start_s']:.0f} s")
+        yield endpoint
 
 
 @contextlib.contextmanager

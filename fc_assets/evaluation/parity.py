@@ -2,20 +2,29 @@
 
 A template that differs between training and serving costs accuracy without any error. Rendering itself is
 `calls.prompts`, encoding for training `training.examples`; here the two ends are only compared.
+
+Run as `python -m fc_assets.evaluation.parity JOB.json` this module encodes as training does, in a process of its own:
+importing transformers takes seconds, and a server that starts meanwhile hides them. Job: model (folder), split
+(ShareGPT file), ids (of the turns), result (path).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
+import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fc_assets.calls.conversations import Turn
+from fc_assets import processes
+from fc_assets.calls.conversations import Turn, read_turns
 from fc_assets.calls.prompts import THINK_OFF, wrap_tools
+from fc_assets.child import Job, Log, run_child
 from fc_assets.errors import FcAssetsError
 from fc_assets.training.examples import encode
 
@@ -23,8 +32,16 @@ if TYPE_CHECKING:
     from fc_assets.serving.server import Endpoint
 
 PARITY_FILE = "parity.json"
+ENCODING_TIMEOUT_S = 600.0
 _SHOWN = 3
 _AROUND = 8  # tokens shown on each side of a difference
+
+TokenIds = Mapping[str, Sequence[int]]
+"""Token ids of prompts, by the turn's id."""
+
+
+class _NoTokenizeError(Exception):
+    """The server has no such path: only vLLM does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,39 +57,49 @@ class Parity:
     unmeasured: str = ""
 
 
-def measure_parity(endpoint: Endpoint, checkpoint: Path, turns: Sequence[Turn], rows: int) -> Parity:
-    """Compare `rows` turns, spread over the split, between the server's `/tokenize` and the training encoder.
+def spread(turns: Sequence[Turn], rows: int) -> Sequence[Turn]:
+    """At most `rows` turns, spread evenly over all."""
+    return turns[:: max(1, len(turns) // rows)][:rows]
 
-    What the server builds with thinking off must be the first tokens of the training sequence, up to and with the
-    empty think block that opens its completion. A server without `/tokenize` (only vLLM has it) gives an unmeasured
-    result.
+
+@contextlib.contextmanager
+def training_ids(checkpoint: Path, split: Path, turns: Sequence[Turn], log: Path) -> Iterator[Callable[[], TokenIds]]:
+    """Encode the turns as training does while the block runs; call what it yields for the ids.
+
+    They are the first of the training sequence: the prompt, and the empty think block that opens the completion. The
+    call raises FcAssetsError when the encoding failed.
     """
-    chosen = turns[:: max(1, len(turns) // rows)][:rows]
-    served = {}
-    for turn in chosen:
-        try:
-            served[turn.id] = served_ids(endpoint, turn)
-        except urllib.error.HTTPError as error:
-            if error.code == 404:
-                return Parity(0, 0, unmeasured=f"the server at {endpoint.base_url} has no /tokenize")
-            raise FcAssetsError(
-                f"/tokenize of {endpoint.base_url} answered HTTP {error.code} for row {turn.id}: "
-                f"{error.read()[:300].decode('utf-8', 'replace')}"
-            ) from error
-        except OSError as error:
-            raise FcAssetsError(f"/tokenize of {endpoint.base_url} cannot be reached: {error}") from error
+    with tempfile.TemporaryDirectory(prefix="fc-assets-parity-") as folder:
+        job, result = Path(folder) / "job.json", Path(folder) / "ids.json"
+        ids = [turn.id for turn in turns]
+        values = {"model": str(checkpoint), "split": str(split), "ids": ids, "result": str(result)}
+        job.write_text(json.dumps(values), encoding="utf-8")
+        argv = [sys.executable, "-m", "fc_assets.evaluation.parity", str(job)]
+        with processes.running("parity encoder", argv, log=log) as child:
 
-    from transformers import AutoTokenizer
+            def wait() -> TokenIds:
+                if child.wait(ENCODING_TIMEOUT_S) != 0:
+                    raise FcAssetsError(
+                        f"Encoding prompts as in training failed; its log {log} ends:\n{child.log_tail()}"
+                    )
+                return json.loads(result.read_text(encoding="utf-8"))
 
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-    think_off = tokenizer(THINK_OFF, add_special_tokens=False).input_ids
-    differences = []
-    for turn in chosen:
-        example = encode(tokenizer, turn)
-        trained = example.input_ids[: example.completion_mask.count(0) + len(think_off)]
-        if served[turn.id] != trained:
-            differences.append(_describe(tokenizer, turn.id, served[turn.id], trained))
-    return Parity(len(chosen), len(chosen) - len(differences), tuple(differences[:_SHOWN]))
+            yield wait
+
+
+def compare(endpoint: Endpoint, turns: Sequence[Turn], trained: Callable[[], TokenIds]) -> Parity:
+    """Hold what the server's `/tokenize` builds for each turn, thinking off, against the ids of training.
+
+    A server without `/tokenize` gives an unmeasured result. Raises FcAssetsError when it answers anything else.
+    """
+    try:
+        served = {turn.id: served_ids(endpoint, turn) for turn in turns}
+    except _NoTokenizeError:
+        return Parity(0, 0, unmeasured=f"the server at {endpoint.base_url} has no /tokenize")
+    expected = trained()
+    different = [row for row, ids in served.items() if ids != expected[row]]
+    shown = tuple(_describe(endpoint, row, served[row], expected[row]) for row in different[:_SHOWN])
+    return Parity(len(turns), len(turns) - len(different), shown)
 
 
 def served_ids(endpoint: Endpoint, turn: Turn) -> list[int]:
@@ -85,22 +112,54 @@ def served_ids(endpoint: Endpoint, turn: Turn) -> list[int]:
     }
     if turn.tools:
         body["tools"] = wrap_tools(turn.tools)
-    request = urllib.request.Request(
-        f"{endpoint.base_url}/tokenize",
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json", **endpoint.headers},
-    )
-    with urllib.request.urlopen(request, timeout=30) as response:
-        return json.loads(response.read())["tokens"]
+    return _post(endpoint, "/tokenize", body)["tokens"]
 
 
-def _describe(tokenizer: Any, row: str, served: list[int], trained: list[int]) -> dict[str, Any]:
+def _describe(endpoint: Endpoint, row: str, served: Sequence[int], trained: Sequence[int]) -> dict[str, Any]:
+    """Where the two first differ, with the text around it."""
     pairs = zip(served, trained, strict=False)
     at = next((index for index, (left, right) in enumerate(pairs) if left != right), min(len(served), len(trained)))
     window = slice(max(0, at - _AROUND), at + _AROUND)
-    return {
-        "id": row,
-        "position": at,
-        "served": tokenizer.decode(served[window]),
-        "trained": tokenizer.decode(trained[window]),
+    texts = {
+        name: _post(endpoint, "/detokenize", {"model": endpoint.model, "tokens": list(ids[window])})["prompt"]
+        for name, ids in (("served", served), ("trained", trained))
     }
+    return {"id": row, "position": at, **texts}
+
+
+def _post(endpoint: Endpoint, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    request = urllib.request.Request(
+        endpoint.base_url + path,
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json", **endpoint.headers},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            raise _NoTokenizeError from error
+        said = error.read()[:300].decode("utf-8", "replace")
+        raise FcAssetsError(f"{path} of {endpoint.base_url} answered HTTP {error.code}: {said}") from error
+    except OSError as error:
+        raise FcAssetsError(f"{path} of {endpoint.base_url} cannot be reached: {error}") from error
+
+
+def _encode(job: Job, log: Log) -> dict[str, list[int]]:
+    """The child's work: the first ids of each turn's training sequence."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(job["model"])
+    think_off = len(tokenizer(THINK_OFF, add_special_tokens=False).input_ids)
+    wanted = set(job["ids"])
+    ids = {}
+    for turn in read_turns(Path(job["split"])):
+        if turn.id in wanted:
+            example = encode(tokenizer, turn)
+            ids[turn.id] = example.input_ids[: example.completion_mask.count(0) + think_off]
+    log.info(f"{len(ids)} prompts encoded as in training")
+    return ids
+
+
+if __name__ == "__main__":
+    run_child(_encode)

@@ -63,9 +63,14 @@ def asking_for(settings: EvaluationSettings, max_tokens: int = 0) -> Asking:
     )
 
 
+def split_file(validation: Artifact) -> Path:
+    """Where the validation split's rows lie."""
+    return validation.path / f"{VALIDATION}.json"
+
+
 def asked_turns(validation: Artifact, max_rows: int) -> list[Turn]:
     """The turns of the validation split that are asked: its first `max_rows`, or all for 0."""
-    turns = read_turns(validation.path / f"{VALIDATION}.json")
+    turns = read_turns(split_file(validation))
     return turns[: max_rows or len(turns)]
 
 

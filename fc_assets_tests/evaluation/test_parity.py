@@ -1,0 +1,110 @@
+"""Template parity against a small server that tokenizes by character."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
+import pytest
+
+from fc_assets.calls.conversations import read_turns
+from fc_assets.errors import FcAssetsError
+from fc_assets.evaluation.parity import Parity, compare, spread, training_ids
+from fc_assets.training.base_model import EMBEDDED
+
+
+class Characters(BaseHTTPRequestHandler):
+    """Renders a conversation as its last message and turns each character into its code point."""
+
+    suffix: ClassVar[str] = ""
+    status: ClassVar[int] = 200
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/tokenize":
+            found = {"tokens": [ord(char) for char in body["messages"][-1]["content"] + self.suffix]}
+        else:
+            found = {"prompt": "".join(map(chr, body["tokens"]))}
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(json.dumps(found).encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def endpoint() -> Iterator[SimpleNamespace]:
+    Characters.suffix, Characters.status = "", 200
+    server = HTTPServer(("127.0.0.1", 0), Characters)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield SimpleNamespace(base_url=f"http://127.0.0.1:{server.server_port}", model="m", headers={})
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Path:
+    tool = {"name": "lift", "description": "L.", "parameters": {"type": "object", "properties": {}}}
+    rows = [
+        {
+            "id": f"row-{number}",
+            "conversations": [{"from": "human", "value": f"lift {number}"}, {"from": "gpt", "value": "no"}],
+            "tools": json.dumps([tool]),
+        }
+        for number in range(10)
+    ]
+    file = tmp_path / "sharegpt_val.json"
+    file.write_text(json.dumps(rows))
+    return file
+
+
+def test_equal_ids_are_parity_and_the_first_difference_is_shown(endpoint: SimpleNamespace, split: Path) -> None:
+    turns = read_turns(split)
+    trained = {turn.id: [ord(char) for char in turn.query] for turn in turns}
+    assert compare(endpoint, turns, lambda: trained) == Parity(10, 10)
+
+    changed = {**trained, "row-3": [ord(char) for char in "lift x"]}
+    found = compare(endpoint, turns, lambda: changed)
+    assert (found.rows, found.equal) == (10, 9)
+    assert found.differences == ({"id": "row-3", "position": 5, "served": "lift 3", "trained": "lift x"},)
+
+
+def test_a_served_prompt_that_only_goes_on_is_no_parity(endpoint: SimpleNamespace, split: Path) -> None:
+    turns = read_turns(split)
+    Characters.suffix = "\n"
+    found = compare(endpoint, turns, lambda: {turn.id: [ord(char) for char in turn.query] for turn in turns})
+    assert found.equal == 0 and found.differences[0]["position"] == len("lift 0")
+
+
+def test_a_server_that_cannot_tell_is_not_called_equal(endpoint: SimpleNamespace, split: Path) -> None:
+    Characters.status = 404
+    found = compare(endpoint, read_turns(split), lambda: {})
+    assert found.rows == 0 and "has no /tokenize" in found.unmeasured
+    Characters.status = 500
+    with pytest.raises(FcAssetsError, match=r"/tokenize of .* answered HTTP 500"):
+        compare(endpoint, read_turns(split), lambda: {})
+
+
+def test_turns_are_spread_over_the_split(split: Path) -> None:
+    turns = read_turns(split)
+    assert [turn.id for turn in spread(turns, 3)] == ["row-0", "row-3", "row-6"]
+    assert len(spread(turns, 99)) == 10
+
+
+@pytest.mark.slow
+def test_training_ids_end_with_the_empty_think_block(tmp_path: Path, split: Path) -> None:
+    from transformers import AutoTokenizer
+
+    turns = read_turns(split)[:2]
+    with training_ids(EMBEDDED, split, turns, tmp_path / "log") as trained:
+        ids = trained()
+    assert set(ids) == {"row-0", "row-1"}
+    text = AutoTokenizer.from_pretrained(EMBEDDED).decode(ids["row-0"])
+    assert text.endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n") and "lift 0" in text
+
+    with training_ids(tmp_path / "nowhere", split, turns, tmp_path / "log") as trained, pytest.raises(FcAssetsError):
+        trained()
