@@ -79,7 +79,7 @@ def build_splits(
     Rows are kept in a scratch file meanwhile, so memory holds only their places. Returns both summaries, training
     first. Raises `FcAssetsError` when a side would be empty.
     """
-    store = scratch / "rows.jsonl"
+    store = scratch / "spooled-rows"
     tool_numbers = _ToolNumbers()
     with store.open("wb") as stream:
         rows = _spool(curated, stream, seed, tool_numbers, variant)
