@@ -306,7 +306,7 @@ class DeploymentSettings(Section):
 
     project: str = Field("fc-assets", description="Name of the Compose project.")
     image: str = Field("vllm/vllm-openai:v0.31.0", description="Inference image; pin it by digest in production.")
-    proxy_image: str = "nginxinc/nginx-unprivileged:1.29-alpine"
+    proxy_image: str = "nginxinc/nginx-unprivileged:1.28-alpine"
     monitoring: bool = Field(True, description="Prometheus and Grafana beside the engine.")
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
     bind: str = Field("127.0.0.1", description="Address on which the proxy listens, the only published port.")

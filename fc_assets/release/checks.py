@@ -22,8 +22,17 @@ def promoted_without_override(promoted_policy: Artifact) -> dg.AssetCheckResult:
     )
 
 
+LOOK_EVERY = "*/10 * * * *"
+LOOK_NOW = (
+    dg.AutomationCondition.cron_tick_passed(LOOK_EVERY)
+    & ~dg.AutomationCondition.any_deps_missing()
+    & ~dg.AutomationCondition.in_progress()
+)
+
+
 @dg.asset_check(
     asset=DEPLOYMENT,
+    automation_condition=LOOK_NOW,
     description="The release on record answers through the proxy under its own name: nothing was stopped or replaced.",
 )
 def deployed_release_answers(vllm_deployment: Artifact, workshop: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:

@@ -26,7 +26,7 @@ MONITORS = ("prometheus", "grafana")
 
 PROMETHEUS_IMAGE = "prom/prometheus:v3.5.0"
 GRAFANA_IMAGE = "grafana/grafana:12.2.0"
-DCGM_IMAGE = "nvcr.io/nvidia/k8s/dcgm-exporter:4.4.1-4.6.0-ubuntu22.04"
+DCGM_IMAGE = "nvcr.io/nvidia/k8s/dcgm-exporter:4.5.2-4.8.1-distroless"
 
 _USER = "10001:10001"
 _LABEL = "io.fc-assets"

@@ -35,7 +35,7 @@ def build_redeploy_sensor(settings: DeploymentSettings) -> dg.SensorDefinition:
         name="redeploy",
         job=deploy_job,
         minimum_interval_seconds=TICK_SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING if settings.sensor_on else dg.DefaultSensorStatus.STOPPED,
+        default_status=_status(settings.sensor_on),
         description=(
             "Deploys each newly promoted policy once. A failed attempt is followed by another with a growing wait; "
             "after the last one it rests until the next promotion. Brings a stack back that no longer answers, unless "
@@ -75,10 +75,20 @@ def sensors(profile: Profile) -> list[dg.SensorDefinition]:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Promotes the policy once a new report is there and every gate on its lineage has passed.",
     )
-    return [promote, build_redeploy_sensor(profile.deployment)]
+    watch = dg.AutomationConditionSensorDefinition(
+        "watch_deployment",
+        target=dg.AssetSelection.checks_for_assets(DEPLOYMENT),
+        default_status=_status(profile.deployment.sensor_on),
+        description="Looks every ten minutes whether the deployed release answers; without a deployment it rests.",
+    )
+    return [promote, build_redeploy_sensor(profile.deployment), watch]
 
 
 JOBS = [deploy_job]
+
+
+def _status(on: bool) -> dg.DefaultSensorStatus:
+    return dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED
 
 
 def _request(step: Launch) -> dg.RunRequest:

@@ -31,6 +31,7 @@ STATE_FILE = "state.json"
 MONITORING = Path(fc_assets.__file__).parents[1] / "deploy" / "monitoring"
 PULL_TIMEOUT_S = 1800.0
 COMMAND_TIMEOUT_S = 120.0
+_LOG_COLUMNS = 300  # vLLM prints its whole configuration on one line
 _INSPECTED = "{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}} {{.Image}}"
 
 
@@ -172,9 +173,10 @@ class Stack:
         return None
 
     def log_tail(self, colour: Colour, lines: int = 25) -> str:
-        """The last lines that the engine of that colour printed."""
+        """The last lines that the engine of that colour printed, long ones cut."""
         for container in self._ids(colour):
-            return capture(["docker", "logs", "--tail", str(lines), container], timeout_s=COMMAND_TIMEOUT_S)
+            printed = capture(["docker", "logs", "--tail", str(lines), container], timeout_s=COMMAND_TIMEOUT_S)
+            return "\n".join(line[:_LOG_COLUMNS] for line in printed.splitlines())
         return ""
 
     def _ids(self, colour: Colour) -> list[str]:

@@ -47,7 +47,7 @@ def settings(**changes: object) -> DeploymentSettings:
         "port": port,
         "memory_gib": 6,
         "cpus": 2,
-        "start_timeout_s": 240,
+        "start_timeout_s": 600,
         "drain_s": 20,
         "min_canary_share": 0.6,
         "max_answer_s": 60,

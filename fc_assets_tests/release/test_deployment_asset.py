@@ -1,5 +1,6 @@
 """`vllm_deployment` where no engine runs: it says so, stays unmaterialised, and the run goes on."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -33,3 +34,30 @@ def test_without_an_engine_the_run_succeeds_and_nothing_is_deployed(
         assert instance.get_latest_materialization_event(dg.AssetKey("vllm_deployment")) is None
         assert not (tmp_path / "deployment").exists()
     assert "vllm_deployment stays unmaterialised: no Docker engine answers" in capfd.readouterr().err
+
+
+def test_the_stack_is_looked_at_only_once_something_is_deployed(tmp_path: Path) -> None:
+    check = dg.AssetCheckKey(dg.AssetKey("vllm_deployment"), "deployed_release_answers")
+    with dg.DagsterInstance.ephemeral() as instance:
+        home = Home(tmp_path, instance)
+        definitions = dg.Definitions(
+            assets=[*home.assets, home.promoted_policy, vllm_deployment],
+            asset_checks=CHECKS[1:],
+            resources=build_resources(home=tmp_path),
+        )
+
+        def requested(at: datetime, cursor: object = None) -> tuple[int, object]:
+            result = dg.evaluate_automation_conditions(
+                definitions,
+                instance,
+                asset_selection=dg.AssetSelection.checks(check),
+                evaluation_time=at,
+                cursor=cursor,
+            )
+            return result.total_requested, result.cursor
+
+        start = datetime(2026, 1, 1, 12, 5, tzinfo=UTC)
+        _, cursor = requested(start)
+        assert requested(start + timedelta(minutes=6), cursor)[0] == 0
+        instance.report_runless_asset_event(dg.AssetMaterialization("vllm_deployment"))
+        assert requested(start + timedelta(minutes=6), cursor)[0] == 1

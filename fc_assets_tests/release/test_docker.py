@@ -112,7 +112,7 @@ class Site:
     def promote(self, change: Callable[[Path], None]) -> str:
         """Publish a release and return its digest."""
         self.change = change
-        job = self.definitions.get_implicit_global_asset_job_def()
+        job = self.definitions.resolve_implicit_global_asset_job_def()
         result = job.execute_in_process(instance=self.instance, asset_selection=[dg.AssetKey("promoted_policy")])
         return str(result.asset_materializations_for_node("promoted_policy")[0].metadata["sha256"].value)
 

@@ -253,7 +253,8 @@ def test_healing_has_an_end_and_a_later_failure_a_new_beginning() -> None:
 
 def test_the_sensor_is_off_unless_the_profile_asks_for_it() -> None:
     profile = load_profile("demo")
-    promote, deploy = sensors(profile)
+    promote, deploy, watch = sensors(profile)
+    assert watch.default_status is dg.DefaultSensorStatus.STOPPED
     assert promote.default_status is dg.DefaultSensorStatus.RUNNING
     assert deploy.default_status is dg.DefaultSensorStatus.STOPPED
     wanted = profile.model_copy(update={"deployment": DeploymentSettings(sensor_on=True)})
