@@ -50,7 +50,6 @@ class Reply:
     prompt_tokens: int = 0
     output_tokens: int = 0
     failure: str = ""
-    text: str = ""
     tool_calls: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -124,26 +123,26 @@ def _length_failure(request: Request, reply: Reply) -> str:
 
 def _read_events(events: list[tuple[float, bytes]], reply: Reply) -> None:
     """Fill `reply` from its events. Keeps a failure that the transport has already met."""
-    done, usage, text = False, None, []
-    calls: dict[int, dict[str, str]] = {}
-    for when, data in events:
-        if data == b"[DONE]":
-            done = True
-            break
-        try:
-            event = orjson.loads(data)
-            if "error" in event:
+    done = bool(events) and events[-1][1] == b"[DONE]"
+    if done:
+        events.pop()
+    usage, calls = None, {}
+    try:
+        # One parse for all: a call for each event would cost more than the parsing.
+        payloads = orjson.loads(b"[%s]" % b",".join([data for _, data in events]))
+        for (when, _), payload in zip(events, payloads, strict=True):
+            if "error" in payload:
                 reply.failure = reply.failure or "server_error"
                 return
-            usage = event.get("usage") or usage
-            for choice in event["choices"]:
+            usage = payload.get("usage") or usage
+            for choice in payload["choices"]:
                 if _carries_output(choice):
                     reply.arrivals.append(when)
-                _collect(choice, text, calls)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            reply.failure = reply.failure or "malformed"
-            return
-    reply.text = "".join(text)
+                if "delta" in choice:
+                    _collect_calls(choice["delta"], calls)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        reply.failure = reply.failure or "malformed"
+        return
     reply.tool_calls = [calls[index] for index in sorted(calls)]
     if usage:
         reply.prompt_tokens = usage["prompt_tokens"]
@@ -168,11 +167,8 @@ def _carries_output(choice: Mapping[str, Any]) -> bool:
     )
 
 
-def _collect(choice: Mapping[str, Any], text: list[str], calls: dict[int, dict[str, str]]) -> None:
-    delta = choice.get("delta") or {}
-    piece = choice.get("text") or delta.get("content")
-    if piece:
-        text.append(piece)
+def _collect_calls(delta: Mapping[str, Any], calls: dict[int, dict[str, str]]) -> None:
+    """Add a chat event's pieces of tool calls to the calls so far, by their index."""
     for part in delta.get("tool_calls") or ():
         call = calls.setdefault(part["index"], {"name": "", "arguments": ""})
         function = part.get("function") or {}

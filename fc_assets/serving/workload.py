@@ -24,8 +24,7 @@ MakeRequest = Callable[[int], Request]
 def token_prompts(model: str, prompt_tokens: int, output_tokens: int, seed: int) -> MakeRequest:
     """Requests with random prompts of exactly `prompt_tokens`, answered by exactly `output_tokens`.
 
-    The i-th request is the same for the same arguments. Sampling is greedy and the end token is ignored, so that each
-    answer has its full length.
+    Sampling is greedy and the end token is ignored, so that each answer has its full length.
     """
     common = {
         "model": model,
@@ -36,8 +35,10 @@ def token_prompts(model: str, prompt_tokens: int, output_tokens: int, seed: int)
         "stream_options": {"include_usage": True},
     }
 
-    def make(index: int) -> Request:
-        ids = np.random.default_rng((seed, index)).integers(*TOKEN_IDS, prompt_tokens).tolist()
+    rng = np.random.default_rng(seed)  # one for all: making one takes longer than a prompt
+
+    def make(_: int) -> Request:
+        ids = rng.integers(*TOKEN_IDS, prompt_tokens).tolist()
         return Request("/v1/completions", orjson.dumps({**common, "prompt": ids}), prompt_tokens, output_tokens)
 
     return make
