@@ -26,11 +26,14 @@ from fc_assets.serving.server import Endpoint
 from fc_assets.serving.workload import token_prompts
 from fc_assets.training.base_model import EMBEDDED
 
+MODEL = "null-server"
 CHUNKS = 32
 PROMPT_TOKENS = 256
 CONCURRENCY = 32
 REQUESTS = 2000
+GUIDELLM_REQUESTS = 400  # it takes minutes for these
 ROUNDS = 3
+_GUIDELLM_BACKEND = "request_format=/v1/completions,validate_backend=false"
 _VLLM_BENCH = (
     # The `vllm` command does not start with the CPU build, whose distribution has another name.
     "from vllm.benchmarks import serve; from vllm.utils.argparse_utils import FlexibleArgumentParser as Parser; "
@@ -48,20 +51,20 @@ def ours(url: str) -> tuple[float, float]:
 
 
 async def _drive(url: str) -> LoadResult:
-    make = token_prompts("null", PROMPT_TOKENS, CHUNKS, seed=1)
+    make = token_prompts(MODEL, PROMPT_TOKENS, CHUNKS, seed=1)
 
     def unchecked(index: int) -> Request:
         request = make(index)
         return Request(request.path, request.body)
 
-    async with Client(Endpoint(url, "null", ""), timeout_s=60) as client:
+    async with Client(Endpoint(url, MODEL, ""), timeout_s=60) as client:
         return await drive(client, Load(REQUESTS, warmup=CONCURRENCY, concurrency=CONCURRENCY), unchecked)
 
 
 def vllm_bench(url: str, folder: Path) -> float:
     """Requests a second of `vllm bench serve`, by its own account."""
     flags = f"""
-        --backend openai --base-url {url} --endpoint /v1/completions --model null --tokenizer {EMBEDDED}
+        --backend openai --base-url {url} --endpoint /v1/completions --model {MODEL} --tokenizer {EMBEDDED}
         --dataset-name random --random-input-len {PROMPT_TOKENS} --random-output-len {CHUNKS} --ignore-eos
         --num-prompts {REQUESTS} --max-concurrency {CONCURRENCY} --disable-tqdm
         --save-result --result-dir {folder} --result-filename vllm.json
@@ -75,9 +78,9 @@ def guidellm(program: str, url: str, folder: Path) -> float:
     """Requests a second of guidellm, by its own account."""
     report = folder / "guidellm.json"
     flags = [
-        *("--backend", f"kind=openai_http,target={url},model=null,request_format=/v1/completions"),
+        *("--backend", f"kind=openai_http,target={url},model={MODEL},{_GUIDELLM_BACKEND}"),
         *("--profile", f"kind=concurrent,streams={CONCURRENCY}"),
-        *("--constraint", f"kind=max_requests,count={REQUESTS}"),
+        *("--constraint", f"kind=max_requests,count={GUIDELLM_REQUESTS}"),
         *("--tokenizer", f"kind=huggingface_auto,model={EMBEDDED}"),
         *("--data", f"kind=synthetic_text,prompt_tokens={PROMPT_TOKENS},output_tokens={CHUNKS}"),
         *("--output", f"kind=json,path={report}"),

@@ -15,6 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+"""Begins an answer that ends with its connection."""
+
+CHUNKED_HEAD = HEAD.replace(b"connection: close", b"transfer-encoding: chunked")
+"""Begins an answer whose connection is used again, after `LAST_CHUNK`."""
+
+LAST_CHUNK = b"0\r\n\r\n"
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,11 @@ def event(payload: object) -> bytes:
     return f"data: {text}\n\n".encode()
 
 
+def chunk(data: bytes) -> bytes:
+    """`data` as one chunk of an answer that began with `CHUNKED_HEAD`."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
 def token(text: str = " x") -> dict[str, Any]:
     """The payload of an event with output, as /v1/completions streams it."""
     return {"choices": [{"index": 0, "text": text, "finish_reason": None}]}
@@ -71,16 +82,20 @@ def usage(prompt_tokens: int, output_tokens: int) -> dict[str, Any]:
 def answer(
     body: Mapping[str, Any], *, first_s: float = 0.0, gap_s: float = 0.0, tokens_per_event: int = 1
 ) -> list[Action]:
-    """A whole answer of `max_tokens` tokens: the first after `first_s`, then an event every `gap_s`."""
+    """A whole answer of `max_tokens` tokens: the first after `first_s`, then an event every `gap_s`.
+
+    Its connection is kept, as vLLM keeps it. Its last action sends the end: without it the answer is cut off.
+    """
     prompt = body.get("prompt")
     count = int(body["max_tokens"])
-    actions: list[Action] = [Send(HEAD), Wait(first_s)]
+    actions: list[Action] = [Send(CHUNKED_HEAD), Wait(first_s)]
     for number in range(0, count, tokens_per_event):
         if number:
             actions.append(Wait(gap_s))
-        actions.append(Send(event(token(" x" * min(tokens_per_event, count - number))), output=True))
+        text = " x" * min(tokens_per_event, count - number)
+        actions.append(Send(chunk(event(token(text))), output=True))
     prompt_tokens = len(prompt) if isinstance(prompt, list) else 1
-    return [*actions, Send(event(usage(prompt_tokens, count))), Send(event("[DONE]"))]
+    return [*actions, Send(chunk(event(usage(prompt_tokens, count)) + event("[DONE]")) + LAST_CHUNK)]
 
 
 class ScriptedServer:
@@ -90,13 +105,15 @@ class ScriptedServer:
         self.script = script
         self.gets = {"/v1/models": '{"data": [{"id": "m"}]}', **(gets or {})}
         self.exchanges: list[Exchange] = []
+        self._stopped = False
         outer = self
 
         class Handler(socketserver.StreamRequestHandler):
             disable_nagle_algorithm = True
 
             def handle(self) -> None:
-                outer._handle(self)
+                while outer._answer_one(self):
+                    pass
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
@@ -114,12 +131,17 @@ class ScriptedServer:
         self.stop()
 
     def stop(self) -> None:
-        """Stop listening; connections that are open are left to their threads."""
+        """Stop listening, and answer nothing more on the connections that are open."""
+        self._stopped = True
         self._server.shutdown()
         self._server.server_close()
 
-    def _handle(self, handler: socketserver.StreamRequestHandler) -> None:
-        method, path, _ = handler.rfile.readline().decode().split(" ", 2)
+    def _answer_one(self, handler: socketserver.StreamRequestHandler) -> bool:
+        """Answer the next request of a connection; False when the connection is to be closed."""
+        request = handler.rfile.readline().decode().split(" ")
+        if len(request) < 2:
+            return False  # the client has closed it
+        method, path = request[:2]
         length = 0
         while (line := handler.rfile.readline().strip()) != b"":
             name, _, value = line.partition(b":")
@@ -132,20 +154,24 @@ class ScriptedServer:
             status = "200 OK" if text is not None else "404 Not Found"
             reply = f"HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {len(text or '')}\r\n\r\n{text or ''}"
             handler.wfile.write(reply.encode())
-            return
+            return False
         self.exchanges.append(exchange)
-        due = exchange.received
+        due, sent = exchange.received, b""
         try:
             for action in self.script(exchange.body):
+                if self._stopped:
+                    return False
                 if isinstance(action, Wait):
                     due += action.seconds
                     time.sleep(max(0.0, due - time.perf_counter()))
                 elif isinstance(action, Send):
-                    handler.wfile.write(action.data)
+                    sent = action.data
+                    handler.wfile.write(sent)
                     if action.output:
                         exchange.outputs.append(time.perf_counter())
                 else:
                     break
         except OSError:
-            pass  # the client went away first, as some tests want
+            sent = b""  # the client went away first, as some tests want
         exchange.ended = time.perf_counter()
+        return sent.endswith(LAST_CHUNK)

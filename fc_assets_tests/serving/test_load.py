@@ -11,7 +11,7 @@ import pytest
 from fc_assets.serving.client import Client, Request
 from fc_assets.serving.load import Load, LoadResult, drive
 from fc_assets.serving.server import Endpoint
-from fc_assets_tests.serving.scripted_server import HEAD, ScriptedServer, Send, Wait, answer, event, token, usage
+from fc_assets_tests.serving.scripted_server import HEAD, ScriptedServer, Send, answer, event, token
 
 TOKENS = 3
 
@@ -125,7 +125,7 @@ def test_some_failures_do_not_stop_it() -> None:
     def script(body: object) -> list:
         if next(numbers) % 3 == 0:
             return [Send(HEAD), Send(event(token()))]
-        return [Send(HEAD), Wait(0.002), *answer(body)[2:-2], Send(event(usage(1, TOKENS)) + event("[DONE]"))]
+        return answer(body, first_s=0.002)
 
     with ScriptedServer(script) as server:
         result = run(server, Load(measured=30, warmup=0, concurrency=2))

@@ -104,7 +104,7 @@ def test_tool_call_loads_run_at_the_concurrency_of_the_slo() -> None:
 def test_tables_pictures_and_comparison(tmp_path: Path) -> None:
     with ScriptedServer(quick_answer) as server:
         first = run(server, tmp_path / "a")
-        server.script = lambda body: answer(body, first_s=0.06, gap_s=0.002)
+        server.script = lambda body: answer(body, first_s=0.15, gap_s=0.002)
         second = run(server, tmp_path / "b")
         endpoint = connect(server.url, "m")
     folders = [tmp_path / "first", tmp_path / "second"]
