@@ -142,7 +142,7 @@ def _service(image: str, memory: str, cpus: float, **parts: object) -> Service:
         "restart": "unless-stopped",
         "networks": ["inner"],
         "read_only": True,
-        "tmpfs": ["/tmp:mode=1777,size=1g,exec"],
+        "tmpfs": ["/tmp:mode=1777,size=2g,exec"],
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
         "deploy": {"resources": {"limits": {"memory": memory, "cpus": str(cpus)}}},
@@ -163,6 +163,7 @@ def _engine(placed: Placed, settings: DeploymentSettings) -> Service:
     environment = {
         "HF_HUB_OFFLINE": "1",
         "HOME": "/tmp",
+        "USER": "vllm",  # PyTorch's compile cache asks for a name, and this user has none in the image
         "VLLM_CACHE_ROOT": "/tmp/vllm",
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_SERVER_DEV_MODE": "0",
