@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fc_assets.calls.conversations import Turn
 from fc_assets.profiles import BenchmarkSettings
@@ -32,14 +33,14 @@ class Matrix:
     results: Sequence[CellResult]
     resumed: Sequence[str]
 
-    def rows(self) -> list[dict[str, object]]:
+    def rows(self) -> list[dict[str, Any]]:
         """One flat record per cell: its figures, and whether the client limited them."""
         return [
             {
                 **result.figures,
                 "failures": json.dumps(result.figures["failures"]),
                 "client_limited": self.calibration.limits(
-                    float(str(result.figures["events_per_s"])), float(str(result.figures["client_cpu_share"]))
+                    result.figures["events_per_s"], result.figures["client_cpu_share"]
                 ),
             }
             for result in self.results
@@ -116,7 +117,7 @@ def _where_logged(endpoint: Endpoint) -> str:
 def _one_line(result: CellResult) -> str:
     figures = result.figures
     return (
-        f"{result.cell.name}: TTFT P95 {float(str(figures['ttft_p95_s'])) * 1e3:.1f} ms, "
-        f"{float(str(figures['requests_per_s'])):.1f} requests/s, "
-        f"{float(str(figures['output_tokens_per_s'])):.0f} output tokens/s, {figures['error_rate']:.0%} failed"
+        f"{result.cell.name}: TTFT P95 {figures['ttft_p95_s'] * 1e3:.1f} ms, "
+        f"{figures['requests_per_s']:.1f} requests/s, "
+        f"{figures['output_tokens_per_s']:.0f} output tokens/s, {figures['error_rate']:.0%} failed"
     )

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import aiohttp
 
@@ -37,9 +38,9 @@ class CellResult:
     """
 
     cell: Cell
-    figures: Mapping[str, object]
-    requests: Sequence[Mapping[str, object]]
-    reconciliation: Sequence[Mapping[str, object]]
+    figures: Mapping[str, Any]
+    requests: Sequence[Mapping[str, Any]]
+    reconciliation: Sequence[Mapping[str, Any]]
 
 
 async def measure_cell(
@@ -51,7 +52,7 @@ async def measure_cell(
     is_valid_call: Judge | None = None,
 ) -> CellResult:
     """Run the cell's load and return its figures. Raises `CellFailedError` naming the cell when the server is gone."""
-    meter = MachineMeter(int(str(endpoint.info.get("pid", 0))))
+    meter = MachineMeter(endpoint.info.get("pid", 0))
     before = await _metrics(client)
     gauges: list[Mapping[str, float]] = []
     watching = asyncio.create_task(_watch(client, meter, gauges))

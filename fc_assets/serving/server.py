@@ -19,6 +19,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fc_assets import processes
 from fc_assets.errors import FcAssetsError
@@ -52,7 +53,7 @@ class Endpoint:
     base_url: str
     model: str
     api_key: str = field(repr=False)
-    info: Mapping[str, object] = field(default_factory=dict)
+    info: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def headers(self) -> dict[str, str]:

@@ -17,7 +17,10 @@ class EventTooLargeError(FcAssetsError):
 
 
 class EventReader:
-    """Collects bytes and gives back the data of each event that is complete."""
+    """Collects bytes and gives back the data of each event that is complete.
+
+    What follows the last complete event is thrown away with the reader, as the standard wants it.
+    """
 
     __slots__ = ("_pending", "_started")
 
@@ -47,11 +50,6 @@ class EventReader:
                 f"The server sent an event of more than {MAX_PENDING_BYTES} bytes; it does not speak this protocol"
             )
         return [data for event in complete if (data := _data_of(event)) is not None]
-
-    @property
-    def pending(self) -> bytes:
-        """What arrived after the last complete event; the standard throws it away at the end of the stream."""
-        return self._pending
 
 
 def _data_of(event: bytes) -> bytes | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,9 +110,7 @@ def meets(slo: ServiceLevel, found: Latencies) -> NDArray[np.bool_]:
     return (found.ttft <= slo.ttft_p95_s) & ~(found.tpot > slo.tpot_p95_s)
 
 
-def summarise(
-    result: LoadResult, slo: ServiceLevel, seed: int, is_valid_call: Judge | None = None
-) -> dict[str, object]:
+def summarise(result: LoadResult, slo: ServiceLevel, seed: int, is_valid_call: Judge | None = None) -> dict[str, Any]:
     """All figures of one load as flat columns.
 
     `<what>_p<share>_s` with `_low` and `_high` for `ttft`, `itl`, `tpot`, `e2e`. Throughput counts what arrived inside
@@ -124,7 +123,7 @@ def summarise(
     measured = [sample for sample in result.samples if sample.phase == "measured"]
     good = succeeded(measured)
     found = latencies(good)
-    figures: dict[str, object] = {
+    figures: dict[str, Any] = {
         "requests": len(measured),
         "completed": len(good),
         "error_rate": 1 - len(good) / len(measured) if measured else 1.0,

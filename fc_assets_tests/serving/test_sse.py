@@ -53,10 +53,11 @@ def test_fields_as_the_standard_has_them(stream: bytes, expected: list[bytes]) -
     assert EventReader().feed(stream) == expected
 
 
-def test_the_unfinished_rest_is_kept_apart() -> None:
+def test_the_unfinished_rest_waits_for_its_end() -> None:
     reader = EventReader()
     assert reader.feed(b"data: one\n\ndata: tw") == [b"one"]
-    assert reader.pending == b"data: tw"
+    assert reader.feed(b"o\n") == []
+    assert reader.feed(b"\n") == [b"two"]
 
 
 def test_an_endless_event_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

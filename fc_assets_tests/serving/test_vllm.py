@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def endpoint(folder: Path) -> Iterator[Endpoint]:
     with serve(EMBEDDED, PROFILE.server, name="m", log=folder / "vllm.log", model_digest="d1") as running:
-        pid = int(str(running.info["pid"]))
+        pid = running.info["pid"]
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
         assert len(family) >= 3  # supervisor, API server, engine
         yield running
@@ -100,7 +100,7 @@ def test_killing_it_in_a_cell_keeps_the_finished_ones_and_names_that_cell(endpoi
 
     def kill_after_the_second(_: str) -> None:
         if len(list(resume.path.glob("*.json"))) == 2:
-            for child in psutil.Process(int(str(endpoint.info["pid"]))).children(recursive=True):
+            for child in psutil.Process(endpoint.info["pid"]).children(recursive=True):
                 child.kill()
 
     with pytest.raises(CellFailedError, match=r"gone in cell closed-c1-ctx256 .* 2 of 5 cells are finished and kept"):
