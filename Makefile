@@ -5,7 +5,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster_home
 export FC_ASSETS_HOME ?= $(CURDIR)/.fc_assets
 PORT ?= 3000
 
-.PHONY: setup demo ui test test-slow lint lock clean
+.PHONY: setup demo ui test test-slow lint lock clean up down status rollback
 setup:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found; install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) scripts/setup_env.py
@@ -16,6 +16,10 @@ demo: setup
 
 ui: setup
 	@$(BIN)/dagster dev -h 127.0.0.1 -p $(PORT)
+
+# The serving stack of the latest release, on this machine's Docker engine.
+up down status rollback: setup
+	@$(BIN)/python -m fc_assets.release $@
 
 test: setup
 	@$(BIN)/python -m pytest

@@ -145,7 +145,8 @@ def _careless_answer(rng: random.Random, tools: list[dict], calls: tuple[Call, .
 def _careless_block(rng: random.Random, call: Call, tools: list[dict], habit: str) -> str:
     others = [str(tool["name"]) for tool in tools if tool["name"] != call.name]
     name = rng.choice(others) if others and rng.random() < 0.7 else rng.choice(_MADE_UP_NAMES)
-    arguments = {key: _spoken(value) for key, value in call.arguments.items()}
+    # Where the JSON is whole the numbers are quoted: each domain has one fault, and none is free of all.
+    arguments = {key: _spoken(value) if habit == "fine" else value for key, value in call.arguments.items()}
     text = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False)
     match habit:
         case "unclosed":

@@ -25,7 +25,7 @@ def profile() -> Profile:
     demo = load_profile("demo")
     return demo.model_copy(
         update={
-            "data": demo.data.model_copy(update={"rows": 300}),
+            "data": demo.data.model_copy(update={"rows": 300, "broken_rows": 1}),
             "sft": demo.sft.model_copy(update={"max_steps": 8, "save_every": 2, "log_every": 1}),
             "grpo": demo.grpo.model_copy(update={"steps": 3, "save_every": 1, "generations": 4, "prompts_per_step": 4}),
         }
