@@ -1,9 +1,9 @@
 """Creates the environment of the demo and the tests: `python3.11 scripts/setup_env.py`.
 
-Two virtual environments: `.venv` with everything, and `.venv-bfcl` with the leaderboard's checker, whose pins clash with
-the rest. Versions and hashes come from the locks in `requirements/`. PyTorch is taken in its CPU build: from pip's own
-sources (its configured find-links) where they offer it, else from PyTorch's CPU index; gigabytes of CUDA packages are
-never installed. Runs on the standard library alone, and does nothing when the locks have not changed.
+Two virtual environments: `.venv` with everything, and `.venv-bfcl` with the leaderboard's checker, whose pins clash
+with the rest. Versions and hashes come from the locks in `requirements/`. PyTorch is taken in its CPU build: from
+pip's own sources (its configured find-links) where they offer it, else from PyTorch's CPU index; gigabytes of CUDA
+packages are never installed. Runs on the standard library alone, and does nothing when the locks have not changed.
 """
 
 import hashlib
@@ -64,11 +64,8 @@ def install_torch(python: Path) -> None:
 
 def main() -> None:
     if sys.version_info[:2] != PYTHON:
-        fail(
-            "fc_assets needs Python {}.{}, and this is {}.{} at {}; install it and run `make PYTHON=python3.11 ...`".format(
-                *PYTHON, *sys.version_info[:2], sys.executable
-            )
-        )
+        found = "{}.{} at {}".format(*sys.version_info[:2], sys.executable)
+        fail(f"fc_assets needs Python 3.11, and this is {found}; install it and run `make PYTHON=python3.11 ...`")
     inputs = b"".join(file.read_bytes() for file in (LOCK, BFCL_LOCK, ROOT / "pyproject.toml", Path(__file__)))
     stamp = hashlib.sha256(inputs).hexdigest()
     if STAMP.is_file() and STAMP.read_text() == stamp and BFCL_VENV.is_dir():

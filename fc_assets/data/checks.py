@@ -142,9 +142,7 @@ def split_is_as_configured(
     blocking=True,
     description="No question of the Berkeley Function Calling Leaderboard is in the training split.",
 )
-def no_bfcl_question_in_train(
-    sharegpt_train: Artifact, workshop: dg.ResourceParam[Workshop]
-) -> dg.AssetCheckResult:
+def no_bfcl_question_in_train(sharegpt_train: Artifact, workshop: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:
     folder = questions_folder(workshop.profile.bfcl.python)
     if folder is None:
         return dg.AssetCheckResult(

@@ -134,9 +134,7 @@ def _compared(
             yield Curated(example, repeated or question)
 
 
-def with_irrelevance(
-    stream: Iterable[Curated], maker: IrrelevanceMaker, report: CurationReport
-) -> Iterator[Curated]:
+def with_irrelevance(stream: Iterable[Curated], maker: IrrelevanceMaker, report: CurationReport) -> Iterator[Curated]:
     """After some rows, the same question once more with tools that cannot answer it."""
     for curated in stream:
         yield curated

@@ -45,9 +45,7 @@ class IrrelevanceMaker:
             for _ in range(min(_TRIES, len(self._offers))):
                 tools, offered = chance.choice(self._offers)
                 if not offered & asked:
-                    made = example._replace(
-                        id=f"{example.id}-irrelevant", tools=tools, calls="[]", flags=(FLAG_MADE,)
-                    )
+                    made = example._replace(id=f"{example.id}-irrelevant", tools=tools, calls="[]", flags=(FLAG_MADE,))
                     break
         self._offers.append((example.tools, words))
         return made
@@ -62,9 +60,7 @@ def missing_rate(share: float, rows: int, no_call: int) -> float:
 
 
 def _tool_words(tools: str) -> frozenset[str]:
-    return frozenset().union(
-        *(_words(f"{tool['name']} {tool['description']}") for tool in orjson.loads(tools))
-    )
+    return frozenset().union(*(_words(f"{tool['name']} {tool['description']}") for tool in orjson.loads(tools)))
 
 
 def _words(text: str) -> frozenset[str]:

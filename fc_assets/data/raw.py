@@ -63,9 +63,7 @@ class RawSummary:
         return self.rejected / max(1, self.rows + self.rejected)
 
 
-def build_raw(
-    sources: Iterable[Source], out: Path, *, policy: RequiredPolicy, max_reject_share: float
-) -> RawSummary:
+def build_raw(sources: Iterable[Source], out: Path, *, policy: RequiredPolicy, max_reject_share: float) -> RawSummary:
     """Write `examples.parquet`, `rejects.jsonl` and `summary.json` into `out` and return the summary.
 
     Raises `FcAssetsError` when no row is left or when more than `max_reject_share` of them were rejected; the sentence

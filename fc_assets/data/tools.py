@@ -152,9 +152,7 @@ def _is_json_schema(parameters: Mapping[str, Any]) -> bool:
     return isinstance(properties, dict) and all(isinstance(part, dict) for part in properties.values())
 
 
-def _from_flat(
-    tool: str, parameters: Mapping[str, Any], policy: RequiredPolicy, unknown: list[str]
-) -> dict[str, Any]:
+def _from_flat(tool: str, parameters: Mapping[str, Any], policy: RequiredPolicy, unknown: list[str]) -> dict[str, Any]:
     if len(parameters) > MAX_PARAMETERS:
         raise RowRejectedError("too many parameters", f"tool {tool!r} has {len(parameters)}, at most {MAX_PARAMETERS}")
     properties: dict[str, Any] = {}
