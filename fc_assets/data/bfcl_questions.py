@@ -7,22 +7,20 @@ environment there are none, and the caller says so.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
+from fc_assets.bfcl_environment import candidates
 from fc_assets.errors import FcAssetsError
 
-PYTHON_VARIABLE = "FC_BFCL_PYTHON"
-DEFAULT_PYTHON = ".venv-bfcl/bin/python"
 _DATA = "lib/python*/site-packages/bfcl_eval/data"
 _FILES = "BFCL_v4_*.json"
 _NO_QUESTIONS = frozenset({"BFCL_v4_format_sensitivity.json"})
 
 
 def questions_folder(python: str) -> Path | None:
-    """The folder of bfcl-eval's questions in the environment of `python`; empty: $FC_BFCL_PYTHON, else .venv-bfcl."""
-    chosen = Path(python or os.environ.get(PYTHON_VARIABLE) or DEFAULT_PYTHON).absolute()
-    return next(iter(sorted(chosen.parent.parent.glob(_DATA))), None)
+    """The folder of bfcl-eval's questions in the environment of `python` (empty: where it usually is), if any."""
+    found = (folder for chosen in candidates(python) for folder in sorted(chosen.parent.parent.glob(_DATA)))
+    return next(found, None)
 
 
 def read_questions(folder: Path) -> list[str]:

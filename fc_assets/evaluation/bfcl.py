@@ -11,14 +11,13 @@ types; published Qwen numbers were measured so.
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from fc_assets import processes
+from fc_assets.bfcl_environment import PYTHON_VARIABLE, candidates
 from fc_assets.calls.parse import parse_strict
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
@@ -26,8 +25,6 @@ from fc_assets.evaluation import bfcl_checker
 from fc_assets.evaluation.answers import TOO_LONG, Answer, Question
 from fc_assets.profiles import BfclSettings
 
-PYTHON_VARIABLE = "FC_BFCL_PYTHON"
-DEFAULT_PYTHON = Path(".venv-bfcl/bin/python")
 OFFICIAL = "official"
 ROWS_FILE = "rows.parquet"
 CHECKER_TIMEOUT_S = 600.0
@@ -102,16 +99,13 @@ class Scored:
 
 
 def find_python(settings: BfclSettings) -> Path:
-    """The Python that has bfcl-eval: the setting, else $FC_BFCL_PYTHON, else .venv-bfcl in the working directory or
-    beside the environment that runs this. Raises FcAssetsError saying how to make it."""
-    chosen = settings.python or os.environ.get(PYTHON_VARIABLE, "")
-    beside = Path(sys.prefix).parent / DEFAULT_PYTHON
-    candidates = [Path(chosen)] if chosen else [DEFAULT_PYTHON.absolute(), beside]
-    for candidate in candidates:
+    """The Python that has bfcl-eval. Raises FcAssetsError saying where it was looked for and how to make it."""
+    looked_at = candidates(settings.python)
+    for candidate in looked_at:
         if candidate.is_file():
             return candidate
     raise FcAssetsError(
-        f"The BFCL checker's environment is missing: there is no Python at {' or '.join(map(str, candidates))}. Run "
+        f"The BFCL checker's environment is missing: there is no Python at {' or '.join(map(str, looked_at))}. Run "
         "`uv venv .venv-bfcl` and `uv pip install -p .venv-bfcl/bin/python --no-deps -r requirements/bfcl.txt`, or set "
         f"bfcl.python or {PYTHON_VARIABLE}"
     )
