@@ -1,7 +1,8 @@
 """Makes the embedded base model: `python -m fc_assets.training.demo_base --out DIR [--seed 0]`.
 
 What belongs here: the model's shape, its pre-training and the files it is shipped as. What it reads is `demo_text`, how
-it spells is `demo_tokenizer`. The result lies beside this module in `demo_model/`, so that no demo waits for it.
+it spells is `demo_tokenizer`. The result lies beside this module in `demo_model/`, so that no demo waits for it: the
+seed 0 shipped there took 17 minutes of processor time on two threads.
 """
 
 import argparse
