@@ -88,12 +88,18 @@ def test_all_checks_passed(demo: Demo) -> None:
 
 
 def test_the_models_come_in_order(demo: Demo) -> None:
-    """Base below SFT beyond doubt; GRPO not below SFT by more than the margin; the sampled reward rose."""
-    variants = demo.artifact("eval_report").read_json("results.json")["variants"]
+    """Base below SFT beyond doubt; GRPO not below SFT beyond chance; the sampled reward rose."""
+    results = demo.artifact("eval_report").read_json("results.json")
+    variants = results["variants"]
     intervals = {name: variants[name]["intervals"] for name in variants}
     for metric in ("exact_match", "parse_rate"):
         assert intervals["base"][metric][1] < intervals["sft"][metric][0], metric
-    assert variants["grpo"]["exact_match"] >= variants["sft"]["exact_match"] - 0.02
+    (against_sft,) = [
+        found
+        for found in results["comparisons"]
+        if (found["first"], found["second"], found["metric"]) == ("sft", "grpo", "exact_match")
+    ]
+    assert against_sft["high"] > -0.02
     first, last = trend([record["reward"] for record in demo.artifact("grpo_policy").read_json(REPORT)["log"]])
     assert last > first
 
