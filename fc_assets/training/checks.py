@@ -7,7 +7,7 @@ import dagster as dg
 from fc_assets.artifacts import Artifact
 from fc_assets.resources import REPORT, Workshop
 from fc_assets.training.assets import base_model, grpo_policy, lora_adapter, merged_model
-from fc_assets.training.curves import trend
+from fc_assets.training.curves import fell, trend
 
 
 @dg.asset_check(
@@ -72,13 +72,13 @@ def merge_is_exact(merged_model: Artifact, workshop: dg.ResourceParam[Workshop])
 @dg.asset_check(
     asset=grpo_policy,
     blocking=True,
-    description="The sampled reward is finite and its last quarter is not below its first.",
+    description="The sampled reward is finite, and its last quarter is not below its first by more than chance.",
 )
 def reward_did_not_fall(grpo_policy: Artifact) -> dg.AssetCheckResult:
     rewards = [float(record["reward"]) for record in grpo_policy.read_json(REPORT)["log"]]
     first, last = trend(rewards)
     return dg.AssetCheckResult(
-        passed=all(math.isfinite(reward) for reward in rewards) and last >= first,
+        passed=all(math.isfinite(reward) for reward in rewards) and not fell(rewards),
         metadata={"reward_first_quarter": first, "reward_last_quarter": last},
         description=f"Mean sampled reward {first:.3f} in the first quarter, {last:.3f} in the last.",
     )

@@ -66,6 +66,18 @@ def reward_curve(log: Sequence[Record], signals: Sequence[str]) -> bytes:
     return _png(figure)
 
 
+def fell(values: Sequence[float]) -> bool:
+    """Whether the last quarter lies below the first by more than chance (Welch's t-test, one-sided, 5 %).
+
+    Each step draws other prompts, so that means of a few steps differ for no other reason.
+    """
+    from scipy.stats import ttest_ind
+
+    quarter = max(2, len(values) // 4)
+    test = ttest_ind(values[-quarter:], values[:quarter], equal_var=False, alternative="less")
+    return bool(test.pvalue < 0.05)
+
+
 def trend(values: Sequence[float]) -> tuple[float, float]:
     """Means of the first and of the last quarter of a series (at least one value each)."""
     quarter = max(1, len(values) // 4)

@@ -6,7 +6,7 @@ from fc_assets.calls import Call
 from fc_assets.calls.conversations import Turn
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
-from fc_assets.training.curves import loss_curve, reward_curve, trend
+from fc_assets.training.curves import fell, loss_curve, reward_curve, trend
 from fc_assets.training.grpo import RewardBoard, batch_size, learnable
 
 WEIGHTS = {"json_parse": 0.25, "schema_hit": 0.25, "simulated_exec": 0.25, "semantic_match": 0.25}
@@ -71,3 +71,10 @@ def test_curves_are_pictures_and_the_trend_compares_quarters() -> None:
         assert len(png) > 5000
     assert trend([1, 1, 5, 5, 5, 5, 3, 3]) == (1, 3)
     assert trend([2.0]) == (2.0, 2.0)
+
+
+def test_a_fall_is_told_from_noise() -> None:
+    noise = [0.7, 0.8, 0.6, 0.75, 0.65, 0.8, 0.7, 0.72] * 2
+    assert not fell(noise)
+    assert fell([value - 0.04 * step for step, value in enumerate(noise)])
+    assert not fell([value + 0.04 * step for step, value in enumerate(noise)])
