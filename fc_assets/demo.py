@@ -51,9 +51,11 @@ class _Progress(logging.Handler):
         print(f"{time.monotonic() - self.started:6.0f} s  {text}", flush=True)
 
 
-def format_table(records: Sequence[dg.TableRecord]) -> str:
-    """Records as aligned text columns; numbers to the right."""
-    names = list(records[0].data)
+def format_table(records: Sequence[dg.TableRecord], names: Sequence[str]) -> str:
+    """Records as aligned text columns in the order of `names`; numbers to the right.
+
+    A record read back from the instance has its fields sorted: the order is the schema's.
+    """
     cells = [[_cell(record.data[name]) for name in names] for record in records]
     right = [all(_is_number(record.data[name]) for record in records) for name in names]
     widths = [max(len(name), *(len(row[i]) for row in cells)) for i, name in enumerate(names)]
@@ -65,6 +67,10 @@ def format_table(records: Sequence[dg.TableRecord]) -> str:
         ]
         lines.append("  ".join(aligned).rstrip())
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def _text_of(value: dg.TableMetadataValue) -> str:
+    return format_table(value.records, [column.name for column in value.schema.columns])
 
 
 def _cell(value: object) -> str:
@@ -113,7 +119,7 @@ def main() -> int:
             if event is None:
                 print(f"\n{heading}: {asset} has not been materialised")
                 continue
-            print(f"\n{heading}\n\n{format_table(event.asset_materialization.metadata[name].value.records)}")
+            print(f"\n{heading}\n\n{_text_of(event.asset_materialization.metadata[name])}")
     print("\nTo see the lineage, plots and checks: make ui, then open http://127.0.0.1:3000")
     gates_hold = all(evaluation.severity != dg.AssetCheckSeverity.ERROR for evaluation in failed)
     return 0 if result.success and gates_hold else 1
