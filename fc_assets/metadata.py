@@ -1,8 +1,8 @@
 """Tables, plots and digests as Dagster metadata, in one shape for every asset.
 
 Stages hand over plain records and PNG bytes; how the web UI wants them is known here and nowhere else. This and
-`fc_assets.resources` are the only modules outside the `assets`, `checks`, `sensors` and `schedules` of a stage that
-import Dagster.
+`fc_assets.resources`, beside the entry points `definitions` and `demo`, are the only modules outside the `assets`,
+`checks`, `sensors` and `schedules` of a stage that import Dagster.
 """
 
 from __future__ import annotations

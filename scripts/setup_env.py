@@ -71,7 +71,7 @@ def main() -> None:
     if STAMP.is_file() and STAMP.read_text() == stamp and BFCL_VENV.is_dir():
         return
     python = VENV / "bin" / "python"
-    print("setting up .venv and .venv-bfcl (some 3 GB, about a minute on a fast line)", flush=True)
+    print("setting up .venv and .venv-bfcl (some 3 GB, some two minutes on a fast line)", flush=True)
     if not works(python, "-m", "pip", "--version"):
         call(sys.executable, "-m", "venv", "--clear", VENV)
     call(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV)
