@@ -129,7 +129,10 @@ def _reason(event: dg.DagsterEvent) -> str:
     failure = event.step_failure_data
     if failure.user_failure_data and failure.user_failure_data.description:
         return failure.user_failure_data.description
-    return failure.error.message if failure.error else "no reason was recorded"
+    error = failure.error
+    while error and error.cause:  # Dagster wraps what escaped a step
+        error = error.cause
+    return error.message.strip() if error else "no reason was recorded"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ import dagster as dg
 from fc_assets.artifacts import Artifact
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation import bfcl, bfcl_tables
+from fc_assets.evaluation import champion as champions
 from fc_assets.evaluation.answers import Answer, Asking, Question, answer_log, resume_identity
+from fc_assets.evaluation.champion import CHALLENGER, CHAMPION, Opponent
 from fc_assets.evaluation.parity import PARITY_FILE, Parity, compare, spread, training_ids
 from fc_assets.evaluation.predictions import (
     CONSTRAINED_FILE,
@@ -31,6 +33,7 @@ from fc_assets.evaluation.predictions import (
     constrained_turns,
     questions_of,
     score_variants,
+    server_identity,
     server_record,
     show,
     split_file,
@@ -39,12 +42,14 @@ from fc_assets.evaluation.predictions import (
 )
 from fc_assets.gpu import GPU_OP_TAGS, GPU_POOL
 from fc_assets.metadata import picture, picture_file, table
-from fc_assets.resources import CODE_VERSION, OWNERS, REPORT, StepError, Workshop
+from fc_assets.resources import CODE_VERSION, OWNERS, REPORT, StepError, Workshop, latest_artifact
 from fc_assets.serving.server import Endpoint, serve
 
 GROUP = "evaluation"
 VARIANTS = {"base": "base_model", "sft": "merged_model", "grpo": "grpo_policy"}
 """Each variant (A, B, C) and the asset that holds its checkpoint, in the subfolder `model`."""
+
+PROMOTED = dg.AssetKey(champions.PROMOTED)
 
 HEADLINE = (
     *("parse_rate", "function_name_accuracy", "param_f1", "schema_hit", "exec_rate"),
@@ -116,13 +121,17 @@ def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult]:
         wanted = context.selected_asset_keys
         with _errors_for_people(variant), contextlib.ExitStack() as stack:
+            opponent = None
+            if predictions_key(variant) in wanted and variant == CHALLENGER:
+                # Before the other server: a card may hold one engine only.
+                opponent = _opponent(context, workshop, model, sharegpt_val)
             if predictions_key(variant) in wanted:
                 # Begun before the server, which takes longer to start than this takes.
                 parity = stack.enter_context(_parity(context, workshop, model, sharegpt_val))
             endpoint = stack.enter_context(_served(context, workshop, variant, model))
             # Predictions first: should BFCL fail, they are published already.
             if predictions_key(variant) in wanted:
-                yield from _predictions(context, workshop, variant, endpoint, model, sharegpt_val, parity)
+                yield from _predictions(context, workshop, variant, endpoint, model, sharegpt_val, parity, opponent)
             if bfcl_key(variant) in wanted:
                 yield from _bfcl_scores(context, workshop, variant, endpoint, model)
 
@@ -137,6 +146,7 @@ def _predictions(
     model: Artifact,
     validation: Artifact,
     measure_parity: Callable[[Endpoint], Parity],
+    opponent: Opponent | None,
 ) -> Iterator[dg.MaterializeResult]:
     settings = workshop.profile.evaluation
     with workshop.step(predictions_key(variant)) as step:
@@ -156,6 +166,8 @@ def _predictions(
             write_predictions(answers, step.out / PREDICTIONS_FILE)
             server = server_record(endpoint.info, asking)
             _write_json(step.out / SERVER_FILE, server)
+            if opponent:
+                champions.write_opponent(step.out, opponent)
             yield step.publish(
                 [model, validation],
                 {
@@ -167,6 +179,39 @@ def _predictions(
                 },
                 report=asdict(summary),
             )
+
+
+def _opponent(
+    context: dg.AssetExecutionContext, workshop: Workshop, model: Artifact, validation: Artifact
+) -> Opponent | None:
+    """The promoted policy and what it answers to the same turns; None when there is none, or when it is `model`.
+
+    It is asked anew only where the answers of its own evaluation cannot stand beside today's. One that cannot be asked
+    is no reason to lose the predictions: its gate then fails and says why.
+    """
+    event = context.instance.get_latest_materialization_event(PROMOTED)
+    if event is None or (promotion := event.asset_materialization) is None:
+        return None
+    champion = champions.champion_of(str(promotion.metadata["sha256"].value), promotion.metadata["inputs"].value)
+    if champion.policy == model.digest:
+        return None
+    profile, store = workshop.profile, workshop.store
+    turns, asking = asked_turns(validation, profile.evaluation.max_rows), asking_for(profile.evaluation)
+    today = server_identity(profile.server, asking)
+    if answers := champions.recorded_answers(champion, store, validation, turns, today):
+        return Opponent(champion, answers)
+    context.log.info(f"asking the promoted policy, release {champion.release[:16]}, the same questions")
+    key, log = dg.AssetKey(["predictions", CHAMPION]), workshop.log_file(context, f"evaluate-{CHAMPION}-server")
+    try:
+        checkpoint = latest_artifact(context.instance, store, PROMOTED).path / "model"
+        with (
+            serve(checkpoint, profile.server, name=CHAMPION, log=log, model_digest=champion.policy) as endpoint,
+            _asked(context, workshop, key, endpoint, questions_of(turns), asking) as answers,
+        ):
+            return Opponent(champion, answers)
+    except FcAssetsError as error:
+        context.log.warning(f"the promoted policy cannot be asked: {error}")
+        return Opponent(champion, unasked=str(error))
 
 
 def _bfcl_scores(
@@ -244,12 +289,17 @@ def eval_report(
         )
         frames = score_variants(sharegpt_val, predictions, settings.max_failed_share)
         decoding = compare_decoding(sharegpt_val, predictions, frames, settings.seed)
+        duel = champions.duel(
+            sharegpt_val, predictions_grpo, frames[CHALLENGER], settings.bootstrap_samples, settings.seed
+        )
+        further = {BFCL_TITLE: bfcl_records, DECODING_TITLE: decoding, champions.TITLE: champions.duel_table(duel)}
         report = reports.build_report(
             frames,
             samples=settings.bootstrap_samples,
             seed=settings.seed,
-            extra_tables={BFCL_TITLE: bfcl_records, **({DECODING_TITLE: decoding} if decoding else {})},
+            extra_tables={title: records for title, records in further.items() if records},
         )
+        _write_json(step.out / champions.RECORD_FILE, duel)
         files = reports.write_report(report, step.out)
         values = reports.results(report)["variants"]
         return step.publish(
@@ -262,6 +312,7 @@ def eval_report(
                 "failure_counts": table({"variant": name, **counts} for name, counts in report.failures.items()),
                 "bfcl": table(bfcl_records),
                 **({"decode_modes": table(decoding)} if decoding else {}),
+                **({"champion": table(further[champions.TITLE])} if further[champions.TITLE] else {}),
                 **{f"{metric}_{variant}": values[variant][metric] for metric in HEADLINE for variant in VARIANTS},
             },
         )

@@ -12,7 +12,8 @@ import dagster as dg
 from fc_assets.artifacts import Artifact
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation import gates
-from fc_assets.evaluation.assets import VARIANTS, bfcl_key, eval_report, predictions_key
+from fc_assets.evaluation.assets import PROMOTED, VARIANTS, bfcl_key, eval_report, predictions_key
+from fc_assets.evaluation.champion import POLICY, RECORD_FILE
 from fc_assets.evaluation.gates import Verdict
 from fc_assets.evaluation.parity import PARITY_FILE
 from fc_assets.metadata import finite
@@ -146,18 +147,36 @@ def build_checks(name: str, judged: Sequence[Gate]) -> dg.AssetChecksDefinition:
             raise StepError(str(error)) from error
         for gate in chosen:
             verdict = gate.judge(artifacts[gate.asset], workshop.profile)
-            yield dg.AssetCheckResult(
-                passed=verdict.passed,
-                asset_key=gate.asset,
-                check_name=gate.name,
-                description=verdict.sentence,
-                metadata={name: finite(value) for name, value in verdict.numbers.items()},
-            )
+            yield _result(verdict, asset_key=gate.asset, check_name=gate.name)
 
     return check
+
+
+@dg.asset_check(
+    asset=eval_report,
+    blocking=True,
+    description=(
+        "The policy loses no more exact match against the one that is promoted now (the champion) than "
+        "gates.non_inferiority_margin; without a promoted policy there is nothing to lose to."
+    ),
+)
+def grpo_is_not_worse_than_champion(
+    context: dg.AssetCheckExecutionContext, workshop: dg.ResourceParam[Workshop], eval_report: Artifact
+) -> dg.AssetCheckResult:
+    event = context.instance.get_latest_materialization_event(PROMOTED)
+    materialization = event.asset_materialization if event else None
+    promoted = materialization.metadata["inputs"].value[POLICY] if materialization else ""
+    duel = eval_report.read_json(RECORD_FILE)
+    return _result(gates.is_not_worse_than_champion(duel, promoted, workshop.profile.gates.non_inferiority_margin))
+
+
+def _result(verdict: Verdict, **of: object) -> dg.AssetCheckResult:
+    numbers = {name: finite(value) for name, value in verdict.numbers.items()}
+    return dg.AssetCheckResult(passed=verdict.passed, description=verdict.sentence, metadata=numbers, **of)
 
 
 CHECKS = [
     *(build_checks(f"gates_of_{variant}", variant_gates(variant)) for variant in VARIANTS),
     build_checks("gates_of_eval_report", report_gates()),
+    grpo_is_not_worse_than_champion,
 ]

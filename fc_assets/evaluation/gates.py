@@ -51,7 +51,36 @@ def is_not_worse(results: Results, first: str, second: str, margin: float) -> Ve
 
     Whether non-inferiority is also proven, that is whether the whole interval lies above the margin, is told beside it.
     """
-    found = _comparison(results, first, second)
+    return _loses_little(_comparison(results, first, second), margin)
+
+
+def is_not_worse_than_champion(duel: Mapping[str, Any], promoted: str, margin: float) -> Verdict:
+    """The policy loses at most `margin` of exact match against the promoted one, whose digest is `promoted` ("": none).
+
+    `duel` is what `champion.duel` found. A champion that was promoted only afterwards has not been met: that fails.
+    """
+    if not promoted:
+        return Verdict(True, "No policy has been promoted yet, so there is no champion to lose to.", {})
+    if promoted == duel["policy"]:
+        return Verdict(True, "This policy is the promoted one itself.", {})
+    champion = duel["champion"]
+    if champion is None or champion["policy"] != promoted:
+        sentence = (
+            f"Policy {promoted[:16]} was promoted after these predictions were made: materialise predictions/grpo and "
+            "eval_report again, so that the two are compared."
+        )
+        return Verdict(False, sentence, {})
+    if champion["unasked"]:
+        sentence = (
+            f"The promoted policy {promoted[:16]} could not be asked: {champion['unasked']}. Mend that and materialise "
+            "predictions/grpo again; if its release is gone for good, promote by hand with a reason."
+        )
+        return Verdict(False, sentence, {})
+    test = next(test for test in champion["tests"] if test["metric"] == _EXACT)
+    return _loses_little(test, margin)
+
+
+def _loses_little(found: Mapping[str, Any], margin: float) -> Verdict:
     difference, low = found["difference"], found["low"]
     passed = difference is not None and difference >= -margin
     proven = low is not None and low >= -margin

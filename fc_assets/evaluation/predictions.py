@@ -17,7 +17,8 @@ from fc_assets.calls.conversations import Turn, read_turns
 from fc_assets.calls.parse import parse_strict
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import TOO_LONG, Answer, Asking, Question
-from fc_assets.profiles import EvaluationSettings
+from fc_assets.profiles import EvaluationSettings, ServerSettings
+from fc_assets.serving.server import EXTERNAL, flags_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,9 +140,26 @@ def write_predictions(answers: Sequence[Answer], file: Path) -> None:
     pa.parquet.write_table(pa.table(columns, schema=schema), file)
 
 
+def read_answers(file: Path) -> list[Answer]:
+    """The answers that `write_predictions` wrote."""
+    import pyarrow.parquet
+
+    return [Answer(**row) for row in pyarrow.parquet.read_table(file).to_pylist()]
+
+
 def server_record(info: Mapping[str, object], asking: Asking) -> dict[str, object]:
     """Which server answered and how it was asked; what names only this process (pid, log) is left out."""
     return {**{name: value for name, value in info.items() if name not in ("pid", "log")}, "asking": asdict(asking)}
+
+
+def server_identity(server: ServerSettings, asking: Asking) -> dict[str, object]:
+    """The part of `server_record` that follows from the settings: what decides how a model answers."""
+    started = not server.api_url
+    return {
+        "device": server.device if started else EXTERNAL,
+        "flags": flags_for(server) if started else [],
+        "asking": asdict(asking),
+    }
 
 
 def show(turns: Sequence[Turn], answers: Sequence[Answer], rows: int = 20) -> list[dict[str, object]]:

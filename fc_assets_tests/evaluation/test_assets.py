@@ -1,11 +1,9 @@
 """The evaluation assets and gates in-process, against an external chat server that knows the answers."""
 
-import asyncio
 import json
 import shutil
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +12,9 @@ import pytest
 from aiohttp import web
 
 from fc_assets.artifacts import Artifact, ArtifactStore
-from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.assets import ASSETS, VARIANTS, bfcl_key, predictions_key
-from fc_assets.evaluation.bfcl import find_python
 from fc_assets.evaluation.checks import CHECKS
-from fc_assets.profiles import BfclSettings, Profile, load_profile
+from fc_assets.profiles import Profile, load_profile
 from fc_assets.resources import Workshop, build_resources
 
 ROWS = 60
@@ -55,6 +51,7 @@ class KnowingServer:
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
         self.answers_left = 10**9
+        self.wrong_on_thirds = {"base"}
 
     async def chat(self, request: web.Request) -> web.Response:
         if self.answers_left <= 0:
@@ -72,41 +69,13 @@ class KnowingServer:
         text = "I cannot sing."
         if query.startswith("Please lift"):
             text = f"<tool_call>\n{json.dumps(call)}\n</tool_call>"
-        if body["model"] == "base" and int(digits) % 3:
+        if body["model"] in self.wrong_on_thirds and int(digits) % 3:
             text = "<tool_call>\nlift it\n</tool_call>"
         message = {"message": {"content": text}, "finish_reason": "stop"}
         return web.json_response({"choices": [message], "usage": {"prompt_tokens": 9, "completion_tokens": 5}})
 
     async def models(self, _: web.Request) -> web.Response:
-        return web.json_response({"data": [{"id": variant, "max_model_len": 1024} for variant in VARIANTS]})
-
-
-@pytest.fixture
-def server() -> Iterator[tuple[KnowingServer, str]]:
-    known = KnowingServer()
-    loop = asyncio.new_event_loop()
-    address: list[str] = []
-    started, end = threading.Event(), asyncio.Event()
-
-    async def run() -> None:
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", known.chat)
-        app.router.add_get("/v1/models", known.models)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        address.append(f"http://127.0.0.1:{runner.addresses[0][1]}")
-        started.set()
-        await end.wait()
-        await runner.cleanup()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
-    thread.start()
-    assert started.wait(10)
-    yield known, address[0]
-    loop.call_soon_threadsafe(end.set)
-    thread.join(10)
-    loop.close()
+        return web.json_response({"data": [{"id": name, "max_model_len": 1024} for name in (*VARIANTS, "champion")]})
 
 
 def source(key: str, fill: Callable[[Path], object]) -> dg.AssetsDefinition:
@@ -151,7 +120,13 @@ class World:
         return {**value, **changes} if changes else value
 
     def materialise(self, keys: list[str]) -> dg.ExecuteInProcessResult:
-        chosen = dg.AssetSelection.assets(*(dg.AssetKey(key.split("/")) for key in keys))
+        return self._run(dg.AssetSelection.assets(*(dg.AssetKey(key.split("/")) for key in keys)))
+
+    def judge(self, gate: dg.AssetCheckKey) -> dg.ExecuteInProcessResult:
+        """Run one gate alone."""
+        return self._run(dg.AssetSelection.checks(gate))
+
+    def _run(self, chosen: dg.AssetSelection) -> dg.ExecuteInProcessResult:
         return dg.materialize(
             [*self.models, self.split, *ASSETS, *CHECKS],
             selection=chosen,
@@ -183,14 +158,6 @@ def gates(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
         f"{found.asset_key.to_user_string()}: {found.check_name}": found.passed
         for found in result.get_asset_check_evaluations()
     }
-
-
-@pytest.fixture
-def checker() -> None:
-    try:
-        find_python(BfclSettings())
-    except FcAssetsError as error:
-        pytest.skip(str(error))
 
 
 def evaluate_all(world: World) -> dg.ExecuteInProcessResult:

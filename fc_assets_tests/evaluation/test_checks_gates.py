@@ -61,6 +61,29 @@ def test_not_worse_means_within_the_margin(difference: float, low: float, passed
     assert verdict.passed is passed and verdict.numbers["proven"] == proven
 
 
+def duel(difference: float, champion: str = "old", unasked: str = "") -> dict[str, Any]:
+    """What the policy `new` did against `champion`."""
+    tests = [] if unasked else results(difference)["comparisons"]
+    return {"policy": "new", "champion": {"release": "r", "policy": champion, "unasked": unasked, "tests": tests}}
+
+
+@pytest.mark.parametrize(
+    ("found", "promoted", "passed", "said"),
+    [
+        ({"policy": "new", "champion": None}, "", True, "No policy has been promoted yet"),
+        ({"policy": "new", "champion": None}, "new", True, "the promoted one itself"),
+        ({"policy": "new", "champion": None}, "old", False, "was promoted after these predictions"),
+        (duel(0.1, champion="older"), "old", False, "was promoted after these predictions"),
+        (duel(-0.02), "old", True, "may be lost"),
+        (duel(-0.021), "old", False, "may be lost"),
+        (duel(0.0, unasked="its files are gone"), "old", False, "its files are gone"),
+    ],
+)
+def test_the_champion_must_have_been_met(found: dict[str, Any], promoted: str, passed: bool, said: str) -> None:
+    verdict = gates.is_not_worse_than_champion(found, promoted, 0.02)
+    assert verdict.passed is passed and said in verdict.sentence
+
+
 @pytest.mark.parametrize(("own", "passed"), [(0.76, True), (0.74, False), (None, False)])
 def test_silence_is_held_against_base(own: float | None, passed: bool) -> None:
     assert gates.keeps_silence(results(irrelevance_accuracy=own), "sft", "base", 0.05).passed is passed
