@@ -29,7 +29,7 @@ import json, dagster as dg
 with dg.DagsterInstance.get() as instance:
     (run,) = instance.get_runs()
     stats = instance.get_run_step_stats(run.run_id)
-    print(json.dumps({s.step_key: s.end_time - s.start_time for s in stats if s.end_time}))
+    print(json.dumps({s.step_key: s.end_time - s.start_time for s in stats if s.start_time and s.end_time}))
 """
 
 

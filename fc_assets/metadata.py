@@ -19,6 +19,8 @@ from fc_assets.artifacts import Artifact
 MAX_TABLE_ROWS = 200
 """More rows than this slow the page down; the full table is a file of the artefact."""
 
+SHOWN_DIGITS = 4
+
 
 def finite(value: object) -> object:
     """`value`, with NaN and infinities turned into None: they are not JSON, and the UI cannot read them."""
@@ -30,7 +32,8 @@ def finite(value: object) -> object:
 def table(records: Iterable[Mapping[str, object]]) -> dg.TableMetadataValue:
     """Records of scalars as a table, the columns in the order in which they first appear.
 
-    At most `MAX_TABLE_ROWS` rows are kept. What is not a scalar is shown as text.
+    At most `MAX_TABLE_ROWS` rows are kept. Floats are rounded to `SHOWN_DIGITS` significant digits: the files of the
+    artefact have them all. What is not a scalar is shown as text.
     """
     rows = [dict(record) for _, record in zip(range(MAX_TABLE_ROWS), records, strict=False)]
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -43,7 +46,9 @@ def table(records: Iterable[Mapping[str, object]]) -> dg.TableMetadataValue:
 
 def _cell(value: object) -> str | int | float | bool | None:
     value = finite(value)
-    if value is None or isinstance(value, str | bool | int | float):
+    if isinstance(value, float):
+        return float(f"{value:.{SHOWN_DIGITS}g}")
+    if value is None or isinstance(value, str | bool | int):
         return value
     return str(value)
 

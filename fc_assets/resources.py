@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from fc_assets.artifacts import Artifact, ArtifactStore, default_home
 from fc_assets.errors import FcAssetsError
 from fc_assets.metadata import describe, finite
 from fc_assets.profiles import Profile, load_profile, parse_profile
+
+# Dagster remarks on a function that only Dagster itself calls.
+warnings.filterwarnings("ignore", "Function `PipesMessageReader.expected_writer_count`", dg.PreviewWarning)
 
 OWNERS = ["team:fc-assets"]
 CODE_VERSION = fc_assets.__version__

@@ -171,11 +171,11 @@ def _predictions(
             yield step.publish(
                 [model, validation],
                 {
-                    "answers": table(show(turns, answers)),
-                    "server": table({"setting": name, "value": str(value)} for name, value in server.items()),
                     **asdict(summary),
                     "parity_rows": parity.rows,
                     "parity_equal": parity.equal,
+                    "answers": table(show(turns, answers)),
+                    "server": table({"setting": name, "value": str(value)} for name, value in server.items()),
                 },
                 report=asdict(summary),
             )
@@ -307,13 +307,13 @@ def eval_report(
             {
                 "comparison": table(reports.headline(report)),
                 "metrics": picture_file(files[reports.METRICS_PLOT], "every metric with its 95 % interval"),
+                **{f"{metric}_{variant}": values[variant][metric] for metric in HEADLINE for variant in VARIANTS},
                 "paired_tests": table(asdict(found) for found in report.comparisons),
                 "failures": picture_file(files[reports.FAILURES_PLOT], "rows that failed, by first failure"),
                 "failure_counts": table({"variant": name, **counts} for name, counts in report.failures.items()),
                 "bfcl": table(bfcl_records),
                 **({"decode_modes": table(decoding)} if decoding else {}),
                 **({"champion": table(further[champions.TITLE])} if further[champions.TITLE] else {}),
-                **{f"{metric}_{variant}": values[variant][metric] for metric in HEADLINE for variant in VARIANTS},
             },
         )
 

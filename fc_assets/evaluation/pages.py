@@ -9,8 +9,16 @@ from html import escape
 from typing import Any
 
 from fc_assets.calls.metrics import METRIC_BY_NAME, METRICS
-from fc_assets.evaluation.comparison import ALL_ROWS, STRATA_METRICS, Comparison, Estimate
-from fc_assets.evaluation.report import FAILURES_PLOT, METRICS_PLOT, Example, Report, interval_text, label
+from fc_assets.evaluation.comparison import ALL_ROWS, STRATA_METRICS, Comparison
+from fc_assets.evaluation.report import (
+    FAILURES_PLOT,
+    METRICS_PLOT,
+    Example,
+    Report,
+    estimate_text,
+    interval_text,
+    label,
+)
 from fc_assets.evaluation.taxonomy import CATEGORIES
 
 TITLE = "Function calling: what training changed"
@@ -110,7 +118,7 @@ def _sections(report: Report) -> Iterator[_Section]:
         [
             (
                 metric.label + ("" if metric.higher_is_better else " (lower is better)"),
-                *(_estimate(report.metrics[variant][metric.name]) for variant in variants),
+                *(estimate_text(report.metrics[variant][metric.name]) for variant in variants),
                 _number(report.gold[metric.name]),
             )
             for metric in METRICS
@@ -142,7 +150,7 @@ def _sections(report: Report) -> Iterator[_Section]:
                 stratum,
                 label(v),
                 str(by_name["exact_match"].rows),
-                *(_estimate(by_name[name]) for name in STRATA_METRICS),
+                *(estimate_text(by_name[name]) for name in STRATA_METRICS),
             )
             for stratum, by_variant in report.strata.items()
             if stratum != ALL_ROWS
@@ -191,10 +199,6 @@ def _examples(report: Report) -> Iterator[tuple[str, str, Sequence[Example]]]:
         for variant in reversed(report.variants):
             if report.examples[variant][category]:
                 yield category, variant, report.examples[variant][category]
-
-
-def _estimate(found: Estimate) -> str:
-    return _DASH if found.value is None else f"{found.value:.3f} {interval_text(found)}"
 
 
 def _number(value: float | None) -> str:

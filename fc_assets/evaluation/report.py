@@ -186,16 +186,20 @@ def write_report(report: Report, folder: Path) -> dict[str, Path]:
 
 
 def headline(report: Report) -> list[dict[str, Any]]:
-    """The A/B/C table as records: one for each metric, with its value for each variant and the gold ceiling."""
+    """The A/B/C table as records: one for each metric, with its value and interval for each variant and the ceiling."""
     return [
         {
             "metric": metric.name,
-            **{label(variant): report.metrics[variant][metric.name].value for variant in report.variants},
-            **{f"{label(v)} 95 %": interval_text(report.metrics[v][metric.name]) for v in report.variants},
+            **{label(variant): estimate_text(report.metrics[variant][metric.name]) for variant in report.variants},
             "gold ceiling": report.gold[metric.name],
         }
         for metric in METRICS
     ]
+
+
+def estimate_text(found: Estimate) -> str:
+    """A value and its interval as text; a dash where there is none."""
+    return "\u2013" if found.value is None else f"{found.value:.3f} {interval_text(found)}"
 
 
 def interval_text(found: Estimate) -> str:

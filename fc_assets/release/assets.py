@@ -233,21 +233,21 @@ def _server_settings(context: dg.AssetExecutionContext, workshop: Workshop) -> S
 def _describe_release(release: package.Release, decision: Decision) -> dict[str, object]:
     shipped = {measure.metric: measure.value for measure in release.measures if measure.variant == SHIPPED}
     return {
-        "gates": table(
-            {
-                "gate": str(result.gate),
-                "met": result.met,
-                "judged": result.digest[:16],
-                "said": result.unmet or result.description,
-            }
-            for result in decision.gates
-        ),
         "model_card": dg.MetadataValue.md(release.card),
         "gates_met": sum(result.met for result in decision.gates),
         "gates_overridden": len(decision.unmet),
         "parameters": release.info.parameters,
         "memory_mib": release.info.full_load_mib,
         **shipped,
+        "gates": table(
+            {
+                "gate": str(result.gate),
+                "met": result.met,
+                "said": result.unmet or result.description,
+                "judged": result.digest[:16],
+            }
+            for result in decision.gates
+        ),
     }
 
 

@@ -142,11 +142,11 @@ def _describe_matrix(out: Path, settings: BenchmarkSettings) -> dict[str, object
         "curves": picture_file(out / "curves.png", "TTFT P95 and throughput over concurrency"),
         "latency_throughput": picture_file(out / "latency-throughput.png", "latency against throughput"),
         "heat_map": picture_file(out / "heat-map.png", "TTFT P95 over concurrency and context length"),
-        "calibration": table([about["calibration"]]),
-        "reconciliation": table(read_rows(out, RECONCILIATION)),
+        **at_slo(rows, settings.slo),
         "mode": settings.mode,
         "vllm": about["server"]["version"],
-        **at_slo(rows, settings.slo),
+        "calibration": table([about["calibration"]]),
+        "reconciliation": table(read_rows(out, RECONCILIATION)),
     }
 
 

@@ -100,7 +100,6 @@ def lora_adapter(
         return step.publish(
             [base_model, sharegpt_train],
             {
-                "training_log": table(_columns(done["log"], SFT_COLUMNS)),
                 "curves": picture(loss_curve(done["log"]), "loss and token accuracy"),
                 "final_loss": float(done["final_loss"]),
                 "token_accuracy": float(done["token_accuracy"]),
@@ -109,6 +108,7 @@ def lora_adapter(
                 "overlong_turns": len(done["overlong"]),
                 "trainable_parameters": done["trainable_parameters"],
                 "peak_rss_mb": done["peak_rss_mb"],
+                "training_log": table(_columns(done["log"], SFT_COLUMNS)),
                 "learnt_span": dg.MetadataValue.md(f"```text\n{done['learnt_span']}\n```"),
             },
             report=done,
@@ -197,9 +197,6 @@ def grpo_policy(
         return step.publish(
             [merged_model, sharegpt_train],
             {
-                "reward_log": table(
-                    _columns(done["log"], [*GRPO_COLUMNS, *(f"rewards/{signal}/mean" for signal in signals)])
-                ),
                 "curves": picture(reward_curve(done["log"], signals), "sampled reward and its signals"),
                 "reward_first_quarter": first,
                 "reward_last_quarter": last,
@@ -209,6 +206,9 @@ def grpo_policy(
                 "peak_rss_mb": done["peak_rss_mb"],
                 "samples_at_the_start": table(done["first_samples"]),
                 "samples_at_the_end": table(done["last_samples"]),
+                "reward_log": table(
+                    _columns(done["log"], [*GRPO_COLUMNS, *(f"rewards/{signal}/mean" for signal in signals)])
+                ),
             },
             report=done,
         )

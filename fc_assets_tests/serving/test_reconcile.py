@@ -88,6 +88,13 @@ def test_only_the_client_may_have_waited_longer() -> None:
     assert not Comparison("t", client=float("nan"), server=0.3, bound=0.06).agrees
 
 
+def test_behind_a_tool_call_parser_the_time_since_the_first_token_is_not_compared() -> None:
+    late_first_event = after(time_to_first_token_seconds_sum=10.1)
+    apart = {each.quantity for each in reconcile(samples(), BEFORE, late_first_event) if not each.agrees}
+    assert apart == {"mean time from first token to end, s"}
+    assert all(each.agrees for each in reconcile(samples(), BEFORE, late_first_event, held_back=True))
+
+
 def test_a_server_without_metrics_is_not_compared() -> None:
     assert reconcile(samples(), {}, {}) == []
     assert server_figures([], {}, {})["preemptions"] is None
