@@ -17,7 +17,7 @@ from fc_assets.calls.model import Call
 from fc_assets.calls.stubs import json_types
 from fc_assets.calls.tools import ToolSet
 
-TOKEN_SHARE = 0.5  # of a string's tokens that must occur in the text, see metrics.md
+TOKEN_SHARE = 0.5  # of a string's tokens that must occur in the text, see docs/metrics.md
 MAX_LEAVES = 1000  # of one argument; what lies beyond is not looked at
 
 

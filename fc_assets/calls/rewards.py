@@ -1,4 +1,4 @@
-"""The rewards of GRPO, each in [0, 1] (metrics.md, Rewards). Evaluation reports the same numbers from the same code."""
+"""The rewards of GRPO, each in [0, 1] (docs/metrics.md). Evaluation reports the same numbers from the same code."""
 
 from __future__ import annotations
 

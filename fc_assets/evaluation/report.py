@@ -133,7 +133,7 @@ def build_report(
 def results(report: Report) -> dict[str, Any]:
     """The report as JSON data: numbers that are not finite become null.
 
-    `variants.<name>.<metric>` holds the plain values under the names of metrics.md, `intervals` their bounds.
+    `variants.<name>.<metric>` holds the plain values under the names of docs/metrics.md, `intervals` their bounds.
     """
     return _finite(
         {

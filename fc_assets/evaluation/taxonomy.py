@@ -1,7 +1,6 @@
-"""Why a row failed: the categories of metrics.md, found in one judged answer. Counting and showing is `report`'s.
+"""Why a row failed: the categories of docs/metrics.md, found in one judged answer.
 
-Two categories are added to those of metrics.md, since otherwise some failing rows would have none: "wrong tool" (an
-offered one in place of the expected one) and "missing call" (some of several).
+Counting and showing them is `report`'s.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parsing: the table of metrics.md, and that no text at all can make it raise or hang."""
+"""Parsing: the table of docs/metrics.md, and that no text at all can make it raise or hang."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rewards and row scores: every edge of metrics.md, and the properties that hold for all calls."""
+"""Rewards and row scores: every edge of docs/metrics.md, and the properties that hold for all calls."""
 
 from __future__ import annotations
 

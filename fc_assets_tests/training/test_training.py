@@ -65,8 +65,8 @@ def kill_once_it_has_saved(home: Path) -> threading.Thread:
         deadline = time.monotonic() + 200
         while time.monotonic() < deadline:
             if list((home / "resume" / "lora_adapter").rglob("checkpoint-*/trainer_state.json")):
-                for process in psutil.process_iter(["cmdline"]):
-                    line = process.info["cmdline"] or []
+                for process in psutil.Process().children(recursive=True):
+                    line = process.cmdline()
                     if "fc_assets.training.sft" in line and "processes.py" not in " ".join(line):
                         os.kill(process.pid, signal.SIGKILL)
                 return
