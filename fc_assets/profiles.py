@@ -139,6 +139,7 @@ class GrpoSettings(Section):
     lora: LoraSettings = LoraSettings()
     rewards: RewardWeights = RewardWeights()
     prompts_per_step: Positive = 8
+    no_call_share: Share = Field(0.25, description="Share of the prompts that expect no call: keeps refusing alive.")
     generations: Annotated[int, Field(ge=2)] = Field(8, description="Completions sampled for each prompt.")
     gradient_accumulation: Positive = 8
     steps: Positive = 300

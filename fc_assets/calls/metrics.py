@@ -1,4 +1,4 @@
-"""Every metric of docs/metrics.md: the counts that one row contributes, and the metrics as ratios of sums of those counts.
+"""Every metric of docs/metrics.md: the counts that one row contributes, and the metrics as ratios of their sums.
 
 Each metric is a ratio of two linear sums over rows. So the same definition serves one row, a stratum, and a bootstrap
 sample. Intervals and tests are in `evaluation/statistics.py`.

@@ -15,6 +15,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,23 @@ def learnable(board: RewardBoard, turns: Sequence[Turn]) -> tuple[list[Turn], li
     return [turn for turn in turns if turn.id not in left_out], capped
 
 
+def draw_prompts(turns: Sequence[Turn], count: int, no_call_share: float, seed: int) -> list[Turn]:
+    """`count` turns in random order, of which `no_call_share` expect no call; repeated once all of a kind are drawn.
+
+    Rewards on calls pull the whole policy towards calling: without its share of rows where silence is right, GRPO
+    unlearns what SFT taught about refusing. Where one kind of turn is missing, all are of the other.
+    """
+    rng = random.Random(seed)
+    silent, calling = [turn for turn in turns if not turn.calls], [turn for turn in turns if turn.calls]
+    rng.shuffle(silent)
+    rng.shuffle(calling)
+    wanted = round(count * no_call_share) if calling else count
+    drawn = [*islice(cycle(silent), wanted)]
+    drawn += islice(cycle(calling), count - len(drawn))
+    rng.shuffle(drawn)
+    return drawn
+
+
 def batch_size(settings: Mapping[str, Any]) -> int:
     """Completions per device and backward pass. Raises `FcAssetsError` when the numbers do not divide."""
     completions = settings["prompts_per_step"] * settings["generations"]
@@ -114,8 +132,9 @@ def train(job: Job, log: Log) -> Mapping[str, Any]:
     kept, capped = learnable(board, turns)
     if not kept:
         raise FcAssetsError("No training row earns the full reward with its own expected answer; look at the split")
-    random.Random(settings["seed"]).shuffle(kept)
-    kept = kept[: settings["steps"] * settings["prompts_per_step"]]
+    kept = draw_prompts(
+        kept, settings["steps"] * settings["prompts_per_step"], settings["no_call_share"], settings["seed"]
+    )
     log.info(f"{len(kept)} prompts, {len(capped)} rows left out because their own answer does not earn the full reward")
 
     on_gpu = settings["bf16"]

@@ -7,7 +7,7 @@ from fc_assets.calls.conversations import Turn
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
 from fc_assets.training.curves import fell, loss_curve, reward_curve, trend
-from fc_assets.training.grpo import RewardBoard, batch_size, learnable
+from fc_assets.training.grpo import RewardBoard, batch_size, draw_prompts, learnable
 
 WEIGHTS = {"json_parse": 0.25, "schema_hit": 0.25, "simulated_exec": 0.25, "semantic_match": 0.25}
 TOOL = {
@@ -53,6 +53,20 @@ def test_rows_that_cannot_earn_the_full_reward_are_left_out() -> None:
     kept, capped = learnable(board, rows)
     assert [row.id for row in kept] == ["good", "refusal"]
     assert capped == ["wrong", "unknown"]
+
+
+def test_prompts_are_drawn_with_their_share_of_silence() -> None:
+    rows = [turn(f"call {n}", FIVE) for n in range(40)] + [turn(f"none {n}") for n in range(4)]
+    drawn = draw_prompts(rows, 30, 0.2, seed=1)
+    assert sum(not each.calls for each in drawn) == 6, "four rows that expect no call, two of them again"
+    assert len({each.id for each in drawn if each.calls}) == 24
+    assert drawn == draw_prompts(rows, 30, 0.2, seed=1) != draw_prompts(rows, 30, 0.2, seed=2)
+
+
+def test_where_one_kind_of_row_is_missing_the_other_takes_its_place() -> None:
+    calling, silent = [turn("call", FIVE)], [turn("none")]
+    assert [each.id for each in draw_prompts(calling, 3, 0.5, seed=1)] == ["call"] * 3
+    assert [each.id for each in draw_prompts(silent, 3, 0.5, seed=1)] == ["none"] * 3
 
 
 def test_the_batch_must_divide() -> None:
