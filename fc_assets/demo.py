@@ -19,11 +19,21 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import load_profile
 
 TABLES = (
-    ("eval_report", "comparison", "Three models on the validation split: base, SFT, SFT+GRPO"),
-    ("benchmark_matrix", "cells", "Load test of the promoted policy"),
-    ("edge_report", "files", "GGUF files for the edge"),
+    ("eval_report", "comparison", "Three models on the validation split, 95 % intervals", ()),
+    (
+        "benchmark_matrix",
+        "cells",
+        "Load test of the promoted policy",
+        ("cell", "TTFT P50 ms", "TTFT P95 ms", "TPOT P95 ms", "E2E P95 ms", "requests/s", "output tokens/s", "failed"),
+    ),
+    (
+        "edge_report",
+        "files",
+        "GGUF files for the edge",
+        ("kind", "mb", "bits_per_weight", "peak_rss_mb", "tokens_per_second", "first_token_p50_ms", "exact_match"),
+    ),
 )
-"""What is printed at the end: asset, the name of its metadata table, and a heading."""
+"""What is printed at the end: asset, the name of its metadata table, a heading, and the columns (none: all)."""
 
 
 class _Progress(logging.Handler):
@@ -69,8 +79,8 @@ def format_table(records: Sequence[dg.TableRecord], names: Sequence[str]) -> str
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
-def _text_of(value: dg.TableMetadataValue) -> str:
-    return format_table(value.records, [column.name for column in value.schema.columns])
+def _text_of(value: dg.TableMetadataValue, columns: Sequence[str]) -> str:
+    return format_table(value.records, columns or [column.name for column in value.schema.columns])
 
 
 def _cell(value: object) -> str:
@@ -114,12 +124,12 @@ def main() -> int:
                 f"✘ {evaluation.severity.value.lower()}: {evaluation.asset_key.to_user_string()}."
                 f"{evaluation.check_name}: {evaluation.description or 'failed'}"
             )
-        for asset, name, heading in TABLES:
+        for asset, name, heading, columns in TABLES:
             event = instance.get_latest_materialization_event(dg.AssetKey(asset))
             if event is None:
                 print(f"\n{heading}: {asset} has not been materialised")
                 continue
-            print(f"\n{heading}\n\n{_text_of(event.asset_materialization.metadata[name])}")
+            print(f"\n{heading}\n\n{_text_of(event.asset_materialization.metadata[name], columns)}")
     print("\nTo see the lineage, plots and checks: make ui, then open http://127.0.0.1:3000")
     gates_hold = all(evaluation.severity != dg.AssetCheckSeverity.ERROR for evaluation in failed)
     return 0 if result.success and gates_hold else 1
