@@ -177,6 +177,12 @@ class ServerSettings(Section):
 class EvaluationSettings(Section):
     """`predictions/*` and `eval_report`."""
 
+    engine: Literal["vllm", "transformers"] = Field(
+        "vllm",
+        description="vllm: the server of section `server`. transformers: where vLLM does not run; a process of its own "
+        "with that section's device, dtype and max_model_len, slower and without constrained decoding.",
+    )
+    batch_size: Positive = Field(8, description="Answers generated together by engine transformers.")
     max_rows: Count = Field(2000, description="Validation turns asked, the first of the split; 0 asks all.")
     concurrency: Positive = 32
     max_tokens: Positive = 512
