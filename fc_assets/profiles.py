@@ -194,6 +194,10 @@ class EvaluationSettings(Section):
     )
     parity_rows: Positive = Field(64, description="Turns whose token ids are compared between server and training.")
     bootstrap_samples: Positive = 10_000
+    embedding_model: str = Field(
+        "", description="Sentence-embedding model, folder or hub name, for embedding similarity; empty: not measured."
+    )
+    embedding_revision: str = Field("main", description="Its hub revision: pin a commit for a reproducible run.")
     seed: int = 42
 
 

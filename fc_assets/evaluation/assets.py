@@ -8,7 +8,7 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -243,7 +243,8 @@ def eval_report(
     bfcl_sft: Artifact,
     bfcl_grpo: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
-    from fc_assets.evaluation import report as reports  # brings numpy and pandas
+    from fc_assets.evaluation import embedding  # brings numpy, as does report
+    from fc_assets.evaluation import report as reports
 
     settings = workshop.profile.evaluation
     predictions = {"base": predictions_base, "sft": predictions_sft, "grpo": predictions_grpo}
@@ -254,11 +255,17 @@ def eval_report(
         )
         frames = score_variants(sharegpt_val, predictions, settings.max_failed_share)
         decoding = compare_decoding(sharegpt_val, predictions, frames, settings.seed)
+        similar = _similarity(context, workshop, frames, step.scratch)
         report = reports.build_report(
             frames,
             samples=settings.bootstrap_samples,
             seed=settings.seed,
-            extra_tables={BFCL_TITLE: bfcl_records, **({DECODING_TITLE: decoding} if decoding else {})},
+            extra_tables={
+                BFCL_TITLE: bfcl_records,
+                **({DECODING_TITLE: decoding} if decoding else {}),
+                **({embedding.TITLE: similar} if similar else {}),
+            },
+            extra_texts={embedding.TITLE: embedding.TEXT},
         )
         files = reports.write_report(report, step.out)
         values = reports.results(report)["variants"]
@@ -272,9 +279,26 @@ def eval_report(
                 "failure_counts": table({"variant": name, **counts} for name, counts in report.failures.items()),
                 "bfcl": table(bfcl_records),
                 **({"decode_modes": table(decoding)} if decoding else {}),
+                **({"embedding_similarity": table(similar)} if similar else {}),
                 **{f"{metric}_{variant}": values[variant][metric] for metric in HEADLINE for variant in VARIANTS},
             },
         )
+
+
+def _similarity(
+    context: dg.AssetExecutionContext, workshop: Workshop, frames: Mapping[str, Any], scratch: Path
+) -> list[dict[str, object]]:
+    """Embedding similarity of each variant's judged table; nothing where the profile names no model."""
+    from fc_assets.evaluation import embedding  # brings numpy, which the definitions can do without
+
+    settings = workshop.profile.evaluation
+    if not settings.embedding_model:
+        return []
+    pairs = {variant: embedding.string_pairs(frame) for variant, frame in frames.items()}
+    job = {"model": settings.embedding_model, "revision": settings.embedding_revision}
+    found = workshop.run_module(context, embedding.MODULE, {**job, "pairs": embedding.to_embed(pairs)}, scratch)
+    samples, seed = settings.bootstrap_samples, settings.seed
+    return embedding.similarity_table(frames, pairs, found["cosines"], samples, seed)
 
 
 @contextlib.contextmanager
