@@ -178,6 +178,12 @@ class ServerSettings(Section):
 class EvaluationSettings(Section):
     """`predictions/*` and `eval_report`."""
 
+    engine: Literal["vllm", "transformers"] = Field(
+        "vllm",
+        description="vllm: the server of section `server`. transformers: where vLLM does not run; a process of its own "
+        "with that section's device, dtype and max_model_len, slower and without constrained decoding.",
+    )
+    batch_size: Positive = Field(8, description="Answers generated together by engine transformers.")
     max_rows: Count = Field(2000, description="Validation turns asked, the first of the split; 0 asks all.")
     concurrency: Positive = 32
     max_tokens: Positive = 512
@@ -189,6 +195,10 @@ class EvaluationSettings(Section):
     )
     parity_rows: Positive = Field(64, description="Turns whose token ids are compared between server and training.")
     bootstrap_samples: Positive = 10_000
+    embedding_model: str = Field(
+        "", description="Sentence-embedding model, folder or hub name, for embedding similarity; empty: not measured."
+    )
+    embedding_revision: str = Field("main", description="Its hub revision: pin a commit for a reproducible run.")
     seed: int = 42
 
 

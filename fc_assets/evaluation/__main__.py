@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fc_assets.errors import FcAssetsError
+from fc_assets.evaluation import embedding
 from fc_assets.evaluation.pages import summary
 from fc_assets.evaluation.records import read_data, read_predictions, scoring_rows
 from fc_assets.evaluation.report import build_report, write_report
@@ -29,21 +30,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--data", type=Path, required=True, help="a ShareGPT split (JSON) or a normalised table (Parquet)"
     )
     score.add_argument("--out", type=Path, default=Path("report"), help="folder of the report (default: %(default)s)")
+    score.add_argument(
+        "--embedding-model", default="", help="folder or hub name of a sentence-embedding model: adds its similarity"
+    )
     options = parser.parse_args(arguments)
     try:
-        _score(options.predictions, options.data, options.out)
+        _score(options.predictions, options.data, options.out, options.embedding_model)
     except FcAssetsError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def _score(predictions: Path, data: Path, out: Path) -> None:
+def _score(predictions: Path, data: Path, out: Path, model: str) -> None:
     turns = read_data(data)
     frames = {
         variant: score_rows(scoring_rows(turns, found)) for variant, found in read_predictions(predictions).items()
     }
-    report = build_report(frames)
+    similar = {}
+    if model:
+        pairs = {variant: embedding.string_pairs(frame) for variant, frame in frames.items()}
+        cosines = embedding.embed(model, "main", embedding.to_embed(pairs))
+        similar[embedding.TITLE] = embedding.similarity_table(frames, pairs, cosines)
+    report = build_report(frames, extra_tables=similar, extra_texts={embedding.TITLE: embedding.TEXT})
     out.mkdir(parents=True, exist_ok=True)
     files = write_report(report, out)
     print("\n".join(summary(report)))

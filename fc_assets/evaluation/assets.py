@@ -1,14 +1,16 @@
 """The evaluation assets: for each variant its predictions and its BFCL scores, and the report that compares them.
 
-One step starts one server and makes both of a variant's assets, since starting vLLM costs more than asking a small
-model. What is asked, scored and compared is in the room's other modules.
+One step makes both of a variant's assets with one engine, since starting vLLM costs more than asking a small model.
+What is asked, scored and compared is in the room's other modules.
 """
 
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,16 @@ from fc_assets.artifacts import Artifact
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation import bfcl, bfcl_tables
 from fc_assets.evaluation import champion as champions
-from fc_assets.evaluation.answers import Answer, Asking, Question, answer_log, resume_identity
+from fc_assets.evaluation.answers import Answer, Asking, Question, resume_identity
 from fc_assets.evaluation.champion import CHALLENGER, CHAMPION, Opponent
+from fc_assets.evaluation.engines import GENERATE, Engine, LocalModel, ServedModel, identity_of
 from fc_assets.evaluation.parity import PARITY_FILE, Parity, compare, spread, training_ids
 from fc_assets.evaluation.predictions import (
     CONSTRAINED_FILE,
     PREDICTIONS_FILE,
     SERVER_FILE,
     VALIDATION,
+    answering_record,
     asked_turns,
     asking_for,
     compare_decoding,
@@ -33,7 +37,6 @@ from fc_assets.evaluation.predictions import (
     constrained_turns,
     questions_of,
     score_variants,
-    server_identity,
     server_record,
     show,
     split_file,
@@ -43,7 +46,7 @@ from fc_assets.evaluation.predictions import (
 from fc_assets.gpu import GPU_OP_TAGS, GPU_POOL
 from fc_assets.metadata import picture, picture_file, table
 from fc_assets.resources import CODE_VERSION, OWNERS, REPORT, StepError, Workshop, latest_artifact
-from fc_assets.serving.server import Endpoint, serve
+from fc_assets.serving.server import serve
 
 GROUP = "evaluation"
 VARIANTS = {"base": "base_model", "sft": "merged_model", "grpo": "grpo_policy"}
@@ -59,6 +62,24 @@ HEADLINE = (
 
 BFCL_TITLE = "Berkeley Function Calling Leaderboard"
 DECODING_TITLE = "Free and constrained decoding"
+PROMOTED = dg.AssetKey(champions.PROMOTED)
+
+HEADLINE = (
+    *("parse_rate", "function_name_accuracy", "param_f1", "schema_hit", "exec_rate"),
+    *("exact_match", "semantic_consistency", "irrelevance_accuracy", "reward"),
+)
+"""Metrics that Dagster plots over time, one number for each variant."""
+
+BFCL_TITLE = "Berkeley Function Calling Leaderboard"
+DECODING_TITLE = "Free and constrained decoding"
+EMBEDDING_TITLE = "Embedding similarity"
+FURTHER = {
+    "bfcl": BFCL_TITLE,
+    "decode_modes": DECODING_TITLE,
+    "embedding_similarity": EMBEDDING_TITLE,
+    "champion": champions.TITLE,
+}
+"""The report's further tables: their names in the metadata and their titles. One without rows is left out."""
 
 
 def predictions_key(variant: str) -> dg.AssetKey:
@@ -89,8 +110,9 @@ def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
                 kinds={"vllm", "parquet"},
                 description=(
                     f"What {model_asset} (variant {variant}) answers to the validation split: raw text, latency and "
-                    "tokens of every row, asked greedily of a vLLM server that this step starts and ends. A row "
-                    "without an answer is counted as a failure of the infrastructure, never as an empty answer."
+                    "tokens of every row, asked greedily of a vLLM server that this step starts and ends, or of "
+                    "transformers where evaluation.engine says so. A row without an answer is counted as a failure of "
+                    "the infrastructure, never as an empty answer."
                 ),
                 **common,
             ),
@@ -128,12 +150,12 @@ def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
             if predictions_key(variant) in wanted:
                 # Begun before the server, which takes longer to start than this takes.
                 parity = stack.enter_context(_parity(context, workshop, model, sharegpt_val))
-            endpoint = stack.enter_context(_served(context, workshop, variant, model))
+            engine = stack.enter_context(_engine(context, workshop, variant, model.path / "model", model.digest))
             # Predictions first: should BFCL fail, they are published already.
             if predictions_key(variant) in wanted:
-                yield from _predictions(context, workshop, variant, endpoint, model, sharegpt_val, parity, opponent)
+                yield from _predictions(context, workshop, variant, engine, model, sharegpt_val, parity, opponent)
             if bfcl_key(variant) in wanted:
-                yield from _bfcl_scores(context, workshop, variant, endpoint, model)
+                yield from _bfcl_scores(context, workshop, variant, engine, model)
 
     return evaluate
 
@@ -142,29 +164,35 @@ def _predictions(
     context: dg.AssetExecutionContext,
     workshop: Workshop,
     variant: str,
-    endpoint: Endpoint,
+    engine: Engine,
     model: Artifact,
     validation: Artifact,
-    measure_parity: Callable[[Endpoint], Parity],
+    measure_parity: Callable[[Engine], Parity],
     opponent: Opponent | None,
 ) -> Iterator[dg.MaterializeResult]:
     settings = workshop.profile.evaluation
     with workshop.step(predictions_key(variant)) as step:
         turns = asked_turns(validation, settings.max_rows)
-        parity = measure_parity(endpoint)
+        parity = measure_parity(engine)
         context.log.info(f"{parity.equal} of {parity.rows} prompts have the token ids that training saw")
         _write_json(step.out / PARITY_FILE, asdict(parity))
         asking = asking_for(settings)
         again = questions_of(constrained_turns(turns, settings.constrained_rows))
+        if again and not engine.constrains:
+            context.log.warning(
+                f"evaluation.constrained_rows asks for {len(again)} rows with calls forced, which the engine "
+                f"{settings.engine} cannot do: only free decoding is measured"
+            )
+            again = []
         with (
-            _asked(context, workshop, step.key, endpoint, questions_of(turns), asking) as answers,
-            _asked(context, workshop, step.key, endpoint, again, constrained_asking(asking)) as forced,
+            _asked(context, workshop, step.key, engine, questions_of(turns), asking) as answers,
+            _asked(context, workshop, step.key, engine, again, constrained_asking(asking)) as forced,
         ):
             if forced:
                 write_predictions(forced, step.out / CONSTRAINED_FILE)
             summary = summarise(answers)
             write_predictions(answers, step.out / PREDICTIONS_FILE)
-            server = server_record(endpoint.info, asking)
+            server = server_record(engine.info, engine.identity, asking)
             _write_json(step.out / SERVER_FILE, server)
             if opponent:
                 champions.write_opponent(step.out, opponent)
@@ -197,16 +225,15 @@ def _opponent(
         return None
     profile, store = workshop.profile, workshop.store
     turns, asking = asked_turns(validation, profile.evaluation.max_rows), asking_for(profile.evaluation)
-    today = server_identity(profile.server, asking)
+    today = answering_record(identity_of(profile.server, profile.evaluation.engine), asking)
     if answers := champions.recorded_answers(champion, store, validation, turns, today):
         return Opponent(champion, answers)
     context.log.info(f"asking the promoted policy, release {champion.release[:16]}, the same questions")
-    key, log = dg.AssetKey(["predictions", CHAMPION]), workshop.log_file(context, f"evaluate-{CHAMPION}-server")
     try:
         checkpoint = latest_artifact(context.instance, store, PROMOTED).path / "model"
         with (
-            serve(checkpoint, profile.server, name=CHAMPION, log=log, model_digest=champion.policy) as endpoint,
-            _asked(context, workshop, key, endpoint, questions_of(turns), asking) as answers,
+            _engine(context, workshop, CHAMPION, checkpoint, champion.policy) as engine,
+            _asked(context, workshop, predictions_key(CHAMPION), engine, questions_of(turns), asking) as answers,
         ):
             return Opponent(champion, answers)
     except FcAssetsError as error:
@@ -215,7 +242,7 @@ def _opponent(
 
 
 def _bfcl_scores(
-    context: dg.AssetExecutionContext, workshop: Workshop, variant: str, endpoint: Endpoint, model: Artifact
+    context: dg.AssetExecutionContext, workshop: Workshop, variant: str, engine: Engine, model: Artifact
 ) -> Iterator[dg.MaterializeResult]:
     settings = workshop.profile.bfcl
     with workshop.step(bfcl_key(variant)) as step:
@@ -225,7 +252,7 @@ def _bfcl_scores(
         asking = asking_for(workshop.profile.evaluation, settings.max_tokens)
         modes = settings.prompt_modes
         questions = [question for mode in modes for question in bfcl.questions_of(sample.rows, mode)]
-        with _asked(context, workshop, step.key, endpoint, questions, asking) as answers:
+        with _asked(context, workshop, step.key, engine, questions, asking) as answers:
             judged = bfcl.score_modes(sample, modes, answers, python, step.scratch, log)
             report = {
                 "bfcl_eval": sample.version,
@@ -234,7 +261,7 @@ def _bfcl_scores(
                 "modes": {mode: found.summary(sample.sizes) for mode, found in judged.items()},
             }
             bfcl.write_records(judged, step.out / bfcl.ROWS_FILE)
-            _write_json(step.out / SERVER_FILE, server_record(endpoint.info, asking))
+            _write_json(step.out / SERVER_FILE, server_record(engine.info, engine.identity, asking))
             leading, main = judged[modes[0]], report["modes"][modes[0]]
             plot = bfcl_tables.categories_plot(leading.scores, f"BFCL, {variant}, prompt mode {modes[0]}")
             yield step.publish(
@@ -278,7 +305,8 @@ def eval_report(
     bfcl_sft: Artifact,
     bfcl_grpo: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
-    from fc_assets.evaluation import report as reports  # brings numpy and pandas
+    from fc_assets.evaluation import embedding  # brings numpy, as does report
+    from fc_assets.evaluation import report as reports
 
     settings = workshop.profile.evaluation
     predictions = {"base": predictions_base, "sft": predictions_sft, "grpo": predictions_grpo}
@@ -292,12 +320,18 @@ def eval_report(
         duel = champions.duel(
             sharegpt_val, predictions_grpo, frames[CHALLENGER], settings.bootstrap_samples, settings.seed
         )
-        further = {BFCL_TITLE: bfcl_records, DECODING_TITLE: decoding, champions.TITLE: champions.duel_table(duel)}
+        further = {
+            "bfcl": (BFCL_TITLE, bfcl_records),
+            "decode_modes": (DECODING_TITLE, decoding),
+            "embedding_similarity": (embedding.TITLE, _similarity(context, workshop, frames, step.scratch)),
+            "champion": (champions.TITLE, champions.duel_table(duel)),
+        }
         report = reports.build_report(
             frames,
             samples=settings.bootstrap_samples,
             seed=settings.seed,
-            extra_tables={title: records for title, records in further.items() if records},
+            extra_tables={title: records for title, records in further.values() if records},
+            extra_texts={embedding.TITLE: embedding.TEXT},
         )
         _write_json(step.out / champions.RECORD_FILE, duel)
         files = reports.write_report(report, step.out)
@@ -311,11 +345,25 @@ def eval_report(
                 "paired_tests": table(asdict(found) for found in report.comparisons),
                 "failures": picture_file(files[reports.FAILURES_PLOT], "rows that failed, by first failure"),
                 "failure_counts": table({"variant": name, **counts} for name, counts in report.failures.items()),
-                "bfcl": table(bfcl_records),
-                **({"decode_modes": table(decoding)} if decoding else {}),
-                **({"champion": table(further[champions.TITLE])} if further[champions.TITLE] else {}),
+                **{name: table(records) for name, (_, records) in further.items() if records},
             },
         )
+
+
+def _similarity(
+    context: dg.AssetExecutionContext, workshop: Workshop, frames: Mapping[str, Any], scratch: Path
+) -> list[dict[str, object]]:
+    """Embedding similarity of each variant's judged table; nothing where the profile names no model."""
+    from fc_assets.evaluation import embedding  # brings numpy, which the definitions can do without
+
+    settings = workshop.profile.evaluation
+    if not settings.embedding_model:
+        return []
+    pairs = {variant: embedding.string_pairs(frame) for variant, frame in frames.items()}
+    job = {"model": settings.embedding_model, "revision": settings.embedding_revision}
+    found = workshop.run_module(context, embedding.MODULE, {**job, "pairs": embedding.to_embed(pairs)}, scratch)
+    samples, seed = settings.bootstrap_samples, settings.seed
+    return embedding.similarity_table(frames, pairs, found["cosines"], samples, seed)
 
 
 @contextlib.contextmanager
@@ -329,22 +377,30 @@ def _errors_for_people(variant: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _parity(
     context: dg.AssetExecutionContext, workshop: Workshop, model: Artifact, validation: Artifact
-) -> Iterator[Callable[[Endpoint], Parity]]:
-    """What measures template parity once a server is up; its training side is encoded while the block runs."""
+) -> Iterator[Callable[[Engine], Parity]]:
+    """What measures template parity once an engine is up; its training side is encoded while the block runs."""
     settings = workshop.profile.evaluation
     turns = spread(asked_turns(validation, settings.max_rows), settings.parity_rows)
     log = workshop.log_file(context, f"parity-{model.asset}")
     with training_ids(model.path / "model", split_file(validation), turns, log) as trained:
-        yield lambda endpoint: compare(endpoint, turns, trained)
+        yield lambda engine: compare(engine, questions_of(turns), trained)
 
 
 @contextlib.contextmanager
-def _served(context: dg.AssetExecutionContext, workshop: Workshop, variant: str, model: Artifact) -> Iterator[Endpoint]:
-    log = workshop.log_file(context, f"evaluate-{variant}-server")
-    checkpoint, settings = model.path / "model", workshop.profile.server
-    with serve(checkpoint, settings, name=variant, log=log, model_digest=model.digest) as endpoint:
-        context.log.info(f"{endpoint.base_url} serves {variant} after {endpoint.info['start_s']:.0f} s")
-        yield endpoint
+def _engine(
+    context: dg.AssetExecutionContext, workshop: Workshop, name: str, checkpoint: Path, digest: str
+) -> Iterator[Engine]:
+    """What answers for this checkpoint, as the profile says; a server lives until the block is left."""
+    settings, evaluation = workshop.profile.server, workshop.profile.evaluation
+    if evaluation.engine == "transformers":
+        with tempfile.TemporaryDirectory(prefix="fc-assets-generate-") as folder:
+            run = partial(workshop.run_module, context, GENERATE, scratch=Path(folder))
+            yield LocalModel(checkpoint, settings, evaluation.batch_size, digest, run)
+        return
+    log = workshop.log_file(context, f"evaluate-{name}-server")
+    with serve(checkpoint, settings, name=name, log=log, model_digest=digest) as endpoint:
+        context.log.info(f"{endpoint.base_url} serves {name} after {endpoint.info['start_s']:.0f} s")
+        yield ServedModel(endpoint, settings)
 
 
 @contextlib.contextmanager
@@ -352,19 +408,14 @@ def _asked(
     context: dg.AssetExecutionContext,
     workshop: Workshop,
     key: dg.AssetKey,
-    endpoint: Endpoint,
+    engine: Engine,
     questions: Sequence[Question],
     asking: Asking,
 ) -> Iterator[list[Answer]]:
     """The answers, gone on with from where an interrupted attempt was; once they are published its log is removed."""
-    from fc_assets.evaluation.client import ask  # brings aiohttp, which the definitions can do without
-
-    server = workshop.profile.server.model_dump(mode="json", exclude={"port", "start_timeout_s"})
-    identity = resume_identity(str(endpoint.info["model_digest"]), questions, asking, server)
+    identity = resume_identity(str(engine.info["model_digest"]), questions, asking, engine.identity)
     folder = workshop.store.resume_folder(f"{key.to_user_string()}-{asking.decode}", identity)
-    with answer_log(folder) as log:
-        answers = ask(endpoint, questions, asking, log, context.log.info)
-    yield answers
+    yield engine.ask(questions, asking, folder, context.log.info)
     shutil.rmtree(folder)
 
 

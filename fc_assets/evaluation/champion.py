@@ -66,7 +66,7 @@ def recorded_answers(
 ) -> list[Answer] | None:
     """What the champion answered when it was evaluated, if it was asked the same turns in the same way.
 
-    `asked` holds the device, flags and decoding of today's server. None also when those answers are no longer kept.
+    `asked` is today's `answering_record`. None also when those answers are no longer kept.
     """
     try:
         earlier = store.open(f"predictions/{CHALLENGER}", champion.predictions)

@@ -176,7 +176,8 @@ def _sections(report: Report) -> Iterator[_Section]:
     )
     for title, records in report.extra_tables.items():
         header = list(dict.fromkeys(name for record in records for name in record))
-        yield _Section(title, "", header, [[_any(record.get(name)) for name in header] for record in records])
+        text = report.extra_texts.get(title, "")
+        yield _Section(title, text, header, [[_any(record.get(name)) for name in header] for record in records])
 
 
 def _comparison_row(found: Comparison) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Train-serve parity: the token ids that the server builds for a conversation are those that training saw.
+"""Train-serve parity: the token ids that the engine feeds the model for a conversation are those that training saw.
 
 A template that differs between training and serving costs accuracy without any error. Rendering itself is
 `calls.prompts`, encoding for training `training.examples`; here the two ends are only compared.
@@ -14,34 +14,24 @@ import contextlib
 import json
 import sys
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fc_assets import processes
 from fc_assets.calls.conversations import Turn, read_turns
-from fc_assets.calls.prompts import THINK_OFF, wrap_tools
+from fc_assets.calls.prompts import THINK_OFF
 from fc_assets.child import Job, Log, run_child
 from fc_assets.errors import FcAssetsError
+from fc_assets.evaluation.answers import Question
+from fc_assets.evaluation.engines import Engine, NoTokenIdsError, TokenIds
 from fc_assets.training.examples import encode
-
-if TYPE_CHECKING:
-    from fc_assets.serving.server import Endpoint
 
 PARITY_FILE = "parity.json"
 ENCODING_TIMEOUT_S = 600.0
 _SHOWN = 3
 _AROUND = 8  # tokens shown on each side of a difference
-
-TokenIds = Mapping[str, Sequence[int]]
-"""Token ids of prompts, by the turn's id."""
-
-
-class _NoTokenizeError(Exception):
-    """The server has no such path: only vLLM does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,62 +77,32 @@ def training_ids(checkpoint: Path, split: Path, turns: Sequence[Turn], log: Path
             yield wait
 
 
-def compare(endpoint: Endpoint, turns: Sequence[Turn], trained: Callable[[], TokenIds]) -> Parity:
-    """Hold what the server's `/tokenize` builds for each turn, thinking off, against the ids of training.
+def compare(engine: Engine, questions: Sequence[Question], trained: Callable[[], TokenIds]) -> Parity:
+    """Hold what the engine feeds the model for each question, thinking off, against the ids of training.
 
-    A server without `/tokenize` gives an unmeasured result. Raises FcAssetsError when it answers anything else.
+    An engine that cannot tell gives an unmeasured result.
     """
     try:
-        served = {turn.id: served_ids(endpoint, turn) for turn in turns}
-    except _NoTokenizeError:
-        return Parity(0, 0, unmeasured=f"the server at {endpoint.base_url} has no /tokenize")
+        served = engine.prompt_ids(questions)
+    except NoTokenIdsError as error:
+        return Parity(0, 0, unmeasured=str(error))
     expected = trained()
     different = [row for row, ids in served.items() if ids != expected[row]]
-    shown = tuple(_describe(endpoint, row, served[row], expected[row]) for row in different[:_SHOWN])
-    return Parity(len(turns), len(turns) - len(different), shown)
+    shown = tuple(_describe(engine, row, served[row], expected[row]) for row in different[:_SHOWN])
+    return Parity(len(questions), len(questions) - len(different), shown)
 
 
-def served_ids(endpoint: Endpoint, turn: Turn) -> list[int]:
-    """The token ids that the server would feed the model for this turn."""
-    body: dict[str, Any] = {
-        "model": endpoint.model,
-        "messages": list(turn.messages),
-        "add_generation_prompt": True,
-        "chat_template_kwargs": {"enable_thinking": False},
-    }
-    if turn.tools:
-        body["tools"] = wrap_tools(turn.tools)
-    return _post(endpoint, "/tokenize", body)["tokens"]
-
-
-def _describe(endpoint: Endpoint, row: str, served: Sequence[int], trained: Sequence[int]) -> dict[str, Any]:
+def _describe(engine: Engine, row: str, served: Sequence[int], trained: Sequence[int]) -> dict[str, Any]:
     """Where the two first differ, with the text around it."""
     pairs = zip(served, trained, strict=False)
     at = next((index for index, (left, right) in enumerate(pairs) if left != right), min(len(served), len(trained)))
     window = slice(max(0, at - _AROUND), at + _AROUND)
-    texts = {
-        name: _post(endpoint, "/detokenize", {"model": endpoint.model, "tokens": list(ids[window])})["prompt"]
-        for name, ids in (("served", served), ("trained", trained))
+    return {
+        "id": row,
+        "position": at,
+        "served": engine.text_of(served[window]),
+        "trained": engine.text_of(trained[window]),
     }
-    return {"id": row, "position": at, **texts}
-
-
-def _post(endpoint: Endpoint, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    request = urllib.request.Request(
-        endpoint.base_url + path,
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json", **endpoint.headers},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return json.loads(response.read())
-    except urllib.error.HTTPError as error:
-        if error.code == 404:
-            raise _NoTokenizeError from error
-        said = error.read()[:300].decode("utf-8", "replace")
-        raise FcAssetsError(f"{path} of {endpoint.base_url} answered HTTP {error.code}: {said}") from error
-    except OSError as error:
-        raise FcAssetsError(f"{path} of {endpoint.base_url} cannot be reached: {error}") from error
 
 
 def _encode(job: Job, log: Log) -> dict[str, list[int]]:

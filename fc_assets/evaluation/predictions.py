@@ -17,8 +17,7 @@ from fc_assets.calls.conversations import Turn, read_turns
 from fc_assets.calls.parse import parse_strict
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import TOO_LONG, Answer, Asking, Question
-from fc_assets.profiles import EvaluationSettings, ServerSettings
-from fc_assets.serving.server import EXTERNAL, flags_for
+from fc_assets.profiles import EvaluationSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,19 +146,16 @@ def read_answers(file: Path) -> list[Answer]:
     return [Answer(**row) for row in pyarrow.parquet.read_table(file).to_pylist()]
 
 
-def server_record(info: Mapping[str, object], asking: Asking) -> dict[str, object]:
-    """Which server answered and how it was asked; what names only this process (pid, log) is left out."""
-    return {**{name: value for name, value in info.items() if name not in ("pid", "log")}, "asking": asdict(asking)}
+def server_record(info: Mapping[str, object], identity: Mapping[str, object], asking: Asking) -> dict[str, object]:
+    """What answered and how it was asked; what names only this process (pid, log) is left out."""
+    shown = {name: value for name, value in info.items() if name not in ("pid", "log")}
+    return {**shown, **answering_record(identity, asking)}
 
 
-def server_identity(server: ServerSettings, asking: Asking) -> dict[str, object]:
-    """The part of `server_record` that follows from the settings: what decides how a model answers."""
-    started = not server.api_url
-    return {
-        "device": server.device if started else EXTERNAL,
-        "flags": flags_for(server) if started else [],
-        "asking": asdict(asking),
-    }
+def answering_record(identity: Mapping[str, object], asking: Asking) -> dict[str, object]:
+    """The part of `server_record` that decides how a model answers, known before an engine is started."""
+    settings = {name: value for name, value in identity.items() if name != "api_url"}  # an address may hold a password
+    return {"settings": settings, "asking": asdict(asking)}
 
 
 def show(turns: Sequence[Turn], answers: Sequence[Answer], rows: int = 20) -> list[dict[str, object]]:

@@ -69,7 +69,8 @@ class Report:
     """Everything that the report says.
 
     `failures` counts each failing row once, under its first category, `occurrences` under each that it has; `examples`
-    are by variant and category; `extra_tables` (say, BFCL's) are shown as they come, by title.
+    are by variant and category; `extra_tables` (say, BFCL's) are shown as they come, by title, each below its text in
+    `extra_texts` if it has one.
     """
 
     variants: tuple[str, ...]
@@ -85,6 +86,7 @@ class Report:
     seed: int
     frames: Mapping[str, pd.DataFrame] = field(repr=False)
     extra_tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    extra_texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def metrics(self) -> Mapping[str, Mapping[str, Estimate]]:
@@ -103,6 +105,7 @@ def build_report(
     samples: int = BOOTSTRAP_SAMPLES,
     seed: int = 42,
     extra_tables: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    extra_texts: Mapping[str, str] | None = None,
 ) -> Report:
     """Compare variants that `scoring.score_rows` judged on the same rows: base, sft, grpo first, others after them.
 
@@ -127,6 +130,7 @@ def build_report(
         seed=seed,
         frames=ordered,
         extra_tables=extra_tables or {},
+        extra_texts=extra_texts or {},
     )
 
 

@@ -29,9 +29,6 @@ from fc_assets.serving.launch_vllm import FORK_ENVIRONMENT, FORK_FLAGS
 API_KEY_VARIABLE = "FC_API_KEY"
 """Holds the key of an external server (`server.api_url`); a server started here gets a random one."""
 
-EXTERNAL = "external"
-"""The device of a server that was not started here."""
-
 _HOST = "127.0.0.1"
 _POLL_SECONDS = 0.1
 _PORT_ATTEMPTS = 3
@@ -112,7 +109,7 @@ def connect(api_url: str, name: str = "", *, model_digest: str = "") -> Endpoint
     chosen = name if name in served else served[0]
     info = {
         "version": _version(endpoint),
-        "device": EXTERNAL,
+        "device": "external",
         "flags": [],
         "start_s": 0.0,
         "model_digest": model_digest,

@@ -5,14 +5,17 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
 
 from fc_assets.calls.conversations import read_turns
 from fc_assets.errors import FcAssetsError
+from fc_assets.evaluation.engines import ServedModel
 from fc_assets.evaluation.parity import Parity, compare, spread, training_ids
+from fc_assets.evaluation.predictions import questions_of
+from fc_assets.profiles import ServerSettings
+from fc_assets.serving.server import Endpoint
 from fc_assets.training.base_model import EMBEDDED
 
 
@@ -37,11 +40,11 @@ class Characters(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def endpoint() -> Iterator[SimpleNamespace]:
+def engine() -> Iterator[ServedModel]:
     Characters.suffix, Characters.status = "", 200
     server = HTTPServer(("127.0.0.1", 0), Characters)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield SimpleNamespace(base_url=f"http://127.0.0.1:{server.server_port}", model="m", headers={})
+    yield ServedModel(Endpoint(f"http://127.0.0.1:{server.server_port}", "m", ""), ServerSettings())
     server.shutdown()
     server.server_close()
 
@@ -62,31 +65,33 @@ def split(tmp_path: Path) -> Path:
     return file
 
 
-def test_equal_ids_are_parity_and_the_first_difference_is_shown(endpoint: SimpleNamespace, split: Path) -> None:
+def test_equal_ids_are_parity_and_the_first_difference_is_shown(engine: ServedModel, split: Path) -> None:
     turns = read_turns(split)
     trained = {turn.id: [ord(char) for char in turn.query] for turn in turns}
-    assert compare(endpoint, turns, lambda: trained) == Parity(10, 10)
+    assert compare(engine, questions_of(turns), lambda: trained) == Parity(10, 10)
 
     changed = {**trained, "row-3": [ord(char) for char in "lift x"]}
-    found = compare(endpoint, turns, lambda: changed)
+    found = compare(engine, questions_of(turns), lambda: changed)
     assert (found.rows, found.equal) == (10, 9)
     assert found.differences == ({"id": "row-3", "position": 5, "served": "lift 3", "trained": "lift x"},)
 
 
-def test_a_served_prompt_that_only_goes_on_is_no_parity(endpoint: SimpleNamespace, split: Path) -> None:
+def test_a_served_prompt_that_only_goes_on_is_no_parity(engine: ServedModel, split: Path) -> None:
     turns = read_turns(split)
     Characters.suffix = "\n"
-    found = compare(endpoint, turns, lambda: {turn.id: [ord(char) for char in turn.query] for turn in turns})
+    found = compare(
+        engine, questions_of(turns), lambda: {turn.id: [ord(char) for char in turn.query] for turn in turns}
+    )
     assert found.equal == 0 and found.differences[0]["position"] == len("lift 0")
 
 
-def test_a_server_that_cannot_tell_is_not_called_equal(endpoint: SimpleNamespace, split: Path) -> None:
+def test_a_server_that_cannot_tell_is_not_called_equal(engine: ServedModel, split: Path) -> None:
     Characters.status = 404
-    found = compare(endpoint, read_turns(split), lambda: {})
+    found = compare(engine, questions_of(read_turns(split)), lambda: {})
     assert found.rows == 0 and "has no /tokenize" in found.unmeasured
     Characters.status = 500
     with pytest.raises(FcAssetsError, match=r"/tokenize of .* answered HTTP 500"):
-        compare(endpoint, read_turns(split), lambda: {})
+        compare(engine, questions_of(read_turns(split)), lambda: {})
 
 
 def test_turns_are_spread_over_the_split(split: Path) -> None:
