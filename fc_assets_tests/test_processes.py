@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -52,6 +54,21 @@ def assert_gone(pids: list[int]) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(f"still alive: {alive}")
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_temporary_files_go_with_the_child(tmp_path: Path) -> None:
+    script = "import tempfile; print(tempfile.mkstemp()[1])"
+    with processes.running("worker", [sys.executable, "-c", script], log=tmp_path / "log") as child:
+        assert child.wait(20) == 0
+    left = Path(child.log_tail())
+    assert left.parent != Path(tempfile.gettempdir()) and not left.parent.exists()
 
 
 def test_exit_status_and_log(tmp_path: Path) -> None:
@@ -109,9 +126,12 @@ def test_a_killed_parent_leaves_nothing(tmp_path: Path, number: int) -> None:
         ]
     )
     family = wait_for_pids(pids)
+    folder = Path(psutil.Process(family[0]).environ()["TMPDIR"])
+    assert folder.is_dir()
     os.kill(parent.pid, number)
     parent.wait()
     assert_gone(family)
+    wait_until(lambda: not folder.exists())
 
 
 def test_a_killed_supervisor_takes_the_child_with_it(tmp_path: Path) -> None:
