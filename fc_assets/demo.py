@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from fc_assets.definitions import build_defs
 from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import load_profile
 
@@ -96,6 +95,8 @@ def _is_number(value: object) -> bool:
 def main() -> int:
     """Run the graph and print the tables; the exit status is 1 when a step or a check failed."""
     profile = load_profile()
+    from fc_assets.definitions import build_defs  # reads the profile too: a wrong one is told of above
+
     if not os.environ.get("DAGSTER_HOME"):
         raise FcAssetsError("DAGSTER_HOME is not set: run `make demo`, or set it to a folder with a dagster.yaml")
     progress = _Progress()

@@ -118,6 +118,14 @@ def test_an_unknown_profile_stops_the_code_location_with_one_sentence() -> None:
     assert "There is no profile 'nonsense'" in done.stderr.strip().splitlines()[-1]
 
 
+def test_the_demo_tells_of_an_unknown_profile_in_one_line() -> None:
+    env = {"FC_PROFILE": "nonsense", "PATH": "/usr/bin"}
+    done = subprocess.run([sys.executable, "-m", "fc_assets.demo"], capture_output=True, text=True, env=env, cwd=ROOT)
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("error: There is no profile 'nonsense'")
+
+
 def test_the_instance_has_telemetry_off_and_one_gpu_slot() -> None:
     config = yaml.safe_load((ROOT / "dagster.yaml").read_text())
     assert config["telemetry"] == {"enabled": False}
