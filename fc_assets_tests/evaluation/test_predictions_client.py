@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from aiohttp import web
 
+from benchmarks.scoring import client_figures, rows_with_errors
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import FAILED, TOO_LONG, Asking, Question, answer_log, resume_identity
 from fc_assets.evaluation.client import ServerFailingError, ask, request_body
@@ -238,3 +239,10 @@ def test_a_question_with_its_own_prompt_is_a_plain_completion(tmp_path: Path) ->
     assert (answer.text, answer.finish_reason, answer.prompt_tokens) == ("done", "length", None)
     assert server.bodies[0]["prompt"] == "<|im_start|>"
     assert not {"messages", "tools", "chat_template_kwargs"} & server.bodies[0].keys()
+
+
+def test_the_clients_own_cost_is_measured_against_the_null_server() -> None:
+    figures = client_figures(rows_with_errors(60, 0.3))
+    assert figures["requests"] == 60
+    assert figures["client_ms_per_request"] > 0 and figures["floor_ms_per_request"] > 0
+    assert figures["client_requests_per_s"] > 50, "some 5,000 are usual"
