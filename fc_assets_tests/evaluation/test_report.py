@@ -83,6 +83,7 @@ def test_neighbours_are_compared(report: Report, frames: dict[str, pd.DataFrame]
 def test_strata_add_up(report: Report) -> None:
     kinds = [report.strata[kind]["grpo"]["exact_match"].rows for kind in ("one call", "parallel calls", "no call")]
     assert sum(kinds) == ROWS
+    assert report.strata["no call"]["base"]["param_f1"].value is None, "nothing is expected: any F1 would be 0"
     seen = [report.strata[f"tools {word} in training"]["grpo"]["exact_match"].rows for word in ("seen", "not seen")]
     assert sum(seen) == ROWS
     assert "near-duplicates" not in report.strata  # nobody knows
