@@ -13,12 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import uvloop
 
+from benchmarks._null_server import null_server
 from benchmarks._results import write_result
 from fc_assets.serving.client import Client, Request
 from fc_assets.serving.load import Load, LoadResult, drive
@@ -91,24 +90,13 @@ def guidellm(program: str, url: str, folder: Path) -> float:
     return benchmark["metrics"]["requests_per_second"]["successful"]["mean"]
 
 
-@contextmanager
-def null_server() -> Iterator[str]:
-    """The null server's URL."""
-    argv = [sys.executable, "-m", "fc_assets.serving.null_server", "--chunks", str(CHUNKS)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.terminate()
-
-
 def main() -> None:
     """Measure and write `results/client_ceiling.json`."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--guidellm", default="", help="the guidellm program, in an environment of its own")
     options = parser.parse_args()
     own, vllm, guide = [], [], []
-    with null_server() as url, tempfile.TemporaryDirectory() as name:
+    with null_server(CHUNKS) as url, tempfile.TemporaryDirectory() as name:
         for _ in range(ROUNDS):
             own.append(ours(url))
             vllm.append(vllm_bench(url, Path(name)))

@@ -193,7 +193,9 @@ class EvaluationSettings(Section):
     constrained_rows: Count = Field(
         500, description="Turns expecting a call that are asked again with calls forced by the tools' schemas."
     )
-    parity_rows: Positive = Field(64, description="Turns whose token ids are compared between server and training.")
+    parity_rows: Annotated[int, Field(ge=50)] = Field(
+        64, description="Turns whose token ids are compared between server and training, if there are that many."
+    )
     bootstrap_samples: Positive = 10_000
     embedding_model: str = Field(
         "", description="Sentence-embedding model, folder or hub name, for embedding similarity; empty: not measured."

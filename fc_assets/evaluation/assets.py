@@ -190,7 +190,7 @@ def _predictions(
         ):
             if forced:
                 write_predictions(forced, step.out / CONSTRAINED_FILE)
-            summary = summarise(answers)
+            summary = summarise(turns, answers)
             write_predictions(answers, step.out / PREDICTIONS_FILE)
             server = server_record(engine.info, engine.identity, asking)
             _write_json(step.out / SERVER_FILE, server)

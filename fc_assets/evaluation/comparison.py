@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DECISION_METRIC = "exact_match"
 TESTED_RATIO = "param_f1"
 STRATA_METRICS = (DECISION_METRIC, "function_name_accuracy", TESTED_RATIO, "parse_rate")
-ALL_ROWS = "all rows"
+ALL_ROWS, NO_CALL = "all rows", "no call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +148,15 @@ def estimate(frames: Mapping[str, pd.DataFrame], samples: int, seed: int) -> Est
     sums.draw(samples, seed)
     found = {ALL_ROWS: {v: {m.name: sums.estimate(v, ALL_ROWS, m) for m in METRICS} for v in frames}}
     for stratum in strata:
-        found[stratum] = {
-            v: {name: sums.estimate(v, stratum, METRIC_BY_NAME[name]) for name in STRATA_METRICS} for v in frames
-        }
+        found[stratum] = {v: {name: _in_stratum(sums, v, stratum, name) for name in STRATA_METRICS} for v in frames}
     return Estimates(found, _comparisons(frames, sums), int(clusters.max()) + 1)
+
+
+def _in_stratum(sums: _Sums, variant: str, stratum: str, metric: str) -> Estimate:
+    """The metric on a stratum; none for parameters where none are expected, since any F1 there is 0."""
+    if stratum == NO_CALL and metric == TESTED_RATIO:
+        return Estimate(None, None, None, 0)
+    return sums.estimate(variant, stratum, METRIC_BY_NAME[metric])
 
 
 def _aligned(frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -174,7 +179,7 @@ def _aligned(frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 
 def _strata(frame: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
-    for kind in ("one call", "parallel calls", "no call"):
+    for kind in ("one call", "parallel calls", NO_CALL):
         yield from _if_any(kind, frame["call_kind"].to_numpy() == kind)
     for column, yes, no in (
         ("tools_seen_in_train", "tools seen in training", "tools not seen in training"),

@@ -128,7 +128,8 @@ def _sections(report: Report) -> Iterator[_Section]:
     yield _Section(
         "Paired tests",
         "Differences on the rows that both variants answered. p is corrected by Holm over all tests of this table. "
-        "The least detectable difference is what the test would find with 80 % power at this many disagreeing rows.",
+        "The least detectable difference is what the test, at 5 % and before Holm's correction, would find with 80 % "
+        "power at this many disagreeing rows.",
         (
             "Comparison",
             "Metric",
@@ -143,7 +144,8 @@ def _sections(report: Report) -> Iterator[_Section]:
     )
     yield _Section(
         "Strata",
-        "The chief metrics on parts of the rows. A part that holds no row, or every row, is not listed.",
+        "The chief metrics on parts of the rows; near-duplicates are rows that the data stage flagged because they "
+        "nearly repeat a question of BFCL or another row. A part that holds no row, or every row, is not listed.",
         ("Rows", "Variant", "Number", *(METRIC_BY_NAME[name].label for name in STRATA_METRICS)),
         [
             (

@@ -37,7 +37,7 @@ class AnswerSummary:
     """The headline figures of a set of answers. Times in seconds; None where no row was answered.
 
     `failed` rows have no answer for reasons of the infrastructure; `too_long` prompts did not fit the model; `cut`
-    answers reached the limit of tokens. `parse_rate` is over the rows that did not fail, too long ones not parsed.
+    answers reached the limit of tokens. `parse_rate` is that of the report, over the rows that did not fail.
     """
 
     rows: int
@@ -90,18 +90,19 @@ def constrained_asking(asking: Asking) -> Asking:
     return replace(asking, decode="constrained", max_failed_share=1.0)
 
 
-def summarise(answers: Sequence[Answer]) -> AnswerSummary:
-    """Count and time the answers. Raises FcAssetsError when there is none."""
+def summarise(turns: Sequence[Turn], answers: Sequence[Answer]) -> AnswerSummary:
+    """Count and time the answers to `turns`, one for each. Raises FcAssetsError when there is none."""
     if not answers:
         raise FcAssetsError("No row was asked; the validation split is empty or evaluation.max_rows is wrong")
-    judged = [answer for answer in answers if not answer.failed]
+    pairs = [(turn, answer) for turn, answer in zip(turns, answers, strict=True) if not answer.failed]
+    judged = [answer for _, answer in pairs]
     timed = sorted(answer.latency_s for answer in judged if answer.finish_reason != TOO_LONG)
     return AnswerSummary(
         rows=len(answers),
         failed=len(answers) - len(judged),
         too_long=sum(answer.finish_reason == TOO_LONG for answer in answers),
         cut=sum(answer.finish_reason == "length" for answer in answers),
-        parse_rate=sum(map(_parses, judged)) / len(judged) if judged else None,
+        parse_rate=sum(_parses(turn, answer) for turn, answer in pairs) / len(pairs) if pairs else None,
         latency_p50_s=_percentile(timed, 50),
         latency_p95_s=_percentile(timed, 95),
         prompt_tokens=sum(answer.prompt_tokens or 0 for answer in judged),
@@ -109,8 +110,9 @@ def summarise(answers: Sequence[Answer]) -> AnswerSummary:
     )
 
 
-def _parses(answer: Answer) -> bool:
-    return answer.finish_reason != TOO_LONG and not parse_strict(answer.text).malformed
+def _parses(turn: Turn, answer: Answer) -> bool:
+    parsed = parse_strict(answer.text)
+    return answer.finish_reason != TOO_LONG and not parsed.malformed and (not turn.calls or bool(parsed.calls))
 
 
 def _percentile(ordered: Sequence[float], percent: int) -> float | None:

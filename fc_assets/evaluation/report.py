@@ -10,7 +10,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -230,11 +230,15 @@ def _count(rows: Sequence[tuple[list[list[str]], Example]], first_only: bool) ->
 
 
 def _examples(rows: Sequence[tuple[list[list[str]], Example]]) -> dict[str, list[Example]]:
-    chosen: dict[str, list[Example]] = {category: [] for category in CATEGORIES}
+    """Rows whose first failure is of the category, then rows in which it occurs beside another."""
+    first: dict[str, list[Example]] = {category: [] for category in CATEGORIES}
+    beside: dict[str, list[Example]] = {category: [] for category in CATEGORIES}
     for found, example in rows:
-        if len(chosen[found[0][0]]) < EXAMPLES_EACH:
-            chosen[found[0][0]].append(example)
-    return chosen
+        leading = found[0][0]
+        first[leading].append(example)
+        for category, detail in {name: detail for name, detail in reversed(found) if name != leading}.items():
+            beside[category].append(replace(example, detail=detail))
+    return {category: [*first[category], *beside[category]][:EXAMPLES_EACH] for category in CATEGORIES}
 
 
 def _counts(frame: pd.DataFrame, failing: Sequence[object]) -> Counts:

@@ -1,8 +1,9 @@
-"""A server that answers at once with canned events: `python -m fc_assets.serving.null_server --chunks 32`.
+"""A server that answers at once with a canned answer: `python -m fc_assets.serving.null_server --chunks 32`.
 
 It costs next to nothing, so what a client measures against it is the client: its floor of latency and its ceiling of
 requests a second. It prints its port and serves until it is ended. It speaks just enough HTTP/1.1 for load generators:
-one request at a time on a connection, with a Content-Length.
+one request at a time on a connection, with a Content-Length. The answer is a streamed completion, or with `--whole` a
+chat completion in one body, for clients that do not stream.
 """
 
 from __future__ import annotations
@@ -42,6 +43,16 @@ def canned_answer(chunks: int, model: str = "null") -> list[bytes]:
     return [_HEAD + tokens[0], *tokens[1:], last + _event(b"[DONE]") + b"0\r\n\r\n"]
 
 
+def canned_completion(tokens: int, model: str = "null") -> list[bytes]:
+    """One answer as a server writes it to a request that does not stream: a single piece."""
+    message = {"role": "assistant", "content": " token" * tokens, "tool_calls": []}
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None, "stop_reason": None}
+    usage = {"prompt_tokens": _PROMPT_TOKENS, "total_tokens": _PROMPT_TOKENS + tokens, "completion_tokens": tokens}
+    body = {"id": "chatcmpl-null", "object": "chat.completion", "created": 0, "model": model}
+    data = json.dumps({**body, "choices": [choice], "usage": usage}).encode()
+    return [b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(data), data)]
+
+
 class NullServer(asyncio.Protocol):
     """One connection. Each piece is written in a turn of the loop of its own, so that a client reads it by itself."""
 
@@ -76,8 +87,7 @@ class NullServer(asyncio.Protocol):
             self._loop.call_soon(self._write, number + 1)
 
 
-async def _serve(chunks: int) -> None:
-    answer = canned_answer(chunks)
+async def _serve(answer: list[bytes]) -> None:
     server = await asyncio.get_running_loop().create_server(lambda: NullServer(answer), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
@@ -87,12 +97,13 @@ def main() -> None:
     """Serve on any free port of 127.0.0.1 and print it."""
     parser = argparse.ArgumentParser(prog="python -m fc_assets.serving.null_server", description=__doc__.split("\n")[0])
     parser.add_argument("--chunks", type=int, default=32, help="events in an answer, one token each (default 32)")
-    chunks = parser.parse_args().chunks
-    if chunks < 1:
+    parser.add_argument("--whole", action="store_true", help="answer with one chat completion of that many tokens")
+    options = parser.parse_args()
+    if options.chunks < 1:
         sys.exit("--chunks must be at least 1")
     import uvloop
 
-    uvloop.run(_serve(chunks))
+    uvloop.run(_serve((canned_completion if options.whole else canned_answer)(options.chunks)))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,15 @@ from types import SimpleNamespace
 import pytest
 from aiohttp import web
 
+from benchmarks.scoring import client_figures, rows_with_errors
+from fc_assets.calls import Call, answer_text
+from fc_assets.calls.conversations import Turn
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.answers import FAILED, TOO_LONG, Asking, Question, answer_log, resume_identity
+from fc_assets.evaluation.answers import FAILED, TOO_LONG, Answer, Asking, Question, answer_log, resume_identity
 from fc_assets.evaluation.client import ServerFailingError, ask, request_body
+from fc_assets.evaluation.predictions import summarise
+from fc_assets.evaluation.records import Prediction, scoring_rows
+from fc_assets.evaluation.scoring import judged, score_rows
 
 TOOL = {
     "name": "add",
@@ -238,3 +244,28 @@ def test_a_question_with_its_own_prompt_is_a_plain_completion(tmp_path: Path) ->
     assert (answer.text, answer.finish_reason, answer.prompt_tokens) == ("done", "length", None)
     assert server.bodies[0]["prompt"] == "<|im_start|>"
     assert not {"messages", "tools", "chat_template_kwargs"} & server.bodies[0].keys()
+
+
+def test_the_clients_own_cost_is_measured_against_the_null_server() -> None:
+    figures = client_figures(rows_with_errors(60, 0.3))
+    assert figures["requests"] == 60
+    assert figures["client_ms_per_request"] > 0 and figures["floor_ms_per_request"] > 0
+    assert figures["client_requests_per_s"] > 50, "some 5,000 are usual"
+
+
+def test_the_summary_counts_as_the_report_does() -> None:
+    call = answer_text([Call("add", {"a": 1})])
+    cases = {  # text, finish reason, calls expected
+        "right": (call, "stop", (Call("add", {"a": 1}),)),
+        "silent": ("No.", "stop", ()),
+        "silent where a call is expected": ("No.", "stop", (Call("add", {"a": 1}),)),
+        "malformed": ("<tool_call>{", "length", (Call("add", {"a": 1}),)),
+        "too long": ("", TOO_LONG, ()),
+        "failed": ("", FAILED, ()),
+    }
+    turns = [Turn(row, (), "", (TOOL,), calls, "", {}) for row, (_, _, calls) in cases.items()]
+    answers = [Answer(row, text, finish, 1.0, 2, 3) for row, (text, finish, _) in cases.items()]
+    summary = summarise(turns, answers)
+    rows = scoring_rows(turns, [Prediction(each.id, each.text, each.finish_reason) for each in answers])
+    assert summary.parse_rate == judged(score_rows(rows, 1.0))["parse_ok"].mean() == 2 / 5
+    assert (summary.rows, summary.failed, summary.too_long, summary.cut) == (6, 1, 1, 1)

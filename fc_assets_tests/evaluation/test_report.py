@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 
 from benchmarks.scoring import rows_with_errors
+from fc_assets.calls import answer_text
 from fc_assets.calls.metrics import METRICS
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import FAILED
 from fc_assets.evaluation.report import Report, build_report, headline, results, write_report
 from fc_assets.evaluation.scoring import ScoringRow, score_rows
+from fc_assets_tests.calls.examples import TOOLS, weather
 
 SAMPLES = 500
 ROWS = 200
@@ -81,6 +83,7 @@ def test_neighbours_are_compared(report: Report, frames: dict[str, pd.DataFrame]
 def test_strata_add_up(report: Report) -> None:
     kinds = [report.strata[kind]["grpo"]["exact_match"].rows for kind in ("one call", "parallel calls", "no call")]
     assert sum(kinds) == ROWS
+    assert report.strata["no call"]["base"]["param_f1"].value is None, "nothing is expected: any F1 would be 0"
     seen = [report.strata[f"tools {word} in training"]["grpo"]["exact_match"].rows for word in ("seen", "not seen")]
     assert sum(seen) == ROWS
     assert "near-duplicates" not in report.strata  # nobody knows
@@ -91,8 +94,18 @@ def test_failures_add_up_and_have_examples(report: Report) -> None:
         exact = report.metrics[variant]["exact_match"]
         assert sum(report.failures[variant].values()) == round(exact.rows * (1 - exact.value))
         for category, count in report.failures[variant].items():
-            assert len(report.examples[variant][category]) == min(3, count)
+            assert len(report.examples[variant][category]) == min(3, report.occurrences[variant][category])
             assert count <= report.occurrences[variant][category] <= report.counts[variant].failed_rows
+
+
+def test_a_failure_that_never_comes_first_has_examples_too() -> None:
+    text = answer_text([weather("Atlantis", x=1)])
+    rows = [ScoringRow(str(number), "Paris?", json.dumps(TOOLS), (weather("Paris"),), text) for number in range(5)]
+    report = build_report({"mine": score_rows(rows)}, samples=50)
+    assert report.failures["mine"]["hallucinated value"] == 0 and report.occurrences["mine"]["hallucinated value"] == 5
+    shown = report.examples["mine"]["hallucinated value"]
+    assert [example.id for example in shown] == ["0", "1", "2"] and "Atlantis" in shown[0].detail
+    assert "x is not declared" in report.examples["mine"]["extra argument"][0].detail
 
 
 def test_two_reports_of_the_same_rows_are_equal(report: Report, frames: dict[str, pd.DataFrame]) -> None:
