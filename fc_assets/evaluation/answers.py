@@ -44,7 +44,8 @@ class Answer:
 
     `text` is the model's raw text. `finish_reason` is the server's ("stop", "length"), or `TOO_LONG` or `FAILED`;
     `error` then says why there is no text, and is empty otherwise. `latency_s` is the successful request alone, in
-    seconds, without waits and retries. Token counts are the server's own; None where it gave none.
+    seconds, without waits and retries; answers generated together have that of their batch. Token counts are the
+    server's own; None where it gave none.
     """
 
     id: str

@@ -1,6 +1,7 @@
 """transformers as the engine: the same questions, answers and records as from a server, and what it cannot do."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -62,12 +63,11 @@ def generator() -> Iterator[Any]:
 
 
 def answer(generator: Any, asked: list[Question], folder: Path, batch: int, max_tokens: int = 24) -> list[Answer]:
-    from fc_assets.child import _StandardError
     from fc_assets.evaluation.generate import answer_all
 
     folder.mkdir(exist_ok=True)
     with answer_log(folder) as log:
-        return answer_all(generator, asked, max_tokens, batch, log, _StandardError())
+        return answer_all(generator, asked, max_tokens, batch, log, logging.getLogger(__name__))
 
 
 @needs_model
