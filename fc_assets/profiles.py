@@ -19,6 +19,8 @@ from fc_assets.errors import FcAssetsError
 PROFILE_VARIABLE = "FC_PROFILE"
 DEFAULT_PROFILE = "demo"
 PROFILES = Path(__file__).parent / "profiles"
+EMBEDDED = Path(__file__).parent / "training" / "demo_model"
+"""The checkpoint of `base_model.source: embedded`, which ships with the package."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]

@@ -17,9 +17,8 @@ from fc_assets.data.sources import hub_datasets, sources
 from fc_assets.data.splits import TRAIN, VALIDATION, build_splits, split_file
 from fc_assets.data.table import EXAMPLES, read_examples
 from fc_assets.metadata import picture, table
-from fc_assets.profiles import Profile
+from fc_assets.profiles import EMBEDDED, Profile
 from fc_assets.resources import CODE_VERSION, OWNERS, Workshop
-from fc_assets.training.base_model import EMBEDDED
 
 GROUP = "data"
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from fc_assets.child import Job, Log, run_child
 from fc_assets.errors import FcAssetsError
+from fc_assets.profiles import EMBEDDED
 
-EMBEDDED = Path(__file__).parent / "demo_model"
 WANTED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "LICENSE*")
 """What is copied or downloaded. Pickled weights and code are not among it."""
 ARCHITECTURE = "Qwen3ForCausalLM"

@@ -9,9 +9,8 @@ import pytest
 from fc_assets.calls.parse import parse_strict
 from fc_assets.evaluation.assets import bfcl_key, predictions_key
 from fc_assets.evaluation.bfcl import find_python
-from fc_assets.profiles import BfclSettings
+from fc_assets.profiles import EMBEDDED, BfclSettings
 from fc_assets.resources import REPORT, latest_artifact
-from fc_assets.training.base_model import EMBEDDED
 from fc_assets_tests.evaluation.test_assets import ROWS, World, failures, gates
 
 

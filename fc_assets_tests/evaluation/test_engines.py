@@ -25,9 +25,8 @@ from fc_assets.evaluation.answers import TOO_LONG, Answer, Asking, Question, ans
 from fc_assets.evaluation.assets import bfcl_key, predictions_key
 from fc_assets.evaluation.bfcl import find_python
 from fc_assets.evaluation.engines import GENERATE, LocalModel
-from fc_assets.profiles import BfclSettings, ServerSettings
+from fc_assets.profiles import EMBEDDED, BfclSettings, ServerSettings
 from fc_assets.resources import CHILD_ENVIRONMENT, REPORT, latest_artifact
-from fc_assets.training.base_model import EMBEDDED
 from fc_assets_tests.evaluation.test_assets import World, failures, gates, source
 
 CPU = ServerSettings(device="cpu", dtype="float32", max_model_len=1024)

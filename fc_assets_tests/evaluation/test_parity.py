@@ -14,9 +14,8 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.engines import ServedModel
 from fc_assets.evaluation.parity import Parity, compare, spread, training_ids
 from fc_assets.evaluation.predictions import questions_of
-from fc_assets.profiles import ServerSettings
+from fc_assets.profiles import EMBEDDED, ServerSettings
 from fc_assets.serving.server import Endpoint
-from fc_assets.training.base_model import EMBEDDED
 
 
 class Characters(BaseHTTPRequestHandler):

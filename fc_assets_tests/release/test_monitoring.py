@@ -73,7 +73,7 @@ class Prometheus:
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    from fc_assets.training.base_model import EMBEDDED
+    from fc_assets.profiles import EMBEDDED
 
     folder = tmp_path_factory.mktemp("engine")
     with serve(EMBEDDED, load_profile("demo").server, name="fc-policy", log=folder / "vllm.log") as endpoint:

@@ -11,14 +11,13 @@ import psutil
 import pytest
 
 from fc_assets.calls.conversations import turns_of
-from fc_assets.profiles import ServerSettings, load_profile
+from fc_assets.profiles import EMBEDDED, ServerSettings, load_profile
 from fc_assets.serving.client import Client, Reply
 from fc_assets.serving.matrix import run_matrix
 from fc_assets.serving.measure import CellFailedError
 from fc_assets.serving.resume import ResumeFolder
 from fc_assets.serving.server import Endpoint, serve
 from fc_assets.serving.workload import conversations
-from fc_assets.training.base_model import EMBEDDED
 from fc_assets_tests.serving.test_assets import ROW
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]

@@ -9,7 +9,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2Tokenizer
 
 from fc_assets.calls.parse import parse_strict
 from fc_assets.data.generator import generate_rows
-from fc_assets.training.base_model import EMBEDDED, inspect_checkpoint
+from fc_assets.profiles import EMBEDDED
+from fc_assets.training.base_model import inspect_checkpoint
 from fc_assets.training.demo_text import (
     DEMO_SEED,
     Text,

@@ -9,7 +9,7 @@ from transformers import AutoTokenizer
 from fc_assets.calls.conversations import read_turns
 from fc_assets.calls.prompts import THINK_OFF, render_prompt
 from fc_assets.errors import FcAssetsError
-from fc_assets.training.base_model import EMBEDDED
+from fc_assets.profiles import EMBEDDED
 from fc_assets.training.examples import encode, encode_split
 
 TOOLS = [
