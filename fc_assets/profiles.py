@@ -343,6 +343,15 @@ class DeploymentSettings(Section):
     sensor_on: bool = Field(False, description="Whether the redeploy sensor runs from the start.")
 
 
+class HubSettings(Section):
+    """The copy of each `promoted_policy` on a Hugging Face hub. The token is `$HF_TOKEN`, never a setting."""
+
+    repository: str = Field(
+        "", pattern=r"^([\w.-]+/[\w.-]+)?$", description="OWNER/NAME of the model repository; empty: nothing is pushed."
+    )
+    private: bool = Field(True, description="Make the repository private, and refuse to push to a public one.")
+
+
 class Profile(Section):
     """All settings of one run."""
 
@@ -359,6 +368,7 @@ class Profile(Section):
     benchmark: BenchmarkSettings = BenchmarkSettings()
     edge: EdgeSettings = EdgeSettings()
     deployment: DeploymentSettings = DeploymentSettings()
+    hub: HubSettings = HubSettings()
 
 
 def profile_names() -> list[str]:

@@ -1,11 +1,13 @@
-"""A model hub on this machine: enough of its protocol for `huggingface_hub` to list, download and resume.
+"""A model hub on this machine: enough of its protocol for `huggingface_hub` to list, download, resume and commit.
 
-Serves the files of folders; can demand a token, cut a download short, and counts what it was asked. Used by the tests
-of everything that loads from a hub, since no test may reach a real one.
+Serves the files of folders, and takes commits where a `root` for new repositories is given; can demand a token, cut a
+transfer short, and counts what it was asked. Used by the tests of everything that talks to a hub, since no test may
+reach a real one.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -23,7 +25,9 @@ COMMIT = "5f0b02c75b57c5855da9ae460ce51323ea669d8a"
 class Hub:
     """`repos` maps "models/owner/name" or "datasets/owner/name" to a folder. `gated` repositories need the token.
 
-    `cut_after` ends the first download of each file after that many bytes; 0 does not.
+    `cut_after` ends the first download of each file after that many bytes; 0 does not. New repositories are made
+    below `root`, by accounts that may write to their owner: `writers` maps an owner to its token. `breaks_at` closes
+    the connection on requests whose path contains it, `refuses` answers them with that status.
     """
 
     repos: dict[str, Path]
@@ -33,6 +37,13 @@ class Hub:
     cut_after: int = 0
     requests: list[tuple[str, str, str]] = field(default_factory=list)
     already_cut: set[str] = field(default_factory=set)
+    root: Path | None = None
+    writers: dict[str, str] = field(default_factory=dict)
+    private: set[str] = field(default_factory=set)
+    commits: list[str] = field(default_factory=list)
+    uploads: dict[str, bytes] = field(default_factory=dict)
+    breaks_at: str = ""
+    refuses: dict[str, int] = field(default_factory=dict)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -49,17 +60,83 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(body=False)
 
     def do_POST(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        wanted = self.rfile.read(length)
+        wanted = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = unquote(urlsplit(self.path).path)
+        self.hub.requests.append((self.command, path, ""))
+        if self.hub.breaks_at and self.hub.breaks_at in path:
+            self.close_connection = True
+            return None
+        if status := next((status for part, status in self.hub.refuses.items() if part in path), 0):
+            # As a careless server might, it repeats what it was sent.
+            return self._json(status, {"error": f"no: {self.headers['Authorization']}"})
+        if path == "/api/validate-yaml":
+            return self._json(200, {"warnings": [], "errors": []})
+        if path == "/api/repos/create":
+            return self._create(json.loads(wanted))
+        if path.endswith(".git/info/lfs/objects/batch"):
+            return self._json(200, {"transfer": "basic", "objects": [self._upload(e) for e in _objects(wanted)]})
         kind, _, rest = path.removeprefix("/api/").partition("/")
-        owner, name, *_ = rest.split("/")
-        folder = self.hub.repos.get(f"{kind}/{owner}/{name}")
-        if folder is None or "paths-info" not in path:
+        owner, name, action, *_ = [*rest.split("/"), ""]
+        key = f"{kind}/{owner}/{name}"
+        folder = self.hub.repos.get(key)
+        if folder is None:
+            return self._json(404, {"error": "not found"})
+        if action in ("preupload", "commit") and not self._may_write(owner):
+            return self._json(403, {"error": "this token may only read"})
+        if action == "preupload":
+            return self._json(200, {"files": [_upload_mode(folder, entry) for entry in json.loads(wanted)["files"]]})
+        if action == "commit":
+            return self._commit(folder, f"{owner}/{name}", [json.loads(line) for line in wanted.splitlines()])
+        if action != "paths-info":
             return self._json(404, {"error": "not found"})
         form = json.loads(wanted) if wanted.startswith(b"{") else {"paths": []}
         paths = form["paths"] if isinstance(form["paths"], list) else [form["paths"]]
         return self._json(200, [self._entry(folder, folder / item) for item in paths if (folder / item).is_file()])
+
+    def do_PUT(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.hub.requests.append((self.command, self.path, ""))
+        self.hub.uploads[self.path.rpartition("/")[2]] = content
+        self._json(200, {})
+
+    def _may_write(self, owner: str) -> bool:
+        return self.headers.get("Authorization") == f"Bearer {self.hub.writers.get(owner)}"
+
+    def _create(self, wanted: dict[str, str]) -> None:
+        key = f"models/{wanted['organization']}/{wanted['name']}"
+        if not self._authorised():
+            return self._json(401, {"error": "Invalid username or password."})
+        if self.hub.root is None or not self._may_write(wanted["organization"]):
+            return self._json(403, {"error": "You don't have the rights to create a model under this namespace"})
+        self.hub.repos[key] = self.hub.root / wanted["organization"] / wanted["name"]
+        self.hub.repos[key].mkdir(parents=True)
+        (self.hub.repos[key] / ".gitattributes").write_text("*.safetensors filter=lfs\n")
+        if wanted.get("visibility") == "private":
+            self.hub.private.add(key)
+        return self._json(200, {"url": f"{self.hub.url}/{wanted['organization']}/{wanted['name']}"})
+
+    def _upload(self, entry: dict[str, object]) -> dict[str, object]:
+        if entry["oid"] in self.hub.uploads:
+            return entry
+        return {**entry, "actions": {"upload": {"href": f"{self.hub.url}/uploads/{entry['oid']}"}}}
+
+    def _commit(self, folder: Path, repository: str, lines: list[dict[str, dict[str, str]]]) -> None:
+        for line in lines:
+            value = line["value"]
+            if line["key"] == "header":
+                self.hub.commits.append(value["summary"])
+            elif line["key"] == "deletedFile":
+                (folder / value["path"]).unlink()
+            else:
+                large = line["key"] == "lfsFile"
+                content = self.hub.uploads[value["oid"]] if large else base64.b64decode(value["content"])
+                (folder / value["path"]).parent.mkdir(parents=True, exist_ok=True)
+                (folder / value["path"]).write_bytes(content)
+        commit = self._head()
+        self._json(200, {"commitUrl": f"{self.hub.url}/{repository}/commit/{commit}", "commitOid": commit})
+
+    def _head(self) -> str:
+        return hashlib.sha1("".join(self.hub.commits).encode()).hexdigest() if self.hub.commits else COMMIT
 
     def _answer(self, body: bool) -> None:
         path = unquote(urlsplit(self.path).path)
@@ -106,7 +183,15 @@ class _Handler(BaseHTTPRequestHandler):
         gated = "auto" if repo in self.hub.gated else False
         self._json(
             200,
-            {"id": key, "modelId": key, "sha": COMMIT, "private": False, "gated": gated, "tags": [], "siblings": names},
+            {
+                "id": key,
+                "modelId": key,
+                "sha": self._head(),
+                "private": repo in self.hub.private,
+                "gated": gated,
+                "tags": [],
+                "siblings": names,
+            },
         )
 
     def _entry(self, folder: Path, path: Path) -> dict[str, object]:
@@ -148,6 +233,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
+
+
+def _objects(batch: bytes) -> list[dict[str, object]]:
+    return json.loads(batch)["objects"]
+
+
+def _upload_mode(folder: Path, entry: dict[str, str]) -> dict[str, object]:
+    """How a file is to be uploaded, and what the repository has under its name: a blob's id, or a large file's sum."""
+    large, file = entry["path"].endswith(".safetensors"), folder / entry["path"]
+    oid = None
+    if file.is_file():
+        content = file.read_bytes()
+        blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+        oid = hashlib.sha256(content).hexdigest() if large else blob
+    mode = "lfs" if large else "regular"
+    return {"path": entry["path"], "uploadMode": mode, "shouldIgnore": False, "oid": oid}
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ Here Dagster's instance is read into plain values; `promotion` decides, `package
 
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import dagster as dg
 
@@ -85,7 +86,7 @@ def build_promoted_policy(blocking_checks: Sequence[dg.AssetCheckKey]) -> dg.Ass
         xlam_raw: Artifact,
         base_model: Artifact,
         predictions: Artifact,
-    ) -> dg.MaterializeResult[Artifact]:
+    ) -> Iterator[dg.MaterializeResult[Artifact]]:
         loaded = [grpo_policy, eval_report, sharegpt_val, xlam_raw, base_model, predictions]
         with workshop.step(context.asset_key) as step:
             decision = read_decision(context.instance, gates, loaded)
@@ -98,7 +99,14 @@ def build_promoted_policy(blocking_checks: Sequence[dg.AssetCheckKey]) -> dg.Ass
             release = package.write_release(step.out, sources)
             result = step.publish(loaded, _describe_release(release, decision))
             _tell(context, notify("promoted", f"release {result.value.digest[:16]}"))
-            return result
+            pushed, problem = _push_to_hub(context, workshop, result.value, step.scratch)
+            yield result._replace(metadata={**result.metadata, **pushed})
+            if problem:
+                # After the materialisation is recorded: what happens on a hub decides nothing about the release.
+                raise FcAssetsError(
+                    f"Release {result.value.digest[:16]} is promoted and stands, but its copy on the hub does not: "
+                    f"{problem}. Materialise {PROMOTED} again to push it"
+                )
 
     return promoted_policy
 
@@ -155,6 +163,21 @@ def vllm_deployment(
         if outcome.changed:
             _tell(context, notify("deployed", f"release {release.digest[:16]}", stack.url))
         yield step.publish([release], _describe_deployment(stack, outcome))
+
+
+def _push_to_hub(
+    context: dg.AssetExecutionContext, workshop: Workshop, release: Artifact, scratch: Path
+) -> tuple[dict[str, object], str]:
+    """Push where the profile names a repository; what to show of it, and why it failed (empty when it did not)."""
+    hub = workshop.profile.hub
+    if not hub.repository:
+        return {}, ""
+    job = {"release": str(release.path), "digest": release.digest, **hub.model_dump()}
+    try:
+        pushed = workshop.run_module(context, "fc_assets.release.hub", job, scratch)
+    except FcAssetsError as error:
+        return {}, str(error)
+    return {"hub_commit": dg.MetadataValue.url(pushed["commit_url"]), "hub_changed": pushed["changed"]}, ""
 
 
 def read_decision(instance: dg.DagsterInstance, gates: Sequence[Gate], loaded: Sequence[Artifact]) -> Decision:

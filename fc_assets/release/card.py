@@ -137,6 +137,8 @@ python -m vllm.entrypoints.openai.api_server --model ./model --dtype {info.servi
   --max-model-len {info.max_model_len} --enable-auto-tool-choice --tool-call-parser hermes
 ```
 
+In the copy of a release on a model hub the checkpoint is the repository itself: name that instead of `./model`.
+
 Ask with `chat_template_kwargs: {{"enable_thinking": false}}`: the model was trained without thinking. Pass
 `strict: true` in each function to have the server hold the arguments to their schema. `tools.json` holds tool
 definitions in OpenAI's and in MCP's form. Serving takes about {info.weights_mib:,.0f} MiB for the weights and

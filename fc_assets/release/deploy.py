@@ -180,8 +180,10 @@ def _wait_until_healthy(stack: Stack, colour: Colour) -> None:
         container = stack.container(colour)
         # Docker starts it again by itself; one that fell over while starting is not waited for.
         if container is None or container.status in ("exited", "dead") or container.restarts:
-            code = container.exit_code if container else "unknown"
-            raise StackError(f"The engine ended with status {code}; its log ends:\n{stack.log_tail(colour)}")
+            # While it is being started again its last status is not to be had.
+            ended = container is not None and container.status != "running"
+            how = f", with status {container.exit_code}" if ended else ""
+            raise StackError(f"The engine ended while it was starting{how}; its log ends:\n{stack.log_tail(colour)}")
         if time.monotonic() > deadline:
             raise StackError(
                 f"The engine was not healthy within {stack.settings.start_timeout_s} s (deployment.start_timeout_s); "

@@ -57,12 +57,17 @@ def settings(**changes: object) -> DeploymentSettings:
 
 def write_override(folder: Path) -> None:
     """Give every service of the stack this machine's programs."""
-    mounts = [*USERLAND, str(Path(sys.base_prefix)), str(REPOSITORY)]
-    if not Path(sys.prefix).is_relative_to(REPOSITORY):
-        mounts.append(sys.prefix)
-    programs = {"image": IMAGE, "volumes": [f"{mount}:{mount}:ro" for mount in mounts]}
-    path = f"{sys.prefix}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    engines = {engine_service(colour): {**programs, "environment": {"PATH": path}} for colour in COLOURS}
+    environment = Path(sys.prefix).resolve()  # .venv may be a link to one that several checkouts share
+    mounts = [*USERLAND, sys.base_prefix, str(REPOSITORY)]
+    if not environment.is_relative_to(REPOSITORY):
+        mounts.append(str(environment))
+    variables = {"PATH": f"{environment}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(REPOSITORY)}
+    programs = {
+        "image": IMAGE,
+        "volumes": [f"{mount}:{mount}:ro" for mount in dict.fromkeys(mounts)],
+        "environment": variables,
+    }
+    services = (*(engine_service(colour) for colour in COLOURS), "proxy")
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"services": {**engines, "proxy": {**programs, "environment": {"PATH": path}}}}
+    content = {"services": dict.fromkeys(services, programs)}
     (folder / "compose.override.yaml").write_text(yaml.safe_dump(content))

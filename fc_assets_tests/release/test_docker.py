@@ -271,7 +271,11 @@ def foreign_template(model: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "why"),
-    [(missing, "ended with status"), (corrupt, "ended with status"), (foreign_template, "canary questions")],
+    [
+        (missing, "ended while it was starting"),
+        (corrupt, "ended while it was starting"),
+        (foreign_template, "canary questions"),
+    ],
 )
 def test_a_broken_release_is_rolled_back_and_the_old_one_answers(
     site: Site, change: Callable[[Path], None], why: str
