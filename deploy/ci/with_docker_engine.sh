@@ -49,6 +49,7 @@ install_packages() {
   answers || command -v dockerd >/dev/null || packages+=(docker.io iptables)
   [ -x /usr/sbin/nginx ] || packages+=(nginx-light)
   command -v promtool >/dev/null || packages+=(prometheus)
+  command -v wget >/dev/null || packages+=(wget)
   [ "${#packages[@]}" -gt 0 ] || return 0
   [ "$(id -u)" = 0 ] || { say "${packages[*]} would have to be installed, and this is not root"; return 1; }
   command -v apt-get >/dev/null || { say "${packages[*]} would have to be installed, and this is not Debian"; return 1; }

@@ -22,7 +22,11 @@ Colour = Literal["blue", "green"]
 COLOURS: tuple[Colour, Colour] = ("blue", "green")
 ENGINE_PORT = 8000
 PROXY_PORT = 8080
+ALIVE_PATH = "/-/alive"
+"""Answered by the proxy itself, whether a release serves or not."""
 MONITORS = ("prometheus", "grafana")
+CARD_MONITOR = "dcgm-exporter"
+CARD_PROFILE = "gpu"
 
 PROMETHEUS_IMAGE = "prom/prometheus:v3.5.0"
 GRAFANA_IMAGE = "grafana/grafana:12.2.0"
@@ -59,6 +63,7 @@ class Service(TypedDict):
     healthcheck: NotRequired[dict[str, object]]
     stop_grace_period: NotRequired[str]
     shm_size: NotRequired[str]
+    profiles: NotRequired[list[str]]
     deploy: dict[str, object]
     read_only: bool
     tmpfs: list[str]
@@ -118,8 +123,7 @@ def compose_file(folder: Path, placed: Sequence[Placed], settings: DeploymentSet
         services["grafana"] = _grafana(folder)
         volumes = {"prometheus": {}, "grafana": {}}
         secrets["grafana_password"] = {"file": str(folder / "secrets" / "grafana_password")}
-        if any(each.server.device == "cuda" for each in placed):
-            services["dcgm-exporter"] = _dcgm()
+        services[CARD_MONITOR] = _dcgm()
     return {
         "name": settings.project,
         "services": services,
@@ -207,6 +211,7 @@ def _proxy(folder: Path, settings: DeploymentSettings) -> Service:
         # A folder, not its files: the file that says which colour serves is replaced by renaming.
         volumes=[_bind(folder / "proxy", "/srv/proxy")],
         secrets=[{"source": "keys", "target": "keys.map"}],
+        healthcheck=_wget_check(f"http://127.0.0.1:{PROXY_PORT}{ALIVE_PATH}"),
     )
 
 
@@ -222,6 +227,7 @@ def _prometheus(folder: Path) -> Service:
             "--storage.tsdb.retention.time=30d",
         ],
         volumes=[_bind(folder / "monitoring" / "prometheus", "/etc/prometheus"), "prometheus:/prometheus"],
+        healthcheck=_wget_check("http://127.0.0.1:9090/-/healthy"),
     )
 
 
@@ -246,11 +252,13 @@ def _grafana(folder: Path) -> Service:
             "grafana:/var/lib/grafana",
         ],
         secrets=[{"source": "grafana_password", "target": "grafana_password"}],
+        healthcheck=_wget_check("http://127.0.0.1:3000/grafana/api/health"),
     )
 
 
 def _dcgm() -> Service:
-    service = _service(DCGM_IMAGE, "512m", 1.0, cap_add=["SYS_ADMIN"])  # profiling counters need it
+    # Only with Compose's profile `gpu`, which a deployment on a card turns on. Profiling counters need the capability.
+    service = _service(DCGM_IMAGE, "512m", 1.0, profiles=[CARD_PROFILE], cap_add=["SYS_ADMIN"])
     card = {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
     service["deploy"]["resources"]["reservations"] = {"devices": [card]}  # type: ignore[index]
     return service
@@ -264,6 +272,12 @@ def _bind(source: Path, target: str) -> Bind:
         "read_only": True,
         "bind": {"create_host_path": False},
     }
+
+
+def _wget_check(url: str) -> dict[str, object]:
+    """For the small images, which have busybox's wget and no Python."""
+    test = ["CMD", "wget", "-q", "-O", "/dev/null", url]
+    return {"test": test, "interval": "15s", "timeout": "5s", "retries": 3, "start_period": "30s"}
 
 
 def _http_check(url: str, start_timeout_s: int) -> dict[str, object]:

@@ -144,7 +144,7 @@ def _bring_up(stack: Stack, state: State, candidate: Placed, outcome: Outcome, m
     canaries = json.loads((Path(candidate.folder) / CANARY_FILE).read_text(encoding="utf-8"))
     with outcome.step("render the stack, start the proxy", tell):
         stack.write([candidate, *([state.serving] if state.serving else [])])
-        stack.start_fixtures()
+        stack.start_fixtures(on_card=candidate.server.device == "cuda")
     if state.serving and settings.strategy == "swap":
         with outcome.step("stop the old engine", tell):
             stack.point_at(None)

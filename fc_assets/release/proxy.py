@@ -10,7 +10,7 @@ import os
 import secrets
 from pathlib import Path
 
-from fc_assets.release.compose import ENGINE_PORT, PROXY_PORT, Colour, engine_service
+from fc_assets.release.compose import ALIVE_PATH, ENGINE_PORT, PROXY_PORT, Colour, engine_service
 
 ACTIVE_FILE = "active.conf"
 CONFIG_FILE = "nginx.conf"
@@ -53,6 +53,7 @@ http {{
         error_page 503 @down;
         add_header {header} $release always;
 
+        location = {alive} {{ access_log off; return 200; }}
         location = /health {{
             if ($engine = "") {{ return 503; }}
             proxy_pass http://$engine:{engine}/health;
@@ -85,7 +86,12 @@ http {{
 def render_config() -> str:
     """The proxy's main configuration, the same for every release."""
     return _TEMPLATE.format(
-        active=ACTIVE_FILE, port=PROXY_PORT, engine=ENGINE_PORT, header=RELEASE_HEADER, prefix=OPERATOR_PREFIX
+        active=ACTIVE_FILE,
+        alive=ALIVE_PATH,
+        port=PROXY_PORT,
+        engine=ENGINE_PORT,
+        header=RELEASE_HEADER,
+        prefix=OPERATOR_PREFIX,
     )
 
 

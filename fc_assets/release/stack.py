@@ -24,7 +24,17 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import DeploymentSettings, ServerSettings
 from fc_assets.release import proxy
 from fc_assets.release.commands import CommandError, capture
-from fc_assets.release.compose import COLOURS, MONITORS, Colour, Placed, compose_file, engine_service, to_yaml
+from fc_assets.release.compose import (
+    CARD_MONITOR,
+    CARD_PROFILE,
+    COLOURS,
+    MONITORS,
+    Colour,
+    Placed,
+    compose_file,
+    engine_service,
+    to_yaml,
+)
 
 COMPOSE_FILE = "compose.yaml"
 STATE_FILE = "state.json"
@@ -144,9 +154,11 @@ class Stack:
         command = ["docker", "compose", "--project-directory", str(self.folder), "--ansi", "never", *arguments]
         return capture(command, timeout_s=timeout_s, cwd=self.folder)
 
-    def start_fixtures(self) -> None:
-        """Start what is there for every release: the proxy and the monitors."""
-        names = ["proxy", *(MONITORS if self.settings.monitoring else ())]
+    def start_fixtures(self, on_card: bool) -> None:
+        """Start what is there for every release: the proxy and the monitors, that of the card included where one is."""
+        names = ["proxy"]
+        if self.settings.monitoring:
+            names += [*MONITORS, CARD_MONITOR] if on_card else MONITORS  # naming a service turns its profile on
         self.compose("up", "--detach", "--no-deps", *names, timeout_s=PULL_TIMEOUT_S)
 
     def start(self, colour: Colour) -> None:
@@ -213,7 +225,15 @@ class Stack:
     def down(self) -> None:
         """Stop and remove every container of the project; volumes, keys and the record stay."""
         if (self.folder / COMPOSE_FILE).is_file():
-            self.compose("down", "--remove-orphans", "--timeout", "30", timeout_s=COMMAND_TIMEOUT_S * 2)
+            self.compose(
+                "--profile",
+                CARD_PROFILE,
+                "down",
+                "--remove-orphans",
+                "--timeout",
+                "30",
+                timeout_s=COMMAND_TIMEOUT_S * 2,
+            )
         for colour in COLOURS:
             self.remove(colour)
 

@@ -1,7 +1,8 @@
 """A real Docker engine for tests, where no image can be pulled: an empty image that sees this machine's programs.
 
 The rendered Compose file is used as it is. A `compose.override.yaml` beside it, which Compose merges by itself, adds
-this machine's /usr, Python and repository, read-only and at their own paths.
+this machine's /usr, Python and repository, read-only and at their own paths. Prometheus is Debian's; Grafana, which is
+in no Debian, is a process that sleeps.
 """
 
 import functools
@@ -27,8 +28,9 @@ def why_skipped() -> str:
     """Why the tests against Docker cannot run here; empty when they can."""
     if missing := why_unavailable():
         return missing
-    if shutil.which("nginx", path="/usr/sbin:/usr/bin") is None:
-        return "nginx is not installed on this machine, so there is no proxy to run"
+    for program in ("nginx", "prometheus", "wget"):
+        if shutil.which(program, path="/usr/sbin:/usr/bin") is None:
+            return f"{program} is not installed on this machine, and the stack needs it"
     made = subprocess.run(["docker", "import", "-", IMAGE], input=b"\0" * 10240, capture_output=True, check=False)
     return "" if made.returncode == 0 else f"the empty image could not be made: {made.stderr.decode().strip()}"
 
@@ -42,7 +44,6 @@ def settings(**changes: object) -> DeploymentSettings:
         "project": f"fc-assets-test-{port}",
         "image": IMAGE,
         "proxy_image": IMAGE,
-        "monitoring": False,
         "strategy": "blue_green",
         "port": port,
         "memory_gib": 6,
@@ -67,7 +68,17 @@ def write_override(folder: Path) -> None:
         "volumes": [f"{mount}:{mount}:ro" for mount in dict.fromkeys(mounts)],
         "environment": variables,
     }
-    services = (*(engine_service(colour) for colour in COLOURS), "proxy")
+    services = dict.fromkeys((*(engine_service(colour) for colour in COLOURS), "proxy"), programs)
+    # Its own image owns /prometheus; the volume of an empty one belongs to root.
+    storage = ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/tmp/data"]
+    services["prometheus"] = {**programs, "entrypoint": ["prometheus"], "command": storage}
+    asleep = {
+        "entrypoint": ["sleep"],
+        "command": ["infinity"],
+        "stop_signal": "SIGKILL",
+        "healthcheck": {"disable": True},
+    }
+    usable = [f"{mount}:{mount}:ro" for mount in USERLAND if mount != "/etc"]
+    services["grafana"] = {"image": IMAGE, "volumes": usable, **asleep}
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"services": dict.fromkeys(services, programs)}
-    (folder / "compose.override.yaml").write_text(yaml.safe_dump(content))
+    (folder / "compose.override.yaml").write_text(yaml.safe_dump({"services": services}))

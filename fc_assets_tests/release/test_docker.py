@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -23,12 +24,14 @@ from fc_assets.release.__main__ import main
 from fc_assets.release.assets import vllm_deployment
 from fc_assets.release.checks import deployed_release_answers
 from fc_assets.release.commands import capture
+from fc_assets.release.notify import WEBHOOK_VARIABLE
 from fc_assets.release.probe import Route
 from fc_assets.release.sensors import build_redeploy_sensor
 from fc_assets.release.stack import Stack
 from fc_assets.resources import Workshop, build_resources
 from fc_assets_tests.release import engine
 from fc_assets_tests.release.lineage import failure
+from fc_assets_tests.release.webhook import Webhook, receiving
 
 pytestmark = [
     pytest.mark.slow,
@@ -133,6 +136,13 @@ class Site:
 
 
 @pytest.fixture(scope="module")
+def webhook() -> Iterator[Webhook]:
+    with receiving() as webhook, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(WEBHOOK_VARIABLE, webhook.url)
+        yield webhook
+
+
+@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     if reason := engine.why_skipped():
         pytest.skip(reason)
@@ -141,7 +151,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with dg.DagsterInstance.ephemeral() as instance:
         site = Site(tmp_path_factory.mktemp("home"), policy, instance)
         yield site
-        site.stack.down()
+        site.stack.compose("down", "--volumes")
 
 
 class Client:
@@ -185,7 +195,7 @@ def note(text: str) -> Callable[[Path], None]:
     return lambda model: (model / "NOTE.txt").write_text(text)  # type: ignore[return-value]
 
 
-def test_the_first_deployment(site: Site) -> None:
+def test_the_first_deployment(site: Site, webhook: Webhook) -> None:
     digest = site.promote(note("first"))
     result = site.deploy()
     assert result.success, failure(result)
@@ -195,6 +205,7 @@ def test_the_first_deployment(site: Site) -> None:
     assert metadata["canary_share"].value >= site.profile.deployment.min_canary_share
     evaluation = result.get_asset_check_evaluations()[0]
     assert evaluation.passed
+    assert webhook.events() == ["deployed"]
 
 
 def test_deploying_the_same_release_again_changes_nothing(site: Site) -> None:
@@ -230,17 +241,32 @@ def test_no_key_is_shown_anywhere(site: Site) -> None:
 
 
 def test_containers_are_fenced_in(site: Site) -> None:
-    for service in (site.stack.state().serving.service, "proxy"):
+    users = {site.stack.state().serving.service: "10001:10001", "proxy": "10001:10001", "prometheus": "65534:65534"}
+    for service, user in users.items():
         container = site.stack.compose("ps", "-q", service).strip()
         (found,) = json.loads(capture(["docker", "inspect", container], timeout_s=30))
         host = found["HostConfig"]
-        assert found["Config"]["User"] == "10001:10001"
+        assert found["Config"]["User"] == user
         assert host["ReadonlyRootfs"]
         assert host["CapDrop"] == ["ALL"]
         assert host["Memory"] > 0
         assert not [mount for mount in found["Mounts"] if mount["RW"] and mount["Type"] == "bind"]
+        assert found["State"]["Health"]["Status"] in ("healthy", "starting"), found["State"]["Health"]["Log"]
         published = [port for ports in found["NetworkSettings"]["Ports"].values() or [] for port in ports or []]
         assert [port["HostIp"] for port in published] == (["127.0.0.1"] if service == "proxy" else [])
+
+
+def test_prometheus_scrapes_the_engine_that_serves_and_knows_the_alerts(site: Site) -> None:
+    def asked(path: str) -> dict[str, Any]:
+        command = ["exec", "-T", "prometheus", "wget", "-q", "-O", "-", f"http://127.0.0.1:9090/api/v1/{path}"]
+        return json.loads(site.stack.compose(*command))["data"]
+
+    deadline, up = time.monotonic() + 60, set[str]()
+    while not up and time.monotonic() < deadline:
+        up = {each["metric"]["colour"] for each in asked("query?query=up==1")["result"]}
+        time.sleep(1)
+    assert up == {site.stack.state().serving.colour}
+    assert {rule["name"] for group in asked("rules")["groups"] for rule in group["rules"]} >= {"NoEngineAnswers"}
 
 
 def test_a_second_release_takes_over_without_a_failed_request(site: Site) -> None:
@@ -278,14 +304,16 @@ def foreign_template(model: Path) -> None:
     ],
 )
 def test_a_broken_release_is_rolled_back_and_the_old_one_answers(
-    site: Site, change: Callable[[Path], None], why: str
+    site: Site, webhook: Webhook, change: Callable[[Path], None], why: str
 ) -> None:
     before = site.stack.state()
+    webhook.events()
     site.promote(change)
     with Client(site) as client:
         result = site.deploy()
     assert not result.success
     assert why in failure(result)
+    assert webhook.events() == ["rolled back"]
     assert f"Release {before.serving.release[:16]}, which served before, answers" in failure(result)
     assert client.failures == []
     assert site.stack.state() == before

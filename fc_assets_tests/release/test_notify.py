@@ -1,37 +1,24 @@
 """Notifications reach a real HTTP server, never raise, and never show the address."""
 
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Iterator
+from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from fc_assets.release.notify import WEBHOOK_VARIABLE, notify
+from fc_assets_tests.release.lineage import Home
+from fc_assets_tests.release.webhook import Body, receiving
 
 
 @pytest.fixture
-def received(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
-    bodies: list[dict[str, str]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Keep the test's output quiet."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        monkeypatch.setenv(WEBHOOK_VARIABLE, f"http://127.0.0.1:{server.server_port}/secret")
-        yield bodies
-        server.shutdown()
-        thread.join()
+def received(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Body]]:
+    with receiving() as webhook:
+        monkeypatch.setenv(WEBHOOK_VARIABLE, webhook.url)
+        yield webhook.bodies
 
 
-def test_an_event_is_posted(received: list[dict[str, str]]) -> None:
+def test_an_event_is_posted(received: list[Body]) -> None:
     assert notify("rolled back", "release abc", "the canary questions failed") == ""
     assert received == [
         {
@@ -54,3 +41,15 @@ def test_a_failure_is_told_without_the_address(monkeypatch: pytest.MonkeyPatch, 
     said = notify("deployed", "release abc")
     assert WEBHOOK_VARIABLE in said
     assert address not in said
+
+
+def test_a_promotion_and_a_failed_gate_are_told(tmp_path: Path, received: list[Body]) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        home = Home(tmp_path, instance)
+        home.run()
+        home.promote()
+        home.failing = {"eval_report"}
+        home.judge("eval_report")
+        home.promote()
+    assert [body["event"] for body in received] == ["promoted", "gate failed"]
+    assert "eval_report:gate failed" in received[1]["detail"]
