@@ -35,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         profile, home = load_profile(), default_home()
         stack = Stack(home / "deployment", profile.deployment)
-        if missing := why_unavailable():
+        starts = command in ("up", "rollback")
+        if missing := why_unavailable(profile.deployment.image if starts else ""):
             raise FcAssetsError(f"The stack cannot be managed: {missing}")
         if command == "up":
             _report(stack, _up(stack, profile, ArtifactStore(home)))

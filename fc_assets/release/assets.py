@@ -123,7 +123,8 @@ def build_promoted_policy(blocking_checks: Sequence[dg.AssetCheckKey]) -> dg.Ass
     description=(
         "Which release the Docker Compose stack on this machine serves, since when, and how it was probed. "
         "Materialising it deploys the latest release: start, wait, ask, switch; on any failure the release that served "
-        "before goes on answering and the run fails. Without a Docker engine it stays unmaterialised and says so."
+        "before goes on answering and the run fails. Without a Docker engine, or the image that it is to run, it stays "
+        "unmaterialised and says so."
     ),
 )
 def vllm_deployment(
@@ -132,7 +133,7 @@ def vllm_deployment(
     workshop: dg.ResourceParam[Workshop],
     promoted_policy: Artifact,
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
-    if missing := why_unavailable():
+    if missing := why_unavailable(workshop.profile.deployment.image):
         context.log.warning(f"{DEPLOYMENT} stays unmaterialised: {missing}.")
         return
     with workshop.step(context.asset_key) as step:

@@ -69,8 +69,11 @@ class Container:
     image: str
 
 
-def why_unavailable() -> str:
-    """Why no stack can run on this machine, as the end of a sentence; empty when one can."""
+def why_unavailable(image: str = "") -> str:
+    """Why no stack can run on this machine, as the end of a sentence; empty when one can.
+
+    With the engine's `image`, also whether it is there: a name without a slash is in no registry, it was built here.
+    """
     try:
         capture(["docker", "version", "--format", "{{.Server.Version}}"], timeout_s=20)
     except CommandError:
@@ -79,6 +82,11 @@ def why_unavailable() -> str:
         capture(["docker", "compose", "version", "--short"], timeout_s=20)
     except CommandError:
         return "Docker has no Compose plugin on this machine (install Compose v2)"
+    if image and "/" not in image:
+        try:
+            capture(["docker", "image", "inspect", "--format", "{{.Id}}", image], timeout_s=20)
+        except CommandError:
+            return f"the image {image} is not on this machine (deploy/README.md says how to build it)"
     return ""
 
 
