@@ -6,12 +6,13 @@ two queries similar is `similarity`; judging expected calls is `gold`; new rows 
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
+
+from xxhash import xxh3_128_digest
 
 from fc_assets.data.gold import FLAG_COERCED, FLAG_IMPERFECT, audit
 from fc_assets.data.irrelevance import IrrelevanceMaker
@@ -78,7 +79,7 @@ def without_repeats(examples: Iterable[Example], report: CurationReport) -> Iter
         report.read += 1
         question = normal_query(example.query)
         content = "\0".join((question, example.tools, example.calls, example.turns))
-        key = hashlib.blake2b(content.encode(), digest_size=12).digest()
+        key = xxh3_128_digest(content.encode())
         if key in seen:
             report.dropped.append((example.id, "exact duplicate"))
             continue

@@ -28,6 +28,7 @@ TRAIN = "sharegpt_train"
 VALIDATION = "sharegpt_val"
 SEEN = "tools_seen_in_train"
 _KEY_BYTES = 12
+_BUFFER = 1 << 20
 
 Variant = Callable[[Example], Example | None]
 
@@ -81,7 +82,7 @@ def build_splits(
     """
     store = scratch / "spooled-rows"
     tool_numbers = _ToolNumbers()
-    with store.open("wb") as stream:
+    with store.open("wb", _BUFFER) as stream:
         rows = _spool(curated, stream, seed, tool_numbers, variant)
     order = sorted(range(len(rows.keys)), key=rows.keys.__getitem__)
     cut = _cut(rows.keys, order, validation_share)
@@ -172,10 +173,9 @@ def _for_validation(
 
 
 def _write(folder: Path, name: str, texts: Iterator[bytes], rows: _Rows, order: Sequence[int]) -> SplitSummary:
-    with split_file(folder, name).open("wb") as stream:
+    with split_file(folder, name).open("wb", _BUFFER) as stream:
         stream.write(b"[\n" + next(texts))
-        for text in texts:
-            stream.write(b",\n" + text)
+        stream.writelines(b",\n" + text for text in texts)
         stream.write(b"\n]\n")
     write_dataset_info(folder, name)
     return SplitSummary(
