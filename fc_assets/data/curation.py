@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
+import orjson
 from xxhash import xxh3_128_digest
 
-from fc_assets.data.gold import FLAG_COERCED, FLAG_IMPERFECT, audit
+from fc_assets.data.gold import FLAG_COERCED, FLAG_IMPERFECT, audit, audit_turns
 from fc_assets.data.irrelevance import IrrelevanceMaker
 from fc_assets.data.normalise import Example
 from fc_assets.data.observations import with_observation
@@ -90,13 +91,14 @@ def without_repeats(examples: Iterable[Example], report: CurationReport) -> Iter
 def judged(stream: Iterable[Curated], settings: CurationSettings, report: CurationReport) -> Iterator[Curated]:
     """Audit the expected calls with the four rewards; flag, coerce or drop rows that do not earn all of them."""
     for example, question in stream:
-        verdict = audit(example.tools, example.calls, coerce=settings.gold == "coerce")
+        judge, column = (audit_turns, "turns") if example.turns else (audit, "calls")
+        verdict = judge(example.tools, getattr(example, column), coerce=settings.gold == "coerce")
         if verdict.cause:
             report.gold_causes[verdict.cause] += 1
         if verdict.perfect:
             if verdict.cause:
                 report.coerced += 1
-                example = example._replace(calls=verdict.calls, flags=(*example.flags, FLAG_COERCED))
+                example = example._replace(**{column: verdict.calls}, flags=(*example.flags, FLAG_COERCED))
             yield Curated(example, question)
         elif settings.gold == "drop":
             report.dropped.append((example.id, f"expected call: {verdict.cause}"))
@@ -116,7 +118,9 @@ def _compared(
     for batch in _batches(stream):
         marks = earlier.mark([question for _, question in batch]) if searching else [None] * len(batch)
         for (example, question), mark in zip(batch, marks, strict=True):
-            if settings.bfcl != "keep" and (question in forbidden or (mark is not None and bfcl.nearest(mark))):
+            asked = {question, *_later_questions(example)}
+            repeats_bfcl = not forbidden.isdisjoint(asked) or (mark is not None and bfcl.nearest(mark))
+            if settings.bfcl != "keep" and repeats_bfcl:
                 if settings.bfcl == "drop":
                     report.dropped.append((example.id, "repeats a BFCL question"))
                     continue
@@ -143,6 +147,14 @@ def with_irrelevance(stream: Iterable[Curated], maker: IrrelevanceMaker, report:
         if made is not None:
             report.made_irrelevant += 1
             yield Curated(made, curated.question)
+
+
+def _later_questions(example: Example) -> Iterator[str]:
+    """What the user asks later in a conversation, in normal form."""
+    if example.turns:
+        for turn in orjson.loads(example.turns)[1:]:
+            if turn["from"] == "human":
+                yield normal_query(turn["value"])
 
 
 def _batches(stream: Iterable[Curated]) -> Iterator[list[Curated]]:

@@ -29,7 +29,8 @@ _NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?")
 class Verdict:
     """Whether the calls earn all four rewards, in full, and what was wrong with them as they were found.
 
-    `calls` is the JSON list, mended if that was asked for and helped; `cause` is empty where nothing was wrong.
+    `calls` is the JSON that was judged, mended if that was asked for and helped; `cause` is empty where nothing was
+    wrong.
     """
 
     perfect: bool
@@ -51,6 +52,26 @@ def audit(tools: str, text: str, *, coerce: bool) -> Verdict:
         if _perfect(tools, compiled, mended):
             return Verdict(True, calls_to_json(mended), cause)
     return Verdict(_perfect(tools, compiled, calls), text, cause)
+
+
+def audit_turns(tools: str, turns: str, *, coerce: bool) -> Verdict:
+    """Judge all expected calls of a conversation, a JSON list of {"from", "value"}; `calls` is that list, mended."""
+    conversation = json.loads(turns)
+    verdicts = []
+    for turn in conversation:
+        if turn["from"] == "function_call":
+            verdict = audit(tools, turn["value"], coerce=coerce)
+            verdicts.append(verdict)
+            if verdict.calls != turn["value"]:
+                mended = json.loads(verdict.calls)
+                turn["value"] = _dumped(mended if len(mended) > 1 else mended[0])
+    perfect = all(verdict.perfect for verdict in verdicts)
+    cause = next((verdict.cause for verdict in verdicts if verdict.cause), "")
+    return Verdict(perfect, _dumped(conversation) if cause and perfect else turns, cause)
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _perfect(tools: str, compiled: ToolSet, calls: Sequence[Call]) -> bool:

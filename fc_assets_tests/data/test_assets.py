@@ -72,7 +72,10 @@ def test_what_the_page_shows(stage: Stage):
     def shown(name: str) -> Mapping[str, dg.MetadataValue]:
         return stage.instance.get_latest_materialization_event(dg.AssetKey(name)).asset_materialization.metadata
 
-    assert shown("xlam_raw")["rejected"].value == 2
+    raw = shown("xlam_raw")
+    assert raw["rejected"].value == 2
+    assert [row.data for row in raw["rows_by_source"].records] == [{"source": "generator", "rows": 400}]
+    assert sum(row.data["rows"] for row in raw["rejects_by_reason"].records) == 2
     assert len(shown("xlam_raw")["sample"].records) == 10
     train = shown(TRAIN)
     assert train["picture"].value.startswith("![token lengths")

@@ -2,10 +2,13 @@
 
 import json
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fc_assets.calls.tools import compile_tools
 from fc_assets.data.bfcl_questions import questions_folder, read_questions
@@ -22,6 +25,7 @@ from fc_assets.data.irrelevance import FLAG_MADE, IrrelevanceMaker, missing_rate
 from fc_assets.data.masking import mask, masker
 from fc_assets.data.normalise import Example, normalise_row
 from fc_assets.data.observations import with_observation
+from fc_assets.data.queries import normal_query
 from fc_assets.data.tools import ToolReader
 from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import CurationSettings
@@ -121,6 +125,48 @@ def test_gold_audit(arguments: dict, cause: str, mended: dict | None):
     plain = audit(example.tools, example.calls, coerce=False)
     assert plain.perfect == (not cause)
     assert plain.calls == example.calls
+
+
+CONVERSATION = [
+    {"from": "human", "value": "Book Rome for two"},
+    {"from": "function_call", "value": json.dumps({"name": "book_table", "arguments": GOOD})},
+    {"from": "observation", "value": "done"},
+    {"from": "gpt", "value": "Done."},
+    {"from": "human", "value": "Now Oslo, for three!"},
+    {"from": "function_call", "value": '{"name": "book_table", "arguments": {"place": "Oslo", "people": "3"}}'},
+]
+
+
+def _conversation(row_id: str) -> Example:
+    return _example(row_id, "Book Rome for two", GOOD)._replace(turns=json.dumps(CONVERSATION))
+
+
+@pytest.mark.parametrize("mode", ["keep", "coerce", "drop"])
+def test_every_call_of_a_conversation_is_audited(mode: str):
+    kept, report = _curate([_conversation("1")], gold=mode)
+    assert report.gold_causes == {"value of another type": 1}
+    if mode == "drop":
+        assert kept == []
+        return
+    ((example, _),) = kept
+    wanted = [*CONVERSATION]
+    if mode == "coerce":
+        mended = {"name": "book_table", "arguments": {"place": "Oslo", "people": 3}}
+        wanted[5] = {"from": "function_call", "value": json.dumps(mended)}
+    assert json.loads(example.turns) == wanted
+    assert example.flags == (FLAG_COERCED if mode == "coerce" else FLAG_IMPERFECT,)
+
+
+@pytest.mark.parametrize("near", ["keep", "flag"])
+def test_a_bfcl_question_later_in_a_conversation_is_found(near: str):
+    kept, report = _curate([_conversation("1")], ["now oslo for THREE"], near_duplicates=near)
+    assert kept == []
+    assert report.dropped == [("1", "repeats a BFCL question")]
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_the_normal_form_of_ascii_is_words_in_lower_case(query: str):
+    assert normal_query(query) == (" ".join(re.findall(r"\w+", query.lower())) or query)
 
 
 def test_gold_modes():

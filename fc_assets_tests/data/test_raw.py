@@ -85,3 +85,22 @@ def test_what_the_hub_is_asked_for():
 def test_a_source_without_a_path():
     with pytest.raises(FcAssetsError, match=r"data\.path is empty"):
         sources(DataSettings(source="file"), {})
+
+
+def test_hermes_is_mixed_in_by_its_weight(tmp_path: Path):
+    offered = json.dumps([{"name": "f", "parameters": {"type": "object", "properties": {}}}])
+    turns = [
+        {"from": "human", "value": "Do f"},
+        {"from": "gpt", "value": '<tool_call>{"name": "f", "arguments": {}}</tool_call>'},
+        {"from": "tool", "value": "<tool_response>1</tool_response>"},
+        {"from": "gpt", "value": "Done."},
+    ]
+    file = tmp_path / "hermes.jsonl"
+    file.write_text("".join(json.dumps({"conversations": turns, "tools": offered}) + "\n" for _ in range(90)))
+    settings = DataSettings.model_validate(
+        {"source": "generator", "rows": 300, "hermes": {"weight": 0.1, "path": str(file)}}
+    )
+    assert _build(settings, tmp_path / "out").by_source == {"generator": 300, "hermes": 30}
+    last = list(read_examples(tmp_path / "out" / EXAMPLES))[-1]
+    assert (last.id, last.source, last.licence) == ("hermes-30", "hermes", "Apache-2.0")
+    assert [turn["from"] for turn in json.loads(last.turns)] == ["human", "function_call", "observation", "gpt"]
