@@ -45,11 +45,25 @@ def calls_to_json(calls: tuple[Call, ...] | list[Call]) -> str:
 
 
 def tools_from_json(text: str) -> list[dict[str, Any]]:
-    """Read a JSON list of tools, wrapped ({"type": "function", ...}) or not. Raises FcAssetsError on any other form."""
+    """Read a JSON list of tools: functions, OpenAI's wrapped ones, or those that an MCP server's `tools/list` returns.
+
+    Raises FcAssetsError on any other form.
+    """
     value = _loads(text, "tools")
+    if isinstance(value, dict) and isinstance(value.get("tools"), list):
+        value = value["tools"]  # the whole result of `tools/list`
     if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
         raise FcAssetsError(f"tools must be a JSON list of objects, but they are {text:.200}")
-    return [tool["function"] if isinstance(tool.get("function"), dict) else tool for tool in value]
+    return [_as_function(tool) for tool in value]
+
+
+def _as_function(tool: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(tool.get("function"), dict):
+        return tool["function"]
+    if "inputSchema" in tool:
+        kept = {name: tool[name] for name in ("name", "description") if name in tool}
+        return {**kept, "parameters": tool["inputSchema"]}
+    return tool
 
 
 def _is_call(item: Any) -> bool:

@@ -146,8 +146,8 @@ def _cut(keys: Sequence[bytes], order: Sequence[int], share: float) -> int:
     cut = down if down > 0 and cut - down <= up - cut else up
     if not 0 < cut < len(order):
         raise FcAssetsError(
-            f"{len(order)} rows with {len(set(keys))} different queries cannot be split with a validation share of "
-            f"{share:g}; take more rows, or another data.validation_share"
+            f"Rows: {len(order)}, different queries: {len(set(keys))}; they cannot be split with a validation share of "
+            f"{share:g}: take more rows, or another data.validation_share"
         )
     return cut
 

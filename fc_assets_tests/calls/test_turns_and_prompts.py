@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -23,6 +24,7 @@ from fc_assets.calls import (
     tools_from_json,
     wrap_tools,
 )
+from fc_assets.calls.tools import compile_tools
 from fc_assets.errors import FcAssetsError
 from fc_assets_tests.calls.examples import PING, TOOLS, weather
 
@@ -78,6 +80,15 @@ def test_calls_and_tools_to_text_and_back() -> None:
     assert messages("hi", "be brief")[0] == {"role": "system", "content": "be brief"}
     with pytest.raises(FcAssetsError):
         tools_from_json('{"name": "f"}')
+
+
+def test_tools_of_an_mcp_server_are_functions() -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    listed = [{"name": "weather", "title": "Weather", "description": "Of a city.", "inputSchema": schema}]
+    function = {"name": "weather", "description": "Of a city.", "parameters": schema}
+    assert tools_from_json(json.dumps(listed)) == tools_from_json(json.dumps({"tools": listed})) == [function]
+    assert compile_tools(json.dumps(listed)).validates(Call("weather", {"city": "Rome"}))
+    assert not compile_tools(json.dumps(listed)).validates(Call("weather", {}))
 
 
 @pytest.fixture(scope="module")

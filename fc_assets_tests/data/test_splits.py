@@ -147,7 +147,7 @@ def test_a_variant_is_trained_on_and_not_validated(tmp_path: Path):
 def test_too_few_rows_for_two_sides(tmp_path: Path):
     with pytest.raises(FcAssetsError, match="cannot be split"):
         _split(EXAMPLES[:1], tmp_path / "one")
-    with pytest.raises(FcAssetsError, match="1 different queries"):
+    with pytest.raises(FcAssetsError, match="different queries: 1"):
         _split([EXAMPLES[0]] * 20, tmp_path / "same")
 
 
