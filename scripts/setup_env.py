@@ -1,9 +1,11 @@
-"""Creates the environment of the demo and the tests: `python3.11 scripts/setup_env.py`.
+"""Creates the environment: `python3.11 scripts/setup_env.py`, with `FC_STACK=gpu` before it the one for a card.
 
 Two virtual environments: `.venv` with everything, and `.venv-bfcl` with the leaderboard's checker, whose pins clash
-with the rest. Versions and hashes come from the locks in `requirements/`. PyTorch is taken in its CPU build: from
-pip's own sources (its configured find-links) where they offer it, else from PyTorch's CPU index; gigabytes of CUDA
-packages are never installed. Runs on the standard library alone, and does nothing when the locks have not changed.
+with the rest. For the demo and the tests (`FC_STACK=cpu`, the default) versions and hashes come from the locks in
+`requirements/`, and PyTorch is taken in its CPU build: from pip's own sources (its configured find-links) where they
+offer it, else from PyTorch's CPU index; gigabytes of CUDA packages are never installed. For a card the extra `gpu` is
+resolved anew, with the CUDA build of PyTorch that vLLM asks for. Runs on the standard library alone, and does nothing
+when nothing has changed.
 """
 
 import hashlib
@@ -19,6 +21,7 @@ STAMP = VENV / "fc-assets-setup.sha256"
 UV = "uv==0.13.9"
 TORCH = "torch==2.13.0"
 PYTHON = (3, 11)
+STACK = os.environ.get("FC_STACK") or "cpu"
 
 
 def fail(message: str) -> None:
@@ -62,29 +65,44 @@ def install_torch(python: Path) -> None:
         fail("a CUDA build of PyTorch was installed; delete .venv and set UV_TORCH_BACKEND=cpu")
 
 
-def main() -> None:
-    if sys.version_info[:2] != PYTHON:
-        found = "{}.{} at {}".format(*sys.version_info[:2], sys.executable)
-        fail(f"fc_assets needs Python 3.11, and this is {found}; install it and run `make PYTHON=python3.11 ...`")
-    inputs = b"".join(file.read_bytes() for file in (LOCK, BFCL_LOCK, ROOT / "pyproject.toml", Path(__file__)))
-    stamp = hashlib.sha256(inputs).hexdigest()
-    if STAMP.is_file() and STAMP.read_text() == stamp and BFCL_VENV.is_dir():
-        return
-    python = VENV / "bin" / "python"
-    print("setting up .venv and .venv-bfcl (some 3 GB, some two minutes on a fast line)", flush=True)
-    if not works(python, "-m", "pip", "--version"):
-        call(sys.executable, "-m", "venv", "--clear", VENV)
-    call(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV)
+def install_cpu_stack(python: Path) -> None:
     sources = uv_sources(python)
     install_torch(python)
     call(python, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--verify-hashes", "-r", LOCK, **sources)
     call(python, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "-e", ROOT, **sources)
+
+
+def install_gpu_stack(python: Path) -> None:
+    # Not from pip's find-links: where they hold PyTorch at all, it is the CPU build.
+    index = {name: value for name, value in uv_sources(python).items() if name != "UV_FIND_LINKS"}
+    call(python, "-m", "uv", "pip", "install", "--quiet", "-e", f"{ROOT}[gpu,dev]", **index)
+
+
+def main() -> None:
+    if sys.version_info[:2] != PYTHON:
+        found = "{}.{} at {}".format(*sys.version_info[:2], sys.executable)
+        fail(f"fc_assets needs Python 3.11, and this is {found}; install it and run `make PYTHON=python3.11 ...`")
+    if STACK not in ("cpu", "gpu"):
+        fail(f"FC_STACK is {STACK!r}; set it to cpu or gpu")
+    inputs = b"".join(file.read_bytes() for file in (LOCK, BFCL_LOCK, ROOT / "pyproject.toml", Path(__file__)))
+    stamp = f"{STACK} {hashlib.sha256(inputs).hexdigest()}"
+    if STAMP.is_file() and STAMP.read_text() == stamp and BFCL_VENV.is_dir():
+        return
+    python = VENV / "bin" / "python"
+    size = "some 3 GB, some two minutes on a fast line" if STACK == "cpu" else "the CUDA stack: many GB, many minutes"
+    print(f"setting up .venv and .venv-bfcl ({size})", flush=True)
+    other_stack = STAMP.is_file() and not STAMP.read_text().startswith(STACK)  # two builds of vLLM do not mix
+    if other_stack or not works(python, "-m", "pip", "--version"):
+        call(sys.executable, "-m", "venv", "--clear", VENV)
+    call(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV)
+    (install_cpu_stack if STACK == "cpu" else install_gpu_stack)(python)
     # Every step is a process of its own: without bytecode on disk each of them would compile its imports again, tens
     # of seconds for a trainer. Some packages ship files that are no Python 3.11; those stay as they are.
     works(python, "-m", "compileall", "-q", "-j", "0", VENV / "lib")
     if not works(BFCL_VENV / "bin" / "python", "--version"):
         call(python, "-m", "uv", "venv", "--quiet", "--clear", "--python", sys.executable, BFCL_VENV)
     bfcl_python = BFCL_VENV / "bin" / "python"
+    sources = uv_sources(python)
     call(python, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "-p", bfcl_python, "-r", BFCL_LOCK, **sources)
     STAMP.write_text(stamp)
 
