@@ -94,6 +94,7 @@ def main() -> None:
     other_stack = STAMP.is_file() and not STAMP.read_text().startswith(STACK)  # two builds of vLLM do not mix
     if other_stack or not works(python, "-m", "pip", "--version"):
         call(sys.executable, "-m", "venv", "--clear", VENV)
+    STAMP.write_text(f"{STACK} unfinished")  # so that after an interruption the other stack is not put on top
     call(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", UV)
     (install_cpu_stack if STACK == "cpu" else install_gpu_stack)(python)
     # Every step is a process of its own: without bytecode on disk each of them would compile its imports again, tens

@@ -62,24 +62,6 @@ HEADLINE = (
 
 BFCL_TITLE = "Berkeley Function Calling Leaderboard"
 DECODING_TITLE = "Free and constrained decoding"
-PROMOTED = dg.AssetKey(champions.PROMOTED)
-
-HEADLINE = (
-    *("parse_rate", "function_name_accuracy", "param_f1", "schema_hit", "exec_rate"),
-    *("exact_match", "semantic_consistency", "irrelevance_accuracy", "reward"),
-)
-"""Metrics that Dagster plots over time, one number for each variant."""
-
-BFCL_TITLE = "Berkeley Function Calling Leaderboard"
-DECODING_TITLE = "Free and constrained decoding"
-EMBEDDING_TITLE = "Embedding similarity"
-FURTHER = {
-    "bfcl": BFCL_TITLE,
-    "decode_modes": DECODING_TITLE,
-    "embedding_similarity": EMBEDDING_TITLE,
-    "champion": champions.TITLE,
-}
-"""The report's further tables: their names in the metadata and their titles. One without rows is left out."""
 
 
 def predictions_key(variant: str) -> dg.AssetKey:
@@ -143,11 +125,10 @@ def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult]:
         wanted = context.selected_asset_keys
         with _errors_for_people(variant), contextlib.ExitStack() as stack:
-            opponent = None
-            if predictions_key(variant) in wanted and variant == CHALLENGER:
-                # Before the other server: a card may hold one engine only.
-                opponent = _opponent(context, workshop, model, sharegpt_val)
             if predictions_key(variant) in wanted:
+                # Before the other server: a card may hold one engine only.
+                has_opponent = variant == CHALLENGER
+                opponent = _opponent(context, workshop, model, sharegpt_val) if has_opponent else None
                 # Begun before the server, which takes longer to start than this takes.
                 parity = stack.enter_context(_parity(context, workshop, model, sharegpt_val))
             engine = stack.enter_context(_engine(context, workshop, variant, model.path / "model", model.digest))

@@ -35,7 +35,6 @@ PROMOTED, POLICY = "promoted_policy", "grpo_policy"
 ANSWERS_FILE = "champion.parquet"
 RECORD_FILE = "champion.json"
 TITLE = "Against the promoted policy"
-_RELEASE_RECORD = "release.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,6 @@ GENERATE = "fc_assets.evaluation.generate"
 TokenIds = Mapping[str, Sequence[int]]
 """Token ids of prompts, by the question's id."""
 
-
 _LOADING = {"device", "dtype", "max_model_len"}
 
 
@@ -153,8 +152,8 @@ class LocalModel:
     def __post_init__(self) -> None:
         if self.settings.api_url:
             raise FcAssetsError(
-                f"evaluation.engine is transformers, but server.api_url names the server {self.settings.api_url}: "
-                "empty server.api_url, or set evaluation.engine to vllm to ask that server"
+                "evaluation.engine is transformers, but server.api_url names a server: empty server.api_url, or set "
+                "evaluation.engine to vllm to ask that server"
             )
 
     @property
