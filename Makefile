@@ -12,7 +12,7 @@ setup:
 	@mkdir -p $(DAGSTER_HOME) && ln -sf $(CURDIR)/dagster.yaml $(DAGSTER_HOME)/dagster.yaml
 
 demo: setup
-	@$(BIN)/python -m fc_assets.demo
+	@$(BIN)/fc-assets demo
 
 ui: setup
 	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || \
@@ -21,7 +21,7 @@ ui: setup
 
 # The serving stack of the latest release, on this machine's Docker engine.
 up down status rollback: setup
-	@$(BIN)/python -m fc_assets.release $@
+	@$(BIN)/fc-assets $@
 
 test: setup
 	@$(BIN)/python -m pytest

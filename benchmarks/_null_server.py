@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def null_server(tokens: int, *flags: str) -> Iterator[str]:
-    """Its URL. An answer has `tokens` tokens; `flags` are further ones of `fc_assets.serving.null_server`."""
-    argv = [sys.executable, "-m", "fc_assets.serving.null_server", "--chunks", str(tokens), *flags]
+    """Its URL. An answer has `tokens` tokens; `flags` are further ones of `fc_assets.load_test.load.null_server`."""
+    argv = [sys.executable, "-m", "fc_assets.load_test.load.null_server", "--chunks", str(tokens), *flags]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield f"http://127.0.0.1:{int(process.stdout.readline())}"

@@ -19,11 +19,11 @@ import uvloop
 
 from benchmarks._null_server import null_server
 from benchmarks._results import write_result
+from fc_assets.load_test.load.client import Client, Request
+from fc_assets.load_test.load.generator import Load, LoadResult, drive
+from fc_assets.load_test.load.workload import token_prompts
 from fc_assets.profiles import EMBEDDED
-from fc_assets.serving.client import Client, Request
-from fc_assets.serving.load import Load, LoadResult, drive
 from fc_assets.serving.server import Endpoint
-from fc_assets.serving.workload import token_prompts
 
 MODEL = "null-server"
 CHUNKS = 32

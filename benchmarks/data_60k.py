@@ -22,13 +22,13 @@ from pathlib import Path
 import orjson
 
 from benchmarks._results import write_result
-from fc_assets.data.curation import CurationReport, curate, without_repeats
-from fc_assets.data.files import read_files
-from fc_assets.data.generator import generate_rows
-from fc_assets.data.irrelevance import IrrelevanceMaker
-from fc_assets.data.raw import Source, build_raw
+from fc_assets.data.curation.curate import CurationReport, curate, without_repeats
+from fc_assets.data.curation.irrelevance import IrrelevanceMaker
+from fc_assets.data.raw_table import Source, build_raw
+from fc_assets.data.rows.table import EXAMPLES, read_examples
+from fc_assets.data.sources.files import read_files
+from fc_assets.data.sources.generator import generate_rows
 from fc_assets.data.splits import build_splits
-from fc_assets.data.table import EXAMPLES, read_examples
 from fc_assets.profiles import CurationSettings
 
 SIZES = (60_000, 600_000)

@@ -11,12 +11,12 @@ import asyncio
 import numpy as np
 
 from benchmarks._results import write_result
-from fc_assets.serving.client import Client
-from fc_assets.serving.load import Load, LoadResult, drive
+from fc_assets.load_test.load.client import Client
+from fc_assets.load_test.load.generator import Load, LoadResult, drive
+from fc_assets.load_test.load.request_statistics import latencies, succeeded
+from fc_assets.load_test.load.workload import token_prompts
 from fc_assets.serving.server import Endpoint
-from fc_assets.serving.statistics import latencies, succeeded
-from fc_assets.serving.workload import token_prompts
-from fc_assets_tests.serving.scripted_server import ScriptedServer, answer
+from fc_assets_tests.support.scripted_server import ScriptedServer, answer
 
 FIRST_S = 0.050
 GAP_S = 0.010

@@ -26,14 +26,14 @@ import aiohttp
 from benchmarks._null_server import null_server
 from benchmarks._results import write_result
 from fc_assets.calls import Call, answer_text, calls_from_json, rewards
-from fc_assets.data.generator import generate_rows
-from fc_assets.data.normalise import normalise_row
-from fc_assets.data.tools import ToolReader
-from fc_assets.evaluation import comparison
-from fc_assets.evaluation.answers import Asking, Question, answer_log
-from fc_assets.evaluation.client import KEEP_ALIVE_S, ask, request_body
+from fc_assets.data.rows.normalise import normalise_row
+from fc_assets.data.rows.tools import ToolReader
+from fc_assets.data.sources.generator import generate_rows
+from fc_assets.evaluation.inference.answers import Asking, Question, answer_log
+from fc_assets.evaluation.inference.client import KEEP_ALIVE_S, ask, request_body
+from fc_assets.evaluation.report import comparison
+from fc_assets.evaluation.report.intervals import BOOTSTRAP_SAMPLES
 from fc_assets.evaluation.scoring import ScoringRow, score_rows
-from fc_assets.evaluation.statistics import BOOTSTRAP_SAMPLES
 from fc_assets.serving.server import Endpoint
 
 ROWS = 6_000

@@ -13,11 +13,12 @@ from pathlib import Path
 import dagster as dg
 
 from benchmarks._results import write_result
-from fc_assets.artifacts import ArtifactStore
 from fc_assets.definitions import build_defs
+from fc_assets.foundation.artifacts import ArtifactStore
+from fc_assets.foundation.resources import latest_artifact
+from fc_assets.names import REPORT
 from fc_assets.profiles import load_profile
-from fc_assets.resources import REPORT, latest_artifact
-from fc_assets.training.curves import trend
+from fc_assets.training.plots import trend
 
 SEEDS = (0, 1, 2)
 METRICS = ("parse_rate", "function_name_accuracy", "param_f1", "schema_hit", "exec_rate", "exact_match")

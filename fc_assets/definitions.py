@@ -12,18 +12,21 @@ import dagster as dg
 
 from fc_assets.data import assets as data_assets
 from fc_assets.data import checks as data_checks
+from fc_assets.deployment import assets as deployment_assets
+from fc_assets.deployment import checks as deployment_checks
+from fc_assets.deployment import sensors as deployment_sensors
 from fc_assets.edge import assets as edge_assets
 from fc_assets.edge import checks as edge_checks
 from fc_assets.evaluation import assets as evaluation_assets
 from fc_assets.evaluation import checks as evaluation_checks
+from fc_assets.foundation.resources import build_resources
+from fc_assets.load_test import assets as serving_assets
+from fc_assets.load_test import checks as serving_checks
+from fc_assets.load_test import schedules as serving_schedules
 from fc_assets.profiles import Profile, load_profile
 from fc_assets.release import assets as release_assets
 from fc_assets.release import checks as release_checks
 from fc_assets.release import sensors as release_sensors
-from fc_assets.resources import build_resources
-from fc_assets.serving import assets as serving_assets
-from fc_assets.serving import checks as serving_checks
-from fc_assets.serving import schedules as serving_schedules
 from fc_assets.training import assets as training_assets
 from fc_assets.training import checks as training_checks
 
@@ -38,13 +41,20 @@ def build_defs(profile: Profile | None = None, home: Path | None = None) -> dg.D
             *data_assets.ASSETS,
             *training_assets.ASSETS,
             *evaluation_assets.ASSETS,
-            *release_assets.build_release_assets(blocking),
+            release_assets.build_promoted_policy(blocking),
+            *deployment_assets.ASSETS,
             *serving_assets.ASSETS,
             *edge_assets.ASSETS,
         ],
-        asset_checks=[*gates, *release_checks.CHECKS, *serving_checks.CHECKS, *edge_checks.CHECKS],
+        asset_checks=[
+            *gates,
+            *release_checks.CHECKS,
+            *deployment_checks.CHECKS,
+            *serving_checks.CHECKS,
+            *edge_checks.CHECKS,
+        ],
         schedules=serving_schedules.schedules(profile),
-        sensors=release_sensors.sensors(profile),
+        sensors=[*release_sensors.SENSORS, *deployment_sensors.sensors(profile)],
         resources=build_resources(profile, home),
     )
 

@@ -1,4 +1,4 @@
-"""`python -m fc_assets.demo`: materialise the whole graph in one process and print what it came to.
+"""`fc-assets demo`: materialise the whole graph in one process and print what it came to.
 
 It uses the instance at `$DAGSTER_HOME`, so that `dagster dev` shows the same run afterwards; the profile is the one
 `$FC_PROFILE` names. Only the printing belongs here.
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.profiles import load_profile
 
 TABLES = (
@@ -92,8 +92,8 @@ def _is_number(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
-def main() -> int:
-    """Run the graph and print the tables; the exit status is 1 when a step or a check failed."""
+def main(_: Sequence[str] = ()) -> int:
+    """Run the graph and print the tables; the command takes no options. The exit status is 1 when a step or a check failed."""
     profile = load_profile()
     from fc_assets.definitions import build_defs  # reads the profile too: a wrong one is told of above
 
@@ -144,10 +144,3 @@ def _reason(event: dg.DagsterEvent) -> str:
     while error and error.cause:  # Dagster wraps what escaped a step
         error = error.cause
     return error.message.strip() if error else "no reason was recorded"
-
-
-if __name__ == "__main__":
-    try:
-        raise SystemExit(main())
-    except FcAssetsError as error:
-        raise SystemExit(f"error: {error}") from None

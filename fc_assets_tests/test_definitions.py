@@ -11,7 +11,7 @@ import yaml
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from fc_assets.definitions import build_defs
-from fc_assets.gpu import GPU_POOL
+from fc_assets.foundation.gpu import GPU_POOL
 from fc_assets.profiles import load_profile, profile_names
 
 ROOT = Path(__file__).parent.parent
@@ -120,7 +120,9 @@ def test_an_unknown_profile_stops_the_code_location_with_one_sentence() -> None:
 
 def test_the_demo_tells_of_an_unknown_profile_in_one_line() -> None:
     env = {"FC_PROFILE": "nonsense", "PATH": "/usr/bin"}
-    done = subprocess.run([sys.executable, "-m", "fc_assets.demo"], capture_output=True, text=True, env=env, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-m", "fc_assets.cli", "demo"], capture_output=True, text=True, env=env, cwd=ROOT
+    )
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith("error: There is no profile 'nonsense'")

@@ -11,11 +11,12 @@ import dagster as dg
 import psutil
 import pytest
 
-from fc_assets.artifacts import Artifact, ArtifactStore
 from fc_assets.definitions import build_defs
+from fc_assets.foundation.artifacts import Artifact, ArtifactStore
+from fc_assets.foundation.resources import latest_artifact
+from fc_assets.names import REPORT
 from fc_assets.profiles import load_profile
-from fc_assets.resources import REPORT, latest_artifact
-from fc_assets.training.curves import fell
+from fc_assets.training.plots import fell
 from fc_assets_tests.test_definitions import ASSETS, ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
@@ -37,7 +38,7 @@ class Demo:
         }
         self.before = set(psutil.pids())
         self.done = subprocess.run(
-            [sys.executable, "-m", "fc_assets.demo"], env=self.env, cwd=folder, capture_output=True, text=True
+            [sys.executable, "-m", "fc_assets.cli", "demo"], env=self.env, cwd=folder, capture_output=True, text=True
         )
         self.instance = dg.DagsterInstance.from_config(str(self.dagster_home))
 

@@ -19,5 +19,5 @@ RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 libnum
 COPY --from=build /opt/fc-assets /opt/fc-assets
 ENV PATH=/opt/fc-assets/bin:$PATH PYTHONUNBUFFERED=1
 USER 10001:10001
-# The stack names the model and the flags; see fc_assets/release/compose.py.
+# The stack names the model and the flags; see fc_assets/deployment/targets/compose.py.
 ENTRYPOINT ["python3", "-m", "fc_assets.serving.launch_vllm"]

@@ -4,10 +4,10 @@ One implementation for training rewards, evaluation, canary and edge report. Tex
 knows Dagster, a model, a file or a server. Importing this package is cheap: validator and scipy load when first used.
 """
 
+from fc_assets.calls.call import Call, calls_from_json, calls_to_json, tools_from_json
 from fc_assets.calls.judge import Judgement, judge
 from fc_assets.calls.match import Match, equal, match_calls
 from fc_assets.calls.metrics import METRIC_BY_NAME, METRICS, Metric, RowScore, aggregate, score_row
-from fc_assets.calls.model import Call, calls_from_json, calls_to_json, tools_from_json
 from fc_assets.calls.parse import Parsed, parse_lenient, parse_strict
 from fc_assets.calls.prompts import THINK_OFF, answer_text, messages, render_prompt, wrap_tools
 from fc_assets.calls.rewards import DEFAULT_WEIGHTS, SIGNALS, Rewards, rewards

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fc_assets.calls.model import Call, Tool, tools_from_json
+from fc_assets.calls.call import Call, Tool, tools_from_json
 from fc_assets.calls.turns import expected_steps
-from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.errors import FcAssetsError
 
 _ROW_FIELDS = frozenset({"id", "conversations", "tools", "system"})
 

@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import Any
 
 from fc_assets.calls import numerals
+from fc_assets.calls.call import Call
 from fc_assets.calls.match import equal
-from fc_assets.calls.model import Call
 from fc_assets.calls.stubs import json_types
 from fc_assets.calls.tools import ToolSet
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fc_assets.calls.call import Call, Tool
 from fc_assets.calls.match import Match, match_calls
-from fc_assets.calls.model import Call, Tool
 from fc_assets.calls.parse import Parsed, parse_strict
 from fc_assets.calls.tools import ToolSet, compile_tools
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fc_assets.calls.model import Call
+from fc_assets.calls.call import Call
 from fc_assets.calls.stubs import json_types
 from fc_assets.calls.tools import ToolSet
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from fc_assets.calls.call import Call, Tool
 from fc_assets.calls.grounding import grounded_leaves
 from fc_assets.calls.judge import Judgement, judge
 from fc_assets.calls.match import match_calls
-from fc_assets.calls.model import Call, Tool
 from fc_assets.calls.parse import parse_lenient
 from fc_assets.calls.rewards import DEFAULT_WEIGHTS, rewards_of
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fc_assets.calls.model import Call
+from fc_assets.calls.call import Call
 
 MAX_TEXT_CHARS = 200_000
 MAX_LITERAL_CHARS = 10_000  # ast.literal_eval builds a syntax tree, some 100 bytes for each character

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from fc_assets.calls.model import Call, Tool
+from fc_assets.calls.call import Call, Tool
 
 THINK_OFF = "<think>\n\n</think>\n\n"
 """The empty thinking block that Qwen3's template writes when thinking is off; in training it opens the completion."""

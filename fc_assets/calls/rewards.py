@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
+from fc_assets.calls.call import Call, Tool
 from fc_assets.calls.judge import Judgement, judge
-from fc_assets.calls.model import Call, Tool
 from fc_assets.calls.prompts import answer_text
 
 DEFAULT_WEIGHTS: Mapping[str, float] = {

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from fc_assets.calls.model import Call, Tool, tools_from_json
+from fc_assets.calls.call import Call, Tool, tools_from_json
 from fc_assets.calls.schema import closed, compile_schema, is_valid
 from fc_assets.calls.stubs import Stub, make_stub
-from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.errors import FcAssetsError
 
 if TYPE_CHECKING:
     import jsonschema_rs

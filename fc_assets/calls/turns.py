@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fc_assets.calls.model import Call, calls_from_json
+from fc_assets.calls.call import Call, calls_from_json
 from fc_assets.calls.prompts import answer_text
-from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.errors import FcAssetsError
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,22 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from fc_assets.artifacts import Artifact
-from fc_assets.data.bfcl_questions import questions_folder, read_questions
-from fc_assets.data.curation import CurationReport, curate
-from fc_assets.data.irrelevance import IrrelevanceMaker, missing_rate
-from fc_assets.data.masking import masker
+from fc_assets.data.curation.bfcl_questions import questions_folder, read_questions
+from fc_assets.data.curation.curate import CurationReport, curate
+from fc_assets.data.curation.irrelevance import IrrelevanceMaker, missing_rate
+from fc_assets.data.curation.masking import masker
 from fc_assets.data.plots import split_picture
-from fc_assets.data.raw import SUMMARY, build_raw
+from fc_assets.data.raw_table import SUMMARY, build_raw
 from fc_assets.data.report import curation_table, sample_conversations, sample_examples, split_report, split_table
-from fc_assets.data.sources import hub_datasets, sources
+from fc_assets.data.rows.table import EXAMPLES, read_examples
+from fc_assets.data.sources.select import hub_datasets, sources
 from fc_assets.data.splits import TRAIN, VALIDATION, build_splits, split_file
-from fc_assets.data.table import EXAMPLES, read_examples
-from fc_assets.metadata import picture, table
+from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.asset_options import OWNERS
+from fc_assets.foundation.code_version import code_version
+from fc_assets.foundation.metadata import picture, table
+from fc_assets.foundation.resources import Runtime
 from fc_assets.profiles import EMBEDDED, Profile
-from fc_assets.resources import CODE_VERSION, OWNERS, Workshop
 
 GROUP = "data"
 
@@ -27,22 +29,24 @@ GROUP = "data"
     group_name=GROUP,
     kinds={"parquet"},
     owners=OWNERS,
-    code_version=CODE_VERSION,
+    code_version=code_version(
+        "fc_assets.data.raw_table", "fc_assets.data.sources.select", "fc_assets.data.sources.hub_job"
+    ),
     description=(
         "Tool-call examples as their source has them (the hub's xLAM-60k, local files, or in the demo an embedded "
         "generator), in one normal form: query, tools as JSON Schema, expected calls. Rows that cannot be read are in "
         "the quarantine beside the table, each with its reason; too many of them fail the step."
     ),
 )
-def xlam_raw(context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]) -> dg.MaterializeResult[Artifact]:
-    settings = workshop.profile.data
-    with workshop.step(context.asset_key) as step:
+def xlam_raw(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime]) -> dg.MaterializeResult[Artifact]:
+    settings = runtime.profile.data
+    with runtime.step(context) as step:
         wanted = [
             {**dataset, "out": step.scratch / f"hub-{number}.parquet"}
             for number, dataset in enumerate(hub_datasets(settings))
         ]
         if wanted:
-            workshop.run_module(context, "fc_assets.data.hub", {"datasets": wanted}, step.scratch)
+            runtime.run_module(context, "fc_assets.data.sources.hub_job", {"datasets": wanted}, step.scratch)
         summary = build_raw(
             sources(settings, {dataset["dataset"]: dataset["out"] for dataset in wanted}),
             step.out,
@@ -76,7 +80,13 @@ def xlam_raw(context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Works
         name: dg.AssetOut(
             kinds={"json"},
             owners=OWNERS,
-            code_version=CODE_VERSION,
+            code_version=code_version(
+                "fc_assets.data.splits",
+                "fc_assets.data.curation.curate",
+                "fc_assets.data.curation.masking",
+                "fc_assets.data.curation.bfcl_questions",
+                "fc_assets.data.token_lengths_job",
+            ),
             description=(
                 f"The {kind} split as ShareGPT conversations with `dataset_info.json`, as LLaMA-Factory reads them. "
                 f"Both splits come from one curation of the raw table and share no question. {more}"
@@ -89,11 +99,14 @@ def xlam_raw(context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Works
     },
 )
 def sharegpt_splits(
-    context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop], xlam_raw: Artifact
+    context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime], xlam_raw: Artifact
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
-    profile = workshop.profile
+    profile = runtime.profile
     settings = profile.data
-    with workshop.step(dg.AssetKey(TRAIN)) as train, workshop.step(dg.AssetKey(VALIDATION)) as validation:
+    with (
+        runtime.step(context, dg.AssetKey(TRAIN)) as train,
+        runtime.step(context, dg.AssetKey(VALIDATION)) as validation,
+    ):
         questions = _bfcl_questions(profile)
         if not questions and settings.curation.bfcl != "keep":
             context.log.warning("bfcl-eval is not installed, so no row was compared with BFCL's questions")
@@ -113,9 +126,9 @@ def sharegpt_splits(
             seed=settings.seed,
             variant=masker(settings.curation.masked_share, settings.seed),
         )
-        lengths = workshop.run_module(
+        lengths = runtime.run_module(
             context,
-            "fc_assets.data.lengths",
+            "fc_assets.data.token_lengths_job",
             {
                 "tokenizer": _tokenizer(profile),
                 "context": profile.server.max_model_len,

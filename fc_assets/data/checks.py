@@ -9,15 +9,16 @@ from typing import Any
 
 import dagster as dg
 
-from fc_assets.artifacts import Artifact
 from fc_assets.data.assets import xlam_raw
-from fc_assets.data.bfcl_questions import questions_folder, read_questions
+from fc_assets.data.curation.bfcl_questions import questions_folder, read_questions
 from fc_assets.data.inspection import disjoint, gold_ceiling, malformed_examples, malformed_rows, repeats
-from fc_assets.data.raw import SUMMARY
+from fc_assets.data.raw_table import SUMMARY
+from fc_assets.data.rows.table import EXAMPLES
 from fc_assets.data.splits import TRAIN, VALIDATION, split_file
-from fc_assets.data.table import EXAMPLES
-from fc_assets.metadata import table
-from fc_assets.resources import REPORT, Workshop
+from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.metadata import table
+from fc_assets.foundation.resources import Runtime
+from fc_assets.names import REPORT
 
 RATIO_TOLERANCE = 0.01
 """Rows with the same question stay together, so the share cannot be exact."""
@@ -27,10 +28,10 @@ SHOWN = 20
 @dg.asset_check(
     asset=xlam_raw, blocking=True, description="No more rows than the profile allows are in the quarantine."
 )
-def few_rejects(xlam_raw: Artifact, workshop: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:
+def few_rejects(xlam_raw: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
     summary: Any = xlam_raw.read_json(SUMMARY)
     share = summary["rejected"] / (summary["rows"] + summary["rejected"])
-    allowed = workshop.profile.data.max_reject_share
+    allowed = runtime.profile.data.max_reject_share
     return dg.AssetCheckResult(
         passed=share <= allowed,
         metadata={"reject_share": share, "allowed": allowed, "rejected": summary["rejected"]},
@@ -63,8 +64,8 @@ def _split_checks(name: str) -> list[dg.AssetChecksDefinition]:
         blocking=True,
         description="The expected calls themselves validate against the schemas of their tools.",
     )
-    def gold_validates(split: Artifact, workshop: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:
-        ceiling, least = gold_ceiling(split_file(split.path, name)), workshop.profile.gates.min_gold_ceiling
+    def gold_validates(split: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
+        ceiling, least = gold_ceiling(split_file(split.path, name)), runtime.profile.gates.min_gold_ceiling
         return dg.AssetCheckResult(
             passed=ceiling >= least,
             metadata={"gold_ceiling": ceiling, "least": least},
@@ -116,11 +117,11 @@ def splits_are_disjoint(sharegpt_train: Artifact, sharegpt_val: Artifact) -> dg.
     description="The validation share and the seed are the profile's.",
 )
 def split_is_as_configured(
-    sharegpt_train: Artifact, sharegpt_val: Artifact, workshop: dg.ResourceParam[Workshop]
+    sharegpt_train: Artifact, sharegpt_val: Artifact, runtime: dg.ResourceParam[Runtime]
 ) -> dg.AssetCheckResult:
     train: Any = sharegpt_train.read_json(REPORT)
     validation: Any = sharegpt_val.read_json(REPORT)
-    wanted = workshop.profile.data
+    wanted = runtime.profile.data
     rows = train["rows"] + validation["rows"]
     share = validation["rows"] / rows
     tolerance = max(RATIO_TOLERANCE, 1 / rows)
@@ -142,8 +143,8 @@ def split_is_as_configured(
     blocking=True,
     description="No question of the Berkeley Function Calling Leaderboard is in the training split.",
 )
-def no_bfcl_question_in_train(sharegpt_train: Artifact, workshop: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:
-    folder = questions_folder(workshop.profile.bfcl.python)
+def no_bfcl_question_in_train(sharegpt_train: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
+    folder = questions_folder(runtime.profile.bfcl.python)
     if folder is None:
         return dg.AssetCheckResult(
             passed=False,

@@ -6,14 +6,14 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from fc_assets.calls.call import calls_from_json
 from fc_assets.calls.conversations import turns_of
-from fc_assets.calls.model import calls_from_json
 from fc_assets.calls.tools import compile_tools
-from fc_assets.data.files import read_files
-from fc_assets.data.queries import normal_query
+from fc_assets.data.rows.queries import normal_query
+from fc_assets.data.rows.table import read_examples
+from fc_assets.data.sources.files import read_files
 from fc_assets.data.splits import SEEN
-from fc_assets.data.table import read_examples
-from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.errors import FcAssetsError
 
 _ASKING = ("human", "observation")
 

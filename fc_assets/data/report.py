@@ -1,6 +1,6 @@
 """The splits and the raw table as records for people: tables of the page, and the report that checks read.
 
-Plain numbers and texts; how the page shows them is `fc_assets.metadata`.
+Plain numbers and texts; how the page shows them is `fc_assets.foundation.metadata`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from fc_assets.data.curation import CurationReport
-from fc_assets.data.files import read_files
-from fc_assets.data.normalise import Example
+from fc_assets.data.curation.curate import CurationReport
+from fc_assets.data.rows.normalise import Example
+from fc_assets.data.sources.files import read_files
 from fc_assets.data.splits import SplitSummary
 
 SAMPLE_ROWS = 10

@@ -19,10 +19,10 @@ from typing import BinaryIO
 
 import orjson
 
-from fc_assets.data.curation import Curated
-from fc_assets.data.normalise import Example
-from fc_assets.data.sharegpt import sharegpt_row, write_dataset_info
-from fc_assets.errors import FcAssetsError
+from fc_assets.data.curation.curate import Curated
+from fc_assets.data.rows.normalise import Example
+from fc_assets.data.rows.sharegpt import sharegpt_row, write_dataset_info
+from fc_assets.foundation.errors import FcAssetsError
 
 TRAIN = "sharegpt_train"
 VALIDATION = "sharegpt_val"

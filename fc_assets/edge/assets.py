@@ -4,11 +4,14 @@ from dataclasses import asdict
 
 import dagster as dg
 
-from fc_assets.artifacts import Artifact
-from fc_assets.edge import report
-from fc_assets.edge.files import BASELINE, TOKENIZER_FOLDER, GgufFile
-from fc_assets.metadata import picture, table
-from fc_assets.resources import CODE_VERSION, OWNERS, REPORT, Workshop
+from fc_assets.edge.conversion.files import BASELINE, TOKENIZER_FOLDER, GgufFile
+from fc_assets.edge.measurement import report
+from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.asset_options import OWNERS
+from fc_assets.foundation.code_version import code_version
+from fc_assets.foundation.metadata import picture, table
+from fc_assets.foundation.resources import Runtime
+from fc_assets.names import REPORT
 
 GROUP = "edge"
 VALIDATION_FILE = "sharegpt_val.json"
@@ -20,7 +23,7 @@ LLAMA_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive"}
     group_name=GROUP,
     kinds={"gguf", "llamacpp", "ollama"},
     owners=OWNERS,
-    code_version=CODE_VERSION,
+    code_version=code_version("fc_assets.edge.conversion.convert_job"),
     description=(
         "The released policy as GGUF files for llama.cpp and Ollama: F16, Q8_0 and Q4_K_M, quantised by ggml's own "
         "kernels under llama.cpp's rules, each with the tokenizer, the chat template and the digest of its release. "
@@ -28,10 +31,10 @@ LLAMA_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive"}
     ),
 )
 def gguf_artifacts(
-    context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop], promoted_policy: Artifact
+    context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime], promoted_policy: Artifact
 ) -> dg.MaterializeResult[Artifact]:
-    settings = workshop.profile.edge
-    with workshop.step(context.asset_key) as step:
+    settings = runtime.profile.edge
+    with runtime.step(context) as step:
         job = {
             "checkpoint": promoted_policy.path / "model",
             "out": step.out,
@@ -40,7 +43,7 @@ def gguf_artifacts(
             "source_digest": promoted_policy.digest,
             "context": settings.context,
         }
-        done = workshop.run_module(context, "fc_assets.edge.convert", job, step.scratch)
+        done = runtime.run_module(context, "fc_assets.edge.conversion.convert_job", job, step.scratch)
         files = [GgufFile(**record) for record in done["files"]]
         return step.publish(
             [promoted_policy],
@@ -58,7 +61,11 @@ def gguf_artifacts(
     group_name=GROUP,
     kinds={"llamacpp", "python"},
     owners=OWNERS,
-    code_version=CODE_VERSION,
+    code_version=code_version(
+        "fc_assets.edge.measurement.prompts_job",
+        "fc_assets.edge.measurement.ask_job",
+        "fc_assets.edge.measurement.report",
+    ),
     description=(
         "What each GGUF file costs and keeps: size, load time, peak memory, latency of the first token, tokens per "
         "second, and the quality of its greedy answers to the same validation rows, measured by llama.cpp on this "
@@ -67,17 +74,17 @@ def gguf_artifacts(
 )
 def edge_report(
     context: dg.AssetExecutionContext,
-    workshop: dg.ResourceParam[Workshop],
+    runtime: dg.ResourceParam[Runtime],
     gguf_artifacts: Artifact,
     sharegpt_val: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
-    settings = workshop.profile.edge
+    settings = runtime.profile.edge
     split = sharegpt_val.path / VALIDATION_FILE
     files = [GgufFile(**record) for record in gguf_artifacts.read_json(REPORT)["files"]]
-    with workshop.step(context.asset_key) as step:
-        rendered = workshop.run_module(
+    with runtime.step(context) as step:
+        rendered = runtime.run_module(
             context,
-            "fc_assets.edge.prompts",
+            "fc_assets.edge.measurement.prompts_job",
             {
                 "tokenizer": gguf_artifacts.path / TOKENIZER_FOLDER,
                 "split": split,
@@ -94,9 +101,9 @@ def edge_report(
             "max_tokens": settings.max_tokens,
         }
         asked = {
-            file.kind: workshop.run_module(
+            file.kind: runtime.run_module(
                 context,
-                "fc_assets.edge.ask",
+                "fc_assets.edge.measurement.ask_job",
                 {"model": gguf_artifacts.path / file.file, **job},
                 step.scratch,
                 env=LLAMA_ENVIRONMENT,

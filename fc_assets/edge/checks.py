@@ -2,10 +2,11 @@
 
 import dagster as dg
 
-from fc_assets.artifacts import Artifact
 from fc_assets.edge.assets import edge_report, gguf_artifacts
-from fc_assets.edge.report import largest_drop
-from fc_assets.resources import REPORT, Workshop
+from fc_assets.edge.measurement.report import largest_drop
+from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.resources import Runtime
+from fc_assets.names import REPORT
 
 
 @dg.asset_check(
@@ -17,7 +18,7 @@ from fc_assets.resources import REPORT, Workshop
     ),
 )
 def files_are_what_they_say(gguf_artifacts: Artifact) -> dg.AssetCheckResult:
-    from fc_assets.edge.headers import read_header
+    from fc_assets.edge.conversion.headers import read_header
 
     release = gguf_artifacts.inputs["promoted_policy"]
     wrong = []
@@ -41,8 +42,8 @@ def files_are_what_they_say(gguf_artifacts: Artifact) -> dg.AssetCheckResult:
         "checkpoint's own tokenizer."
     ),
 )
-def files_answer(edge_report: Artifact, workshop: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:
-    least = workshop.profile.edge.min_same_ids
+def files_answer(edge_report: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
+    least = runtime.profile.edge.min_same_ids
     report = edge_report.read_json(REPORT)
     spoke = {kind: sum(bool(answer["text"]) for answer in asked["answers"]) for kind, asked in report["asked"].items()}
     same_ids = {row["kind"]: row["same_ids"] for row in report["rows"]}
@@ -59,8 +60,8 @@ def files_answer(edge_report: Artifact, workshop: dg.ResourceParam[Workshop]) ->
     blocking=True,
     description="No quantised file loses more exact match against F16, on the same rows, than the profile allows.",
 )
-def quantisation_keeps_quality(edge_report: Artifact, workshop: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:
-    allowed = workshop.profile.gates.max_quantisation_drop
+def quantisation_keeps_quality(edge_report: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
+    allowed = runtime.profile.gates.max_quantisation_drop
     rows = edge_report.read_json(REPORT)["rows"]
     drop = largest_drop(rows)
     return dg.AssetCheckResult(

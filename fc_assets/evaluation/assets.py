@@ -16,15 +16,14 @@ from typing import Any
 
 import dagster as dg
 
-from fc_assets.artifacts import Artifact
-from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation import bfcl, bfcl_tables
 from fc_assets.evaluation import champion as champions
-from fc_assets.evaluation.answers import Answer, Asking, Question, resume_identity
+from fc_assets.evaluation.bfcl import scores as bfcl
+from fc_assets.evaluation.bfcl import tables as bfcl_tables
 from fc_assets.evaluation.champion import CHALLENGER, CHAMPION, Opponent
-from fc_assets.evaluation.engines import GENERATE, Engine, LocalModel, ServedModel, identity_of
-from fc_assets.evaluation.parity import PARITY_FILE, Parity, compare, spread, training_ids
-from fc_assets.evaluation.predictions import (
+from fc_assets.evaluation.inference.answers import Answer, Asking, Question, resume_identity
+from fc_assets.evaluation.inference.engines import GENERATE, Engine, LocalModel, ServedModel, identity_of
+from fc_assets.evaluation.inference.parity import PARITY_FILE, Parity, compare, spread, training_ids
+from fc_assets.evaluation.inference.predictions import (
     CONSTRAINED_FILE,
     PREDICTIONS_FILE,
     SERVER_FILE,
@@ -43,9 +42,14 @@ from fc_assets.evaluation.predictions import (
     summarise,
     write_predictions,
 )
-from fc_assets.gpu import GPU_OP_TAGS, GPU_POOL
-from fc_assets.metadata import picture, picture_file, table
-from fc_assets.resources import CODE_VERSION, OWNERS, REPORT, StepError, Workshop, latest_artifact
+from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.asset_options import OWNERS
+from fc_assets.foundation.code_version import code_version
+from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.foundation.gpu import GPU_OP_TAGS, GPU_POOL
+from fc_assets.foundation.metadata import picture, picture_file, table
+from fc_assets.foundation.resources import Runtime, StepError, latest_artifact
+from fc_assets.names import REPORT
 from fc_assets.serving.server import serve
 
 GROUP = "evaluation"
@@ -79,7 +83,13 @@ def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
     common: dict[str, Any] = {
         "group_name": GROUP,
         "owners": OWNERS,
-        "code_version": CODE_VERSION,
+        "code_version": code_version(
+            "fc_assets.evaluation.inference.predictions",
+            "fc_assets.evaluation.inference.client",
+            "fc_assets.evaluation.inference.generate_job",
+            "fc_assets.evaluation.inference.parity",
+            "fc_assets.evaluation.bfcl.scores",
+        ),
         "is_required": False,
     }
 
@@ -119,7 +129,7 @@ def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
     )
     def evaluate(
         context: dg.AssetExecutionContext,
-        workshop: dg.ResourceParam[Workshop],
+        runtime: dg.ResourceParam[Runtime],
         model: Artifact,
         sharegpt_val: Artifact,
     ) -> Iterator[dg.MaterializeResult]:
@@ -128,22 +138,22 @@ def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
             if predictions_key(variant) in wanted:
                 # Before the other server: a card may hold one engine only.
                 has_opponent = variant == CHALLENGER
-                opponent = _opponent(context, workshop, model, sharegpt_val) if has_opponent else None
+                opponent = _opponent(context, runtime, model, sharegpt_val) if has_opponent else None
                 # Begun before the server, which takes longer to start than this takes.
-                parity = stack.enter_context(_parity(context, workshop, model, sharegpt_val))
-            engine = stack.enter_context(_engine(context, workshop, variant, model.path / "model", model.digest))
+                parity = stack.enter_context(_parity(context, runtime, model, sharegpt_val))
+            engine = stack.enter_context(_engine(context, runtime, variant, model.path / "model", model.digest))
             # Predictions first: should BFCL fail, they are published already.
             if predictions_key(variant) in wanted:
-                yield from _predictions(context, workshop, variant, engine, model, sharegpt_val, parity, opponent)
+                yield from _predictions(context, runtime, variant, engine, model, sharegpt_val, parity, opponent)
             if bfcl_key(variant) in wanted:
-                yield from _bfcl_scores(context, workshop, variant, engine, model)
+                yield from _bfcl_scores(context, runtime, variant, engine, model)
 
     return evaluate
 
 
 def _predictions(
     context: dg.AssetExecutionContext,
-    workshop: Workshop,
+    runtime: Runtime,
     variant: str,
     engine: Engine,
     model: Artifact,
@@ -151,8 +161,8 @@ def _predictions(
     measure_parity: Callable[[Engine], Parity],
     opponent: Opponent | None,
 ) -> Iterator[dg.MaterializeResult]:
-    settings = workshop.profile.evaluation
-    with workshop.step(predictions_key(variant)) as step:
+    settings = runtime.profile.evaluation
+    with runtime.step(context, predictions_key(variant)) as step:
         turns = asked_turns(validation, settings.max_rows)
         parity = measure_parity(engine)
         context.log.info(f"{parity.equal} of {parity.rows} prompts have the token ids that training saw")
@@ -166,8 +176,8 @@ def _predictions(
             )
             again = []
         with (
-            _asked(context, workshop, step.key, engine, questions_of(turns), asking) as answers,
-            _asked(context, workshop, step.key, engine, again, constrained_asking(asking)) as forced,
+            _asked(context, runtime, step.key, engine, questions_of(turns), asking) as answers,
+            _asked(context, runtime, step.key, engine, again, constrained_asking(asking)) as forced,
         ):
             if forced:
                 write_predictions(forced, step.out / CONSTRAINED_FILE)
@@ -191,7 +201,7 @@ def _predictions(
 
 
 def _opponent(
-    context: dg.AssetExecutionContext, workshop: Workshop, model: Artifact, validation: Artifact
+    context: dg.AssetExecutionContext, runtime: Runtime, model: Artifact, validation: Artifact
 ) -> Opponent | None:
     """The promoted policy and what it answers to the same turns; None when there is none, or when it is `model`.
 
@@ -204,7 +214,7 @@ def _opponent(
     champion = champions.champion_of(str(promotion.metadata["sha256"].value), promotion.metadata["inputs"].value)
     if champion.policy == model.digest:
         return None
-    profile, store = workshop.profile, workshop.store
+    profile, store = runtime.profile, runtime.store
     turns, asking = asked_turns(validation, profile.evaluation.max_rows), asking_for(profile.evaluation)
     today = answering_record(identity_of(profile.server, profile.evaluation.engine), asking)
     if answers := champions.recorded_answers(champion, store, validation, turns, today):
@@ -213,8 +223,8 @@ def _opponent(
     try:
         checkpoint = latest_artifact(context.instance, store, PROMOTED).path / "model"
         with (
-            _engine(context, workshop, CHAMPION, checkpoint, champion.policy) as engine,
-            _asked(context, workshop, predictions_key(CHAMPION), engine, questions_of(turns), asking) as answers,
+            _engine(context, runtime, CHAMPION, checkpoint, champion.policy) as engine,
+            _asked(context, runtime, predictions_key(CHAMPION), engine, questions_of(turns), asking) as answers,
         ):
             return Opponent(champion, answers)
     except FcAssetsError as error:
@@ -223,17 +233,17 @@ def _opponent(
 
 
 def _bfcl_scores(
-    context: dg.AssetExecutionContext, workshop: Workshop, variant: str, engine: Engine, model: Artifact
+    context: dg.AssetExecutionContext, runtime: Runtime, variant: str, engine: Engine, model: Artifact
 ) -> Iterator[dg.MaterializeResult]:
-    settings = workshop.profile.bfcl
-    with workshop.step(bfcl_key(variant)) as step:
-        log = workshop.log_file(context, f"bfcl-{variant}")
+    settings = runtime.profile.bfcl
+    with runtime.step(context, bfcl_key(variant)) as step:
+        log = runtime.log_file(context, f"bfcl-{variant}")
         python = bfcl.find_python(settings)
         sample = bfcl.take_sample(settings, python, step.scratch, log)
-        asking = asking_for(workshop.profile.evaluation, settings.max_tokens)
+        asking = asking_for(runtime.profile.evaluation, settings.max_tokens)
         modes = settings.prompt_modes
         questions = [question for mode in modes for question in bfcl.questions_of(sample.rows, mode)]
-        with _asked(context, workshop, step.key, engine, questions, asking) as answers:
+        with _asked(context, runtime, step.key, engine, questions, asking) as answers:
             judged = bfcl.score_modes(sample, modes, answers, python, step.scratch, log)
             report = {
                 "bfcl_eval": sample.version,
@@ -263,7 +273,9 @@ def _bfcl_scores(
     group_name=GROUP,
     kinds={"scipy", "matplotlib"},
     owners=OWNERS,
-    code_version=CODE_VERSION,
+    code_version=code_version(
+        "fc_assets.evaluation.report.build", "fc_assets.evaluation.champion", "fc_assets.evaluation.embedding"
+    ),
     ins={
         VALIDATION: dg.AssetIn(),
         **{f"predictions_{variant}": dg.AssetIn(key=predictions_key(variant)) for variant in VARIANTS},
@@ -277,7 +289,7 @@ def _bfcl_scores(
 )
 def eval_report(
     context: dg.AssetExecutionContext,
-    workshop: dg.ResourceParam[Workshop],
+    runtime: dg.ResourceParam[Runtime],
     sharegpt_val: Artifact,
     predictions_base: Artifact,
     predictions_sft: Artifact,
@@ -287,12 +299,12 @@ def eval_report(
     bfcl_grpo: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
     from fc_assets.evaluation import embedding  # brings numpy, as does report
-    from fc_assets.evaluation import report as reports
+    from fc_assets.evaluation.report import build as reports
 
-    settings = workshop.profile.evaluation
+    settings = runtime.profile.evaluation
     predictions = {"base": predictions_base, "sft": predictions_sft, "grpo": predictions_grpo}
     scores = {"base": bfcl_base, "sft": bfcl_sft, "grpo": bfcl_grpo}
-    with workshop.step(context.asset_key) as step:
+    with runtime.step(context) as step:
         bfcl_records = bfcl_tables.side_by_side(
             {reports.label(variant): scored.read_json(REPORT) for variant, scored in scores.items()}
         )
@@ -304,7 +316,7 @@ def eval_report(
         further = {
             "bfcl": (BFCL_TITLE, bfcl_records),
             "decode_modes": (DECODING_TITLE, decoding),
-            "embedding_similarity": (embedding.TITLE, _similarity(context, workshop, frames, step.scratch)),
+            "embedding_similarity": (embedding.TITLE, _similarity(context, runtime, frames, step.scratch)),
             "champion": (champions.TITLE, champions.duel_table(duel)),
         }
         report = reports.build_report(
@@ -332,17 +344,17 @@ def eval_report(
 
 
 def _similarity(
-    context: dg.AssetExecutionContext, workshop: Workshop, frames: Mapping[str, Any], scratch: Path
+    context: dg.AssetExecutionContext, runtime: Runtime, frames: Mapping[str, Any], scratch: Path
 ) -> list[dict[str, object]]:
     """Embedding similarity of each variant's judged table; nothing where the profile names no model."""
     from fc_assets.evaluation import embedding  # brings numpy, which the definitions can do without
 
-    settings = workshop.profile.evaluation
+    settings = runtime.profile.evaluation
     if not settings.embedding_model:
         return []
     pairs = {variant: embedding.string_pairs(frame) for variant, frame in frames.items()}
     job = {"model": settings.embedding_model, "revision": settings.embedding_revision}
-    found = workshop.run_module(context, embedding.MODULE, {**job, "pairs": embedding.to_embed(pairs)}, scratch)
+    found = runtime.run_module(context, embedding.MODULE, {**job, "pairs": embedding.to_embed(pairs)}, scratch)
     samples, seed = settings.bootstrap_samples, settings.seed
     return embedding.similarity_table(frames, pairs, found["cosines"], samples, seed)
 
@@ -357,28 +369,28 @@ def _errors_for_people(variant: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _parity(
-    context: dg.AssetExecutionContext, workshop: Workshop, model: Artifact, validation: Artifact
+    context: dg.AssetExecutionContext, runtime: Runtime, model: Artifact, validation: Artifact
 ) -> Iterator[Callable[[Engine], Parity]]:
     """What measures template parity once an engine is up; its training side is encoded while the block runs."""
-    settings = workshop.profile.evaluation
+    settings = runtime.profile.evaluation
     turns = spread(asked_turns(validation, settings.max_rows), settings.parity_rows)
-    log = workshop.log_file(context, f"parity-{model.asset}")
+    log = runtime.log_file(context, f"parity-{model.asset}")
     with training_ids(model.path / "model", split_file(validation), turns, log) as trained:
         yield lambda engine: compare(engine, questions_of(turns), trained)
 
 
 @contextlib.contextmanager
 def _engine(
-    context: dg.AssetExecutionContext, workshop: Workshop, name: str, checkpoint: Path, digest: str
+    context: dg.AssetExecutionContext, runtime: Runtime, name: str, checkpoint: Path, digest: str
 ) -> Iterator[Engine]:
     """What answers for this checkpoint, as the profile says; a server lives until the block is left."""
-    settings, evaluation = workshop.profile.server, workshop.profile.evaluation
+    settings, evaluation = runtime.profile.server, runtime.profile.evaluation
     if evaluation.engine == "transformers":
         with tempfile.TemporaryDirectory(prefix="fc-assets-generate-") as folder:
-            run = partial(workshop.run_module, context, GENERATE, scratch=Path(folder))
+            run = partial(runtime.run_module, context, GENERATE, scratch=Path(folder))
             yield LocalModel(checkpoint, settings, evaluation.batch_size, digest, run)
         return
-    log = workshop.log_file(context, f"evaluate-{name}-server")
+    log = runtime.log_file(context, f"evaluate-{name}-server")
     with serve(checkpoint, settings, name=name, log=log, model_digest=digest) as endpoint:
         context.log.info(f"{endpoint.base_url} serves {name} after {endpoint.info['start_s']:.0f} s")
         yield ServedModel(endpoint, settings)
@@ -387,7 +399,7 @@ def _engine(
 @contextlib.contextmanager
 def _asked(
     context: dg.AssetExecutionContext,
-    workshop: Workshop,
+    runtime: Runtime,
     key: dg.AssetKey,
     engine: Engine,
     questions: Sequence[Question],
@@ -395,7 +407,7 @@ def _asked(
 ) -> Iterator[list[Answer]]:
     """The answers, gone on with from where an interrupted attempt was; once they are published its log is removed."""
     identity = resume_identity(str(engine.info["model_digest"]), questions, asking, engine.identity)
-    folder = workshop.store.resume_folder(f"{key.to_user_string()}-{asking.decode}", identity)
+    folder = runtime.store.resume_folder(f"{key.to_user_string()}-{asking.decode}", identity)
     yield engine.ask(questions, asking, folder, context.log.info)
     shutil.rmtree(folder)
 

@@ -12,11 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fc_assets.artifacts import Artifact, ArtifactStore
 from fc_assets.calls.conversations import Turn
-from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.answers import Answer
-from fc_assets.evaluation.predictions import (
+from fc_assets.evaluation.inference.answers import Answer
+from fc_assets.evaluation.inference.predictions import (
     PREDICTIONS_FILE,
     SERVER_FILE,
     VALIDATION,
@@ -24,6 +22,8 @@ from fc_assets.evaluation.predictions import (
     read_answers,
     write_predictions,
 )
+from fc_assets.foundation.artifacts import Artifact, ArtifactStore
+from fc_assets.foundation.errors import FcAssetsError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,8 +95,8 @@ def duel(
     {"policy": digest of the challenger, "champion": None where there was none, else {"release", "policy", "unasked",
     "tests": [`Comparison` as a mapping, the challenger being `second`]}}. `tests` is empty where it was not asked.
     """
-    from fc_assets.evaluation.comparison import estimate
-    from fc_assets.evaluation.records import read_predictions, scoring_rows
+    from fc_assets.evaluation.prediction_files import read_predictions, scoring_rows
+    from fc_assets.evaluation.report.comparison import estimate
     from fc_assets.evaluation.scoring import score_rows
 
     found: dict[str, Any] = {"policy": predictions.inputs[POLICY], CHAMPION: None}

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from fc_assets.artifacts import Artifact
-from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation import gates
 from fc_assets.evaluation.assets import PROMOTED, VARIANTS, bfcl_key, eval_report, predictions_key
 from fc_assets.evaluation.champion import POLICY, RECORD_FILE
 from fc_assets.evaluation.gates import Verdict
-from fc_assets.evaluation.parity import PARITY_FILE
-from fc_assets.metadata import finite
+from fc_assets.evaluation.inference.parity import PARITY_FILE
+from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.foundation.metadata import finite
+from fc_assets.foundation.resources import Runtime, StepError, latest_artifact
+from fc_assets.names import REPORT
 from fc_assets.profiles import Profile, Thresholds
-from fc_assets.resources import REPORT, StepError, Workshop, latest_artifact
 
 TUNED = ("sft", "grpo")
 """The variants that training made; base is what they are compared with and has no threshold of its own."""
@@ -117,7 +118,7 @@ def _silence(variant: str) -> Gate:
 
 
 def _results(artifact: Artifact) -> gates.Results:
-    from fc_assets.evaluation.report import RESULTS_FILE  # brings numpy, which the definitions can do without
+    from fc_assets.evaluation.report.build import RESULTS_FILE  # brings numpy, which the definitions can do without
 
     return artifact.read_json(RESULTS_FILE)
 
@@ -135,18 +136,18 @@ def build_checks(name: str, judged: Sequence[Gate]) -> dg.AssetChecksDefinition:
         can_subset=True,
     )
     def check(
-        context: dg.AssetCheckExecutionContext, workshop: dg.ResourceParam[Workshop]
+        context: dg.AssetCheckExecutionContext, runtime: dg.ResourceParam[Runtime]
     ) -> Iterator[dg.AssetCheckResult]:
         chosen = [gate for key, gate in by_key.items() if key in context.selected_asset_check_keys]
         # Read here and not as inputs: a run may select gates of one asset while the other does not exist yet.
         artifacts = {}
         try:
             for asset in {gate.asset for gate in chosen}:
-                artifacts[asset] = latest_artifact(context.instance, workshop.store, asset)
+                artifacts[asset] = latest_artifact(context.instance, runtime.store, asset)
         except FcAssetsError as error:
             raise StepError(str(error)) from error
         for gate in chosen:
-            verdict = gate.judge(artifacts[gate.asset], workshop.profile)
+            verdict = gate.judge(artifacts[gate.asset], runtime.profile)
             yield _result(verdict, asset_key=gate.asset, check_name=gate.name)
 
     return check
@@ -161,13 +162,13 @@ def build_checks(name: str, judged: Sequence[Gate]) -> dg.AssetChecksDefinition:
     ),
 )
 def grpo_is_not_worse_than_champion(
-    context: dg.AssetCheckExecutionContext, workshop: dg.ResourceParam[Workshop], eval_report: Artifact
+    context: dg.AssetCheckExecutionContext, runtime: dg.ResourceParam[Runtime], eval_report: Artifact
 ) -> dg.AssetCheckResult:
     event = context.instance.get_latest_materialization_event(PROMOTED)
     materialization = event.asset_materialization if event else None
     promoted = materialization.metadata["inputs"].value[POLICY] if materialization else ""
     duel = eval_report.read_json(RECORD_FILE)
-    return _result(gates.is_not_worse_than_champion(duel, promoted, workshop.profile.gates.non_inferiority_margin))
+    return _result(gates.is_not_worse_than_champion(duel, promoted, runtime.profile.gates.non_inferiority_margin))
 
 
 def _result(verdict: Verdict, **of: object) -> dg.AssetCheckResult:

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from fc_assets.calls.call import Call
 from fc_assets.calls.grounding import is_grounded
 from fc_assets.calls.judge import Judgement
 from fc_assets.calls.match import canonical, equal, paired
-from fc_assets.calls.model import Call
 from fc_assets.calls.tools import CompiledTool
 
 CATEGORIES: tuple[str, ...] = (

@@ -3,29 +3,23 @@
 Here Dagster's instance is read into plain values; `promotion` decides, `package` writes, `deploy` deploys.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
 
-from fc_assets.artifacts import Artifact
-from fc_assets.errors import FcAssetsError
-from fc_assets.metadata import table
-from fc_assets.profiles import ServerSettings
-from fc_assets.release import deploy, package, promotion
-from fc_assets.release.compose import release_name
-from fc_assets.release.deploy import DeployError, Outcome, ReleaseFiles
-from fc_assets.release.evidence import recommended_settings
-from fc_assets.release.notify import notify
+from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.asset_options import OWNERS
+from fc_assets.foundation.code_version import code_version
+from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.foundation.metadata import table
+from fc_assets.foundation.notify import notify
+from fc_assets.foundation.resources import Runtime
+from fc_assets.release import package, promotion
 from fc_assets.release.promotion import LINEAGE, POLICY, REPORT, Decision, Evaluation, Gate, Node, NotPromotableError
-from fc_assets.release.stack import COMPOSE_FILE, Stack, why_unavailable
-from fc_assets.resources import CODE_VERSION, OWNERS, Workshop, latest_artifact
 
 GROUP = "release"
 PROMOTED = "promoted_policy"
-DEPLOYMENT = "vllm_deployment"
-RECOMMENDATION = "serving_recommendation"
 SHIPPED = "grpo"
 _LOADED = (POLICY, REPORT, "sharegpt_val", "xlam_raw", "base_model", f"predictions/{SHIPPED}")
 
@@ -46,17 +40,6 @@ class PromotionConfig(dg.Config):
     override_reason: str = ""
 
 
-class DeploymentConfig(dg.Config):
-    """`release` is the digest, or its first 16 digits, of an earlier `promoted_policy` to deploy instead."""
-
-    release: str = ""
-
-
-def build_release_assets(blocking_checks: Sequence[dg.AssetCheckKey]) -> list[dg.AssetsDefinition]:
-    """The room's assets; `promoted_policy` is held to these checks, all blocking ones of the code location."""
-    return [build_promoted_policy(blocking_checks), vllm_deployment]
-
-
 def build_promoted_policy(blocking_checks: Sequence[dg.AssetCheckKey]) -> dg.AssetsDefinition:
     """The asset `promoted_policy`, held to these checks."""
     gates = [Gate(key.asset_key.to_user_string(), key.name) for key in blocking_checks]
@@ -66,7 +49,7 @@ def build_promoted_policy(blocking_checks: Sequence[dg.AssetCheckKey]) -> dg.Ass
         group_name=GROUP,
         kinds={"huggingface"},
         owners=OWNERS,
-        code_version=CODE_VERSION,
+        code_version=code_version("fc_assets.release.package"),
         automation_condition=PROMOTE_WHEN_PROVEN,
         ins={"predictions": dg.AssetIn(key=_key(f"predictions/{SHIPPED}"))},
         deps=[_key(name) for name in LINEAGE if name not in _LOADED],
@@ -79,7 +62,7 @@ def build_promoted_policy(blocking_checks: Sequence[dg.AssetCheckKey]) -> dg.Ass
     def promoted_policy(
         context: dg.AssetExecutionContext,
         config: PromotionConfig,
-        workshop: dg.ResourceParam[Workshop],
+        runtime: dg.ResourceParam[Runtime],
         grpo_policy: Artifact,
         eval_report: Artifact,
         sharegpt_val: Artifact,
@@ -88,18 +71,18 @@ def build_promoted_policy(blocking_checks: Sequence[dg.AssetCheckKey]) -> dg.Ass
         predictions: Artifact,
     ) -> Iterator[dg.MaterializeResult[Artifact]]:
         loaded = [grpo_policy, eval_report, sharegpt_val, xlam_raw, base_model, predictions]
-        with workshop.step(context.asset_key) as step:
+        with runtime.step(context) as step:
             decision = read_decision(context.instance, gates, loaded)
             try:
                 decision.require(config.override_reason)
             except NotPromotableError as error:
                 _tell(context, notify("gate failed", POLICY, str(error)))
                 raise
-            sources = package.Sources(*loaded, decision, config.override_reason, workshop.profile)
+            sources = package.Sources(*loaded, decision, config.override_reason, runtime.profile)
             release = package.write_release(step.out, sources)
             result = step.publish(loaded, _describe_release(release, decision))
             _tell(context, notify("promoted", f"release {result.value.digest[:16]}"))
-            pushed, problem = _push_to_hub(context, workshop, result.value, step.scratch)
+            pushed, problem = _push_to_hub(context, runtime, result.value, step.scratch)
             yield result._replace(metadata={**result.metadata, **pushed})
             if problem:
                 # After the materialisation is recorded: what happens on a hub decides nothing about the release.
@@ -111,71 +94,16 @@ def build_promoted_policy(blocking_checks: Sequence[dg.AssetCheckKey]) -> dg.Ass
     return promoted_policy
 
 
-@dg.asset(
-    name=DEPLOYMENT,
-    group_name=GROUP,
-    kinds={"docker", "vllm"},
-    owners=OWNERS,
-    code_version=CODE_VERSION,
-    pool="deployment",
-    output_required=False,
-    deps=[RECOMMENDATION],
-    description=(
-        "Which release the Docker Compose stack on this machine serves, since when, and how it was probed. "
-        "Materialising it deploys the latest release: start, wait, ask, switch; on any failure the release that served "
-        "before goes on answering and the run fails. Without a Docker engine, or the image that it is to run, it stays "
-        "unmaterialised and says so."
-    ),
-)
-def vllm_deployment(
-    context: dg.AssetExecutionContext,
-    config: DeploymentConfig,
-    workshop: dg.ResourceParam[Workshop],
-    promoted_policy: Artifact,
-) -> Iterator[dg.MaterializeResult[Artifact]]:
-    if missing := why_unavailable(workshop.profile.deployment.image):
-        context.log.warning(f"{DEPLOYMENT} stays unmaterialised: {missing}.")
-        return
-    with workshop.step(context.asset_key) as step:
-        release = _chosen_release(workshop, promoted_policy, config.release)
-        server = _server_settings(context, workshop)
-        stack = stack_of(workshop)
-        try:
-            outcome = deploy.deploy(
-                stack,
-                ReleaseFiles(release.digest, release.path),
-                server,
-                workshop.profile.evaluation.max_tokens,
-                context.log.info,
-            )
-        except DeployError as error:
-            _tell(context, notify("rolled back", f"release {release.digest[:16]}", str(error)))
-            raise
-        compose = (stack.folder / COMPOSE_FILE).read_text(encoding="utf-8")
-        (step.out / COMPOSE_FILE).write_text(compose, encoding="utf-8")
-        record = {
-            "release": release.digest,
-            "image": outcome.image,
-            "since": stack.state().since,
-            "url": stack.url,
-            "steps": outcome.steps,
-        }
-        (step.out / "deployment.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        if outcome.changed:
-            _tell(context, notify("deployed", f"release {release.digest[:16]}", stack.url))
-        yield step.publish([release], _describe_deployment(stack, outcome))
-
-
 def _push_to_hub(
-    context: dg.AssetExecutionContext, workshop: Workshop, release: Artifact, scratch: Path
+    context: dg.AssetExecutionContext, runtime: Runtime, release: Artifact, scratch: Path
 ) -> tuple[dict[str, object], str]:
     """Push where the profile names a repository; what to show of it, and why it failed (empty when it did not)."""
-    hub = workshop.profile.hub
+    hub = runtime.profile.hub
     if not hub.repository:
         return {}, ""
     job = {"release": str(release.path), "digest": release.digest, **hub.model_dump()}
     try:
-        pushed = workshop.run_module(context, "fc_assets.release.hub", job, scratch)
+        pushed = runtime.run_module(context, "fc_assets.release.hub_copy_job", job, scratch)
     except FcAssetsError as error:
         return {}, str(error)
     return {"hub_commit": dg.MetadataValue.url(pushed["commit_url"]), "hub_changed": pushed["changed"]}, ""
@@ -189,11 +117,6 @@ def read_decision(instance: dg.DagsterInstance, gates: Sequence[Gate], loaded: S
         gates,
         {gate: found for gate in gates if (found := _latest_evaluation(instance, gate))},
     )
-
-
-def stack_of(workshop: Workshop) -> Stack:
-    """The stack of this artefact home."""
-    return Stack(workshop.store.home / "deployment", workshop.profile.deployment)
 
 
 def _key(name: str) -> dg.AssetKey:
@@ -232,28 +155,6 @@ def _latest_evaluation(instance: dg.DagsterInstance, gate: Gate) -> Evaluation |
     )
 
 
-def _chosen_release(workshop: Workshop, latest: Artifact, wanted: str) -> Artifact:
-    if not wanted or latest.digest.startswith(wanted):
-        return latest
-    folder = workshop.store.folder(PROMOTED, wanted)
-    record = folder / "MANIFEST.json"
-    if not record.is_file():
-        raise FcAssetsError(
-            f"There is no release {wanted} at {folder}; name the digest of a promoted_policy that is kept"
-        )
-    return workshop.store.open(PROMOTED, json.loads(record.read_text(encoding="utf-8"))["digest"], folder)
-
-
-def _server_settings(context: dg.AssetExecutionContext, workshop: Workshop) -> ServerSettings:
-    """The profile's server settings, with what the benchmark recommends where it has run."""
-    if context.instance.get_latest_materialization_event(dg.AssetKey(RECOMMENDATION)) is None:
-        context.log.info(f"{RECOMMENDATION} is not materialised: deploying with the profile's server settings.")
-        return workshop.profile.server
-    recommendation = latest_artifact(context.instance, workshop.store, dg.AssetKey(RECOMMENDATION))
-    settings = {**workshop.profile.server.model_dump(), **recommended_settings(recommendation)}
-    return ServerSettings.model_validate(settings)
-
-
 def _describe_release(release: package.Release, decision: Decision) -> dict[str, object]:
     shipped = {measure.metric: measure.value for measure in release.measures if measure.variant == SHIPPED}
     return {
@@ -272,20 +173,6 @@ def _describe_release(release: package.Release, decision: Decision) -> dict[str,
             }
             for result in decision.gates
         ),
-    }
-
-
-def _describe_deployment(stack: Stack, outcome: Outcome) -> dict[str, object]:
-    return {
-        "release": outcome.release,
-        "served_as": release_name(stack.settings.served_name, outcome.release),
-        "url": dg.MetadataValue.url(stack.url),
-        "colour": outcome.colour,
-        "since": stack.state().since,
-        "steps": table(outcome.steps),
-        "seconds": float(sum(step["seconds"] for step in outcome.steps)),
-        "canary_share": outcome.canary_share,
-        "slowest_answer_s": outcome.slowest_answer_s,
     }
 
 

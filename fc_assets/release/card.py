@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import yaml
 
-from fc_assets.release.evidence import Licence, Measure, Tables
+from fc_assets.release.lineage_facts import Licence, Measure, Tables
 from fc_assets.release.model_info import ModelInfo
 
 VARIANTS = {"base": "A: base", "sft": "B: SFT", "grpo": "C: SFT + GRPO"}

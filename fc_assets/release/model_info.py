@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.profiles import ServerSettings
-from fc_assets.training.base_model import inspect_checkpoint
+from fc_assets.training.base_model_job import inspect_checkpoint
 
 BYTES_PER_VALUE = {"float32": 4, "bfloat16": 2, "float16": 2}
 _MIB = 1 << 20

@@ -16,15 +16,15 @@ from itertools import islice
 from pathlib import Path
 
 import fc_assets
-from fc_assets.artifacts import Artifact, FileEntry, file_sha256
 from fc_assets.calls.conversations import Turn, read_turns
 from fc_assets.calls.prompts import wrap_tools
 from fc_assets.data.splits import VALIDATION, split_file
-from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.artifacts import Artifact, FileEntry, file_sha256
+from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.profiles import Profile
-from fc_assets.release import evidence
+from fc_assets.release import lineage_facts
 from fc_assets.release.card import model_card
-from fc_assets.release.evidence import Licence, Measure, Tables
+from fc_assets.release.lineage_facts import Licence, Measure, Tables
 from fc_assets.release.model_info import ModelInfo, describe_model
 from fc_assets.release.promotion import POLICY, Decision
 from fc_assets.release.provenance import git_commit, library_versions, public_settings
@@ -75,11 +75,11 @@ def write_release(out: Path, sources: Sources) -> Release:
         raise FcAssetsError(f"{POLICY} at {sources.policy.path} holds no checkpoint: materialise {POLICY} again")
     link_tree(checkpoint, out / MODEL)
     info = describe_model(out / MODEL, sources.profile.server)
-    tables = evidence.evaluation_tables(sources.report)
-    licences = [evidence.base_licence(sources.base), *evidence.data_licences(sources.raw)]
+    tables = lineage_facts.evaluation_tables(sources.report)
+    licences = [lineage_facts.base_licence(sources.base), *lineage_facts.data_licences(sources.raw)]
     record = _record(sources, tables, licences)
     turns = read_turns(split_file(sources.split.path, VALIDATION))
-    answered = evidence.answered_rightly(sources.predictions, turns)
+    answered = lineage_facts.answered_rightly(sources.predictions, turns)
     card = model_card(record, info, tables, licences)
     _write_json(out / RECORD, record)
     _write_json(out / MODEL_INFO, asdict(info))
@@ -110,7 +110,7 @@ def _record(sources: Sources, tables: Tables, licences: Sequence[Licence]) -> di
     return {
         "format": RECORD_FORMAT,
         "policy": {"asset": POLICY, "digest": sources.policy.digest},
-        "base": asdict(evidence.base_of(sources.base)),
+        "base": asdict(lineage_facts.base_of(sources.base)),
         "lineage": {
             name: {"digest": node.digest, "inputs": dict(sorted(node.inputs.items()))}
             for name, node in decision.lineage.items()

@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 
 import fc_assets
+from fc_assets.foundation.commands import CommandError, capture
 from fc_assets.profiles import Profile
-from fc_assets.release.commands import CommandError, capture
 
 LIBRARIES = (
     "accelerate",

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fc_assets import processes
-from fc_assets.errors import FcAssetsError
+from fc_assets.foundation import processes
+from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.profiles import ServerSettings
 from fc_assets.serving.launch_vllm import FORK_ENVIRONMENT, FORK_FLAGS
 

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from fc_assets.artifacts import Artifact
-from fc_assets.gpu import GPU_OP_TAGS, GPU_POOL
-from fc_assets.metadata import picture, table
-from fc_assets.resources import CODE_VERSION, OWNERS, Workshop
-from fc_assets.training.curves import loss_curve, reward_curve, trend
+from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.asset_options import OWNERS
+from fc_assets.foundation.code_version import code_version
+from fc_assets.foundation.gpu import GPU_OP_TAGS, GPU_POOL
+from fc_assets.foundation.metadata import picture, table
+from fc_assets.foundation.resources import Runtime
+from fc_assets.training.plots import loss_curve, reward_curve, trend
 
 GROUP = "training"
 TRAIN_FILE = "sharegpt_train.json"
@@ -38,21 +40,19 @@ def _columns(log: list[dict[str, float]], names: Sequence[str]) -> list[dict[str
     group_name=GROUP,
     kinds={"huggingface", "safetensors"},
     owners=OWNERS,
-    code_version=CODE_VERSION,
+    code_version=code_version("fc_assets.training.base_model_job"),
     description=(
         "The checkpoint that everything starts from (variant A): Qwen3-0.6B from the hub, a local folder, or in the "
         "demo a tiny model of the same architecture that ships with the package. Its files are copied, digested and "
         "checked; nothing is trained here."
     ),
 )
-def base_model(
-    context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
-) -> dg.MaterializeResult[Artifact]:
-    with workshop.step(context.asset_key) as step:
+def base_model(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime]) -> dg.MaterializeResult[Artifact]:
+    with runtime.step(context) as step:
         model = step.out / "model"
         model.mkdir()
-        job = {"settings": workshop.profile.base_model.model_dump(), "out": model}
-        found = workshop.run_module(context, "fc_assets.training.base_model", job, step.scratch)
+        job = {"settings": runtime.profile.base_model.model_dump(), "out": model}
+        found = runtime.run_module(context, "fc_assets.training.base_model_job", job, step.scratch)
         return step.publish(
             [],
             {
@@ -68,7 +68,7 @@ def base_model(
     group_name=GROUP,
     kinds={"trl", "peft"},
     owners=OWNERS,
-    code_version=CODE_VERSION,
+    code_version=code_version("fc_assets.training.sft_job"),
     pool=GPU_POOL,
     op_tags=GPU_OP_TAGS,
     description=(
@@ -78,23 +78,23 @@ def base_model(
 )
 def lora_adapter(
     context: dg.AssetExecutionContext,
-    workshop: dg.ResourceParam[Workshop],
+    runtime: dg.ResourceParam[Runtime],
     base_model: Artifact,
     sharegpt_train: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
-    settings = workshop.profile.sft
-    with workshop.step(context.asset_key) as step:
+    settings = runtime.profile.sft
+    with runtime.step(context) as step:
         adapter = step.out / "adapter"
         job = {
             "model": base_model.path / "model",
-            "model_name": workshop.profile.base_model.model,
+            "model_name": runtime.profile.base_model.model,
             "train": sharegpt_train.path / TRAIN_FILE,
             "settings": settings.model_dump(),
             "out": adapter,
         }
-        resume = workshop.resume_folder(context.asset_key, [base_model, sharegpt_train], settings)
-        done = workshop.run_module(
-            context, "fc_assets.training.sft", {**job, "checkpoints": resume / "checkpoints"}, step.scratch
+        resume = runtime.resume_folder(context.asset_key, [base_model, sharegpt_train], settings)
+        done = runtime.run_module(
+            context, "fc_assets.training.sft_job", {**job, "checkpoints": resume / "checkpoints"}, step.scratch
         )
         shutil.rmtree(resume)
         return step.publish(
@@ -119,7 +119,7 @@ def lora_adapter(
     group_name=GROUP,
     kinds={"peft", "safetensors"},
     owners=OWNERS,
-    code_version=CODE_VERSION,
+    code_version=code_version("fc_assets.training.merge_job"),
     pool=GPU_POOL,
     op_tags=GPU_OP_TAGS,
     description=(
@@ -129,13 +129,13 @@ def lora_adapter(
 )
 def merged_model(
     context: dg.AssetExecutionContext,
-    workshop: dg.ResourceParam[Workshop],
+    runtime: dg.ResourceParam[Runtime],
     base_model: Artifact,
     lora_adapter: Artifact,
     sharegpt_train: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
-    settings = workshop.profile.sft
-    with workshop.step(context.asset_key) as step:
+    settings = runtime.profile.sft
+    with runtime.step(context) as step:
         job = {
             "model": base_model.path / "model",
             "adapter": lora_adapter.path / "adapter",
@@ -145,7 +145,7 @@ def merged_model(
             "max_difference": settings.max_merge_logit_difference,
             "out": step.out / "model",
         }
-        done = workshop.run_module(context, "fc_assets.training.merge", job, step.scratch)
+        done = runtime.run_module(context, "fc_assets.training.merge_job", job, step.scratch)
         return step.publish(
             [base_model, lora_adapter, sharegpt_train],
             {
@@ -162,7 +162,7 @@ def merged_model(
     group_name=GROUP,
     kinds={"trl", "peft"},
     owners=OWNERS,
-    code_version=CODE_VERSION,
+    code_version=code_version("fc_assets.training.grpo_job"),
     pool=GPU_POOL,
     op_tags=GPU_OP_TAGS,
     description=(
@@ -173,23 +173,23 @@ def merged_model(
 )
 def grpo_policy(
     context: dg.AssetExecutionContext,
-    workshop: dg.ResourceParam[Workshop],
+    runtime: dg.ResourceParam[Runtime],
     merged_model: Artifact,
     sharegpt_train: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
-    settings = workshop.profile.grpo
-    with workshop.step(context.asset_key) as step:
+    settings = runtime.profile.grpo
+    with runtime.step(context) as step:
         job = {
             "model": merged_model.path / "model",
-            "model_name": workshop.profile.base_model.model,
+            "model_name": runtime.profile.base_model.model,
             "train": sharegpt_train.path / TRAIN_FILE,
             "settings": settings.model_dump(),
-            "max_difference": workshop.profile.sft.max_merge_logit_difference,
+            "max_difference": runtime.profile.sft.max_merge_logit_difference,
             "out": step.out,
         }
-        resume = workshop.resume_folder(context.asset_key, [merged_model, sharegpt_train], settings)
-        done = workshop.run_module(
-            context, "fc_assets.training.grpo", {**job, "checkpoints": resume / "checkpoints"}, step.scratch
+        resume = runtime.resume_folder(context.asset_key, [merged_model, sharegpt_train], settings)
+        done = runtime.run_module(
+            context, "fc_assets.training.grpo_job", {**job, "checkpoints": resume / "checkpoints"}, step.scratch
         )
         shutil.rmtree(resume)
         first, last = trend([record["reward"] for record in done["log"]])

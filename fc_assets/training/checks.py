@@ -4,10 +4,11 @@ import math
 
 import dagster as dg
 
-from fc_assets.artifacts import Artifact
-from fc_assets.resources import REPORT, Workshop
+from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.resources import Runtime
+from fc_assets.names import REPORT
 from fc_assets.training.assets import base_model, grpo_policy, lora_adapter, merged_model
-from fc_assets.training.curves import fell, trend
+from fc_assets.training.plots import fell, trend
 
 
 @dg.asset_check(
@@ -16,7 +17,7 @@ from fc_assets.training.curves import fell, trend
     description="The checkpoint has weights, a chat template and the architecture that the graph can train and serve.",
 )
 def checkpoint_is_usable(base_model: Artifact) -> dg.AssetCheckResult:
-    from fc_assets.training.base_model import inspect_checkpoint
+    from fc_assets.training.base_model_job import inspect_checkpoint
 
     found = inspect_checkpoint(base_model.path / "model")
     return dg.AssetCheckResult(passed=found["parameters"] > 0, metadata=found)
@@ -43,9 +44,9 @@ def loss_fell(lora_adapter: Artifact) -> dg.AssetCheckResult:
     blocking=True,
     description="No more training turns than the profile allows were left out because they do not fit sft.max_length.",
 )
-def few_turns_left_out(lora_adapter: Artifact, workshop: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:
+def few_turns_left_out(lora_adapter: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
     report = lora_adapter.read_json(REPORT)
-    allowed = workshop.profile.gates.max_overlong_share
+    allowed = runtime.profile.gates.max_overlong_share
     share = len(report["overlong"]) / (report["turns"] + len(report["overlong"]))
     return dg.AssetCheckResult(
         passed=share <= allowed,
@@ -59,9 +60,9 @@ def few_turns_left_out(lora_adapter: Artifact, workshop: dg.ResourceParam[Worksh
     blocking=True,
     description="The merged checkpoint gives the logits of base plus adapter, up to rounding.",
 )
-def merge_is_exact(merged_model: Artifact, workshop: dg.ResourceParam[Workshop]) -> dg.AssetCheckResult:
+def merge_is_exact(merged_model: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
     difference = float(merged_model.read_json(REPORT)["max_logit_difference"])
-    allowed = workshop.profile.sft.max_merge_logit_difference
+    allowed = runtime.profile.sft.max_merge_logit_difference
     return dg.AssetCheckResult(
         passed=difference <= allowed,
         metadata={"max_logit_difference": difference, "allowed": allowed},

@@ -17,8 +17,8 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 
-from fc_assets.child import Log
-from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.foundation.jobs import Log
 
 
 def load_checkpoint(folder: str, *, bf16: bool) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fc_assets.calls import Call, compile_tools
 from fc_assets.calls.grounding import evidence, grounded_leaves
-from fc_assets_tests.calls.examples import TOOLS
+from fc_assets_tests.support.tools import TOOLS
 
 STATED: list[tuple[str, Any, bool]] = [
     ("weather in Paris", "paris", True),

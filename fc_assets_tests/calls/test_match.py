@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fc_assets.calls import Call, compile_tools, equal, match_calls
-from fc_assets_tests.calls.examples import TOOLS, weather
+from fc_assets_tests.support.tools import TOOLS, weather
 
 NUMBER, TEXT = {"type": "number"}, {"type": "string"}
 # left, right, the argument's schema, equal in strict, equal in lenient

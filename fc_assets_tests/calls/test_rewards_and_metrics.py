@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fc_assets.calls import Call, aggregate, answer_text, rewards, score_row
-from fc_assets_tests.calls.examples import TOOLS, weather
+from fc_assets_tests.support.tools import TOOLS, weather
 
 A, B, PING = weather("A"), weather("B"), Call("ping", {})
 BAD = Call("get_weather", {"town": "A"})

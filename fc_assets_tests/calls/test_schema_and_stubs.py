@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from fc_assets.calls import Call, compile_tools
-from fc_assets.errors import FcAssetsError
-from fc_assets_tests.calls.examples import BOOK, TOOLS, WEATHER, weather
+from fc_assets.foundation.errors import FcAssetsError
+from fc_assets_tests.support.tools import BOOK, TOOLS, WEATHER, weather
 
 # arguments of `book`, validates, executes on the stub
 BOOKINGS: list[tuple[dict[str, Any], bool, bool]] = [

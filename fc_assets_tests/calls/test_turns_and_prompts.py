@@ -25,8 +25,8 @@ from fc_assets.calls import (
     wrap_tools,
 )
 from fc_assets.calls.tools import compile_tools
-from fc_assets.errors import FcAssetsError
-from fc_assets_tests.calls.examples import PING, TOOLS, weather
+from fc_assets.foundation.errors import FcAssetsError
+from fc_assets_tests.support.tools import PING, TOOLS, weather
 
 F = Call("f", {"a": "\u00e9"})
 

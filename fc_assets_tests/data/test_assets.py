@@ -9,12 +9,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from fc_assets.artifacts import Artifact, ArtifactStore
 from fc_assets.data.assets import ASSETS, sharegpt_splits, xlam_raw
 from fc_assets.data.checks import CHECKS
 from fc_assets.data.splits import TRAIN, VALIDATION, split_file
+from fc_assets.foundation.artifacts import Artifact, ArtifactStore
+from fc_assets.foundation.resources import build_resources, latest_artifact
 from fc_assets.profiles import Profile, load_profile, parse_profile
-from fc_assets.resources import build_resources, latest_artifact
 
 
 def _profile(checkpoint: Path, **data: object) -> Profile:
@@ -115,8 +115,8 @@ def test_gates_see_a_poisoned_split(stage: Stage):
     calling["conversations"][1]["value"] = '{"name": "unknown_tool", "arguments": {}}'
 
     @dg.asset(name=TRAIN)
-    def poisoned(context: dg.AssetExecutionContext, workshop: dg.ResourceParam):
-        with workshop.step(context.asset_key) as step:
+    def poisoned(context: dg.AssetExecutionContext, runtime: dg.ResourceParam):
+        with runtime.step(context) as step:
             shutil.copytree(train.path, step.out, dirs_exist_ok=True)
             (step.out / "MANIFEST.json").unlink()
             split_file(step.out, TRAIN).write_text(json.dumps([*rows, leaked]))

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from fc_assets.calls.conversations import read_turns
-from fc_assets.data.curation import Curated
-from fc_assets.data.generator import REFUSAL, generate_rows
+from fc_assets.data.curation.curate import Curated
 from fc_assets.data.inspection import disjoint, gold_ceiling, malformed_rows, repeats
-from fc_assets.data.normalise import Example, normalise_row
-from fc_assets.data.queries import normal_query
+from fc_assets.data.rows.normalise import Example, normalise_row
+from fc_assets.data.rows.queries import normal_query
+from fc_assets.data.rows.tools import ToolReader
+from fc_assets.data.sources.generator import REFUSAL, generate_rows
 from fc_assets.data.splits import SEEN, TRAIN, VALIDATION, build_splits, split_file
-from fc_assets.data.tools import ToolReader
-from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.errors import FcAssetsError
 
 READER = ToolReader()
 EXAMPLES = [normalise_row(row, READER, source="test") for row in generate_rows(600, 5)]

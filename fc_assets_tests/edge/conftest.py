@@ -95,8 +95,8 @@ def write_checkpoint(
 @pytest.fixture(scope="session")
 def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small tokenizer with Qwen's split, the fixed parts of the tool prompt as added tokens, and Qwen3's template."""
-    from fc_assets.training.demo_text import chat_template
-    from fc_assets.training.demo_tokenizer import save_tokenizer, train_tokenizer
+    from fc_assets.training.demo.text import chat_template
+    from fc_assets.training.demo.tokenizer import save_tokenizer, train_tokenizer
 
     folder = tmp_path_factory.mktemp("tokenizer")
     save_tokenizer(train_tokenizer(TEXTS * 4), chat_template(), folder)

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import dagster as dg
 
-from fc_assets.artifacts import Artifact
 from fc_assets.edge.assets import ASSETS, edge_report, gguf_artifacts
 from fc_assets.edge.checks import CHECKS
+from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.resources import ArtifactIOManager, Runtime, build_resources, latest_artifact
+from fc_assets.names import REPORT
 from fc_assets.profiles import load_profile
-from fc_assets.resources import REPORT, ArtifactIOManager, Workshop, build_resources, latest_artifact
 from fc_assets_tests.edge.conftest import write_checkpoint
-from fc_assets_tests.edge.test_report import write_split
+from fc_assets_tests.edge.measurement.test_report import write_split
 
 PROFILE = load_profile("demo").model_copy(
     update={"edge": load_profile("demo").edge.model_copy(update={"rows": 3, "max_tokens": 8, "context": 512})}
@@ -22,17 +23,17 @@ PROFILE = load_profile("demo").model_copy(
 def _upstream(checkpoint: Path) -> list[dg.AssetsDefinition]:
     @dg.asset
     def promoted_policy(
-        context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
+        context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime]
     ) -> dg.MaterializeResult[Artifact]:
-        with workshop.step(context.asset_key) as step:
+        with runtime.step(context) as step:
             shutil.copytree(checkpoint, step.out / "model")
             return step.publish([], {})
 
     @dg.asset
     def sharegpt_val(
-        context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
+        context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime]
     ) -> dg.MaterializeResult[Artifact]:
-        with workshop.step(context.asset_key) as step:
+        with runtime.step(context) as step:
             write_split(step.out / "sharegpt_val.json", 6)
             return step.publish([], {})
 

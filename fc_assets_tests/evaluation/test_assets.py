@@ -11,11 +11,11 @@ import dagster as dg
 import pytest
 from aiohttp import web
 
-from fc_assets.artifacts import Artifact, ArtifactStore
 from fc_assets.evaluation.assets import ASSETS, VARIANTS, bfcl_key, predictions_key
 from fc_assets.evaluation.checks import CHECKS
+from fc_assets.foundation.artifacts import Artifact, ArtifactStore
+from fc_assets.foundation.resources import Runtime, build_resources
 from fc_assets.profiles import Profile, load_profile
-from fc_assets.resources import Workshop, build_resources
 
 ROWS = 60
 TOOLS = [
@@ -83,9 +83,9 @@ def source(key: str, fill: Callable[[Path], object]) -> dg.AssetsDefinition:
 
     @dg.asset(key=key)
     def upstream(
-        context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
+        context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime]
     ) -> dg.MaterializeResult[Artifact]:
-        with workshop.step(context.asset_key) as step:
+        with runtime.step(context) as step:
             fill(step.out)
             return step.publish([], {})
 

@@ -8,9 +8,10 @@ import pytest
 
 from fc_assets.calls.parse import parse_strict
 from fc_assets.evaluation.assets import bfcl_key, predictions_key
-from fc_assets.evaluation.bfcl import find_python
+from fc_assets.evaluation.bfcl.scores import find_python
+from fc_assets.foundation.resources import latest_artifact
+from fc_assets.names import REPORT
 from fc_assets.profiles import EMBEDDED, BfclSettings
-from fc_assets.resources import REPORT, latest_artifact
 from fc_assets_tests.evaluation.test_assets import ROWS, World, failures, gates
 
 

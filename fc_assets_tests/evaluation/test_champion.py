@@ -5,9 +5,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from fc_assets.artifacts import Artifact
 from fc_assets.evaluation.assets import PROMOTED, VARIANTS, bfcl_key, eval_report, predictions_key
-from fc_assets.resources import Workshop, latest_artifact
+from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.resources import Runtime, latest_artifact
 from fc_assets_tests.evaluation.test_assets import (
     ROWS,
     KnowingServer,
@@ -28,11 +28,11 @@ def promote(world: World) -> str:
 
     @dg.asset(key=PROMOTED)
     def promoted_policy(
-        context: dg.AssetExecutionContext, workshop: dg.ResourceParam[Workshop]
+        context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime]
     ) -> dg.MaterializeResult[Artifact]:
         keys = (dg.AssetKey("grpo_policy"), predictions_key("grpo"))
-        made_from = [latest_artifact(context.instance, workshop.store, key) for key in keys]
-        with workshop.step(context.asset_key) as step:
+        made_from = [latest_artifact(context.instance, runtime.store, key) for key in keys]
+        with runtime.step(context) as step:
             (step.out / "policy").write_text(made_from[0].digest)
             return step.publish(made_from, {})
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from fc_assets.calls import Call, answer_text
-from fc_assets.evaluation.__main__ import main
-from fc_assets_tests.calls.examples import TOOLS, weather
+from fc_assets.evaluation.cli import main
+from fc_assets_tests.support.tools import TOOLS, weather
 
 CALLS = [[weather("Paris")], [weather("Rome"), weather("Oslo")], []]
 

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 
 from fc_assets.calls import Call, answer_text
-from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.__main__ import main
-from fc_assets.evaluation.answers import FAILED
+from fc_assets.evaluation.cli import main
 from fc_assets.evaluation.embedding import MODULE, embed, similarity_table, string_pairs, to_embed
+from fc_assets.evaluation.inference.answers import FAILED
 from fc_assets.evaluation.scoring import ScoringRow, score_rows
-from fc_assets_tests.calls.examples import TOOLS, weather
+from fc_assets.foundation.errors import FcAssetsError
 from fc_assets_tests.evaluation.test_cli import predictions, sharegpt
+from fc_assets_tests.support.tools import TOOLS, weather
 
 INSTALLED = importlib.util.find_spec("sentence_transformers") is not None
 needs_library = pytest.mark.skipif(not INSTALLED, reason="sentence-transformers is not installed (extra `embedding`)")

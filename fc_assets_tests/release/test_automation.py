@@ -5,8 +5,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from fc_assets.resources import build_resources
-from fc_assets_tests.release.lineage import Home
+from fc_assets.foundation.resources import build_resources
+from fc_assets_tests.support.lineage import Home
 
 PROMOTED = dg.AssetKey("promoted_policy")
 

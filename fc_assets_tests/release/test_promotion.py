@@ -8,12 +8,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from fc_assets.artifacts import ArtifactStore
+from fc_assets.foundation.artifacts import ArtifactStore
+from fc_assets.foundation.resources import latest_artifact
 from fc_assets.profiles import parse_profile
 from fc_assets.release.model_info import BYTES_PER_VALUE
 from fc_assets.release.promotion import LINEAGE, Evaluation, Gate, Node, NotPromotableError, decide, trace
-from fc_assets.resources import latest_artifact
-from fc_assets_tests.release.lineage import CITIES, Home, asset_key, failure
+from fc_assets_tests.support.lineage import CITIES, Home, asset_key, failure
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from fc_assets.profiles import ServerSettings
 from fc_assets.serving import server
 from fc_assets.serving.server import ServerError, connect, flags_for, serve
-from fc_assets_tests.serving.scripted_server import ScriptedServer, answer
+from fc_assets_tests.support.scripted_server import ScriptedServer, answer
 
 CPU = ServerSettings(device="cpu", dtype="float32", start_timeout_s=20)
 

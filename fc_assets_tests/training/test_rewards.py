@@ -5,9 +5,9 @@ import pytest
 from fc_assets.calls import Call
 from fc_assets.calls.conversations import Turn
 from fc_assets.calls.prompts import answer_text
-from fc_assets.errors import FcAssetsError
-from fc_assets.training.curves import fell, loss_curve, reward_curve, trend
-from fc_assets.training.grpo import RewardBoard, batch_size, draw_prompts, learnable
+from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.training.grpo_job import RewardBoard, batch_size, draw_prompts, learnable
+from fc_assets.training.plots import fell, loss_curve, reward_curve, trend
 
 WEIGHTS = {"json_parse": 0.25, "schema_hit": 0.25, "simulated_exec": 0.25, "semantic_match": 0.25}
 TOOL = {

@@ -11,10 +11,11 @@ import dagster as dg
 import psutil
 import pytest
 
-from fc_assets.artifacts import Artifact
 from fc_assets.data.assets import ASSETS as DATA
+from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.resources import build_resources
+from fc_assets.names import REPORT
 from fc_assets.profiles import Profile, load_profile
-from fc_assets.resources import REPORT, build_resources
 from fc_assets.training.assets import ASSETS as TRAINING
 
 pytestmark = pytest.mark.slow
@@ -67,7 +68,7 @@ def kill_once_it_has_saved(home: Path) -> threading.Thread:
             if list((home / "resume" / "lora_adapter").rglob("checkpoint-*/trainer_state.json")):
                 for process in psutil.Process().children(recursive=True):
                     line = process.cmdline()
-                    if "fc_assets.training.sft" in line and "processes.py" not in " ".join(line):
+                    if "fc_assets.training.sft_job" in line and "processes.py" not in " ".join(line):
                         os.kill(process.pid, signal.SIGKILL)
                 return
             time.sleep(0.05)
@@ -85,7 +86,9 @@ def test_a_killed_trainer_says_so_and_the_next_run_goes_on(
     result = materialize(profile, home, instance, "lora_adapter")
     killer.join()
     (failure,) = [event for event in result.all_events if event.is_step_failure]
-    assert "fc_assets.training.sft was killed by signal 9" in failure.event_specific_data.user_failure_data.description
+    assert (
+        "fc_assets.training.sft_job was killed by signal 9" in failure.event_specific_data.user_failure_data.description
+    )
     assert list((home / "staging").iterdir()) == []
     assert not (home / "artifacts" / "lora_adapter").exists()
 
@@ -93,7 +96,9 @@ def test_a_killed_trainer_says_so_and_the_next_run_goes_on(
     report = adapter.read_json(REPORT)
     assert report["steps"] == 8
     assert [record["step"] for record in report["log"]] == list(range(1, 9)), "the log goes on where it was cut"
-    log = max((home / "logs").rglob("fc_assets.training.sft.log"), key=lambda path: path.stat().st_mtime).read_text()
+    log = max(
+        (home / "logs").rglob("fc_assets.training.sft_job.log"), key=lambda path: path.stat().st_mtime
+    ).read_text()
     assert report["learnt_span"].startswith("<think>")
     assert not [path for path in (home / "resume").rglob("*") if path.is_file()], log[-2000:]
 

@@ -1,0 +1,51 @@
+"""`fc-assets COMMAND`: everything that runs without Dagster's page, each command in its own room.
+
+Choosing the room belongs here, and nothing else: a room's `cli` module parses the rest of the command line.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from fc_assets.foundation.errors import FcAssetsError
+
+_STACK = "fc_assets.deployment.cli"
+COMMANDS = {
+    "demo": ("fc_assets.demo", "materialise the whole graph and print the tables"),
+    "score": ("fc_assets.evaluation.cli", "the evaluation report for any file of predictions"),
+    "bench": ("fc_assets.load_test.cli", "load-test a running OpenAI-compatible server"),
+    "up": (_STACK, "serve the release on record again, or the latest promoted one"),
+    "down": (_STACK, "stop the serving stack"),
+    "status": (_STACK, "say what serves"),
+    "rollback": (_STACK, "serve the release that served before"),
+}
+"""Each command: the module whose `main` takes the command line, and what it does."""
+
+
+def usage() -> str:
+    """The commands, one a line."""
+    lines = [f"  {name:<10}{said}" for name, (_, said) in COMMANDS.items()]
+    return "\n".join(["usage: fc-assets COMMAND ...; fc-assets COMMAND --help says more", *lines])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; an unknown one prints the list and returns 2."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    if not given or given[0] not in COMMANDS:
+        print(usage(), file=sys.stderr)
+        return 2
+    try:
+        # Imported by name: each command brings libraries that the others do without.
+        return int(import_module(COMMANDS[given[0]][0]).main(given))
+    except FcAssetsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

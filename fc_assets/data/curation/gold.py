@@ -1,0 +1,130 @@
+"""The expected calls of an example, judged as if a model had made them.
+
+Rows that earn less than all four rewards cap what GRPO can reach. The judgement is `fc_assets.calls`'; here it is
+explained by cause, and values of another type are mended on request.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fc_assets.calls.call import Call, calls_from_json, calls_to_json
+from fc_assets.calls.prompts import answer_text
+from fc_assets.calls.rewards import rewards
+from fc_assets.calls.schema import is_valid
+from fc_assets.calls.tools import CompiledTool, ToolSet, compile_tools
+
+FLAG_COERCED = "gold_coerced"
+FLAG_IMPERFECT = "gold_imperfect"
+
+_INTEGER = re.compile(r"-?\d{1,15}")
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the calls earn all four rewards, in full, and what was wrong with them as they were found.
+
+    `calls` is the JSON that was judged, mended if that was asked for and helped; `cause` is empty where nothing was
+    wrong.
+    """
+
+    perfect: bool
+    calls: str
+    cause: str = ""
+
+
+def audit(tools: str, text: str, *, coerce: bool) -> Verdict:
+    """Judge the expected calls `text` against the `tools` offered, both JSON lists."""
+    if text == "[]":
+        return Verdict(True, text)
+    compiled, calls = compile_tools(tools), calls_from_json(text)
+    # Calls that validate against their closed schemas bind to their stubs too, and match themselves.
+    if all(compiled.validates(call) for call in calls):
+        return Verdict(True, text)
+    cause = next(filter(None, (_cause(compiled, call) for call in calls)), "value breaks the schema")
+    if coerce:
+        mended = [Call(call.name, _mended(compiled.first(call.name), call.arguments)) for call in calls]
+        if _perfect(tools, compiled, mended):
+            return Verdict(True, calls_to_json(mended), cause)
+    return Verdict(_perfect(tools, compiled, calls), text, cause)
+
+
+def audit_turns(tools: str, turns: str, *, coerce: bool) -> Verdict:
+    """Judge all expected calls of a conversation, a JSON list of {"from", "value"}; `calls` is that list, mended."""
+    conversation = json.loads(turns)
+    verdicts = []
+    for turn in conversation:
+        if turn["from"] == "function_call":
+            verdict = audit(tools, turn["value"], coerce=coerce)
+            verdicts.append(verdict)
+            if verdict.calls != turn["value"]:
+                mended = json.loads(verdict.calls)
+                turn["value"] = _dumped(mended if len(mended) > 1 else mended[0])
+    perfect = all(verdict.perfect for verdict in verdicts)
+    cause = next((verdict.cause for verdict in verdicts if verdict.cause), "")
+    return Verdict(perfect, _dumped(conversation) if cause and perfect else turns, cause)
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _perfect(tools: str, compiled: ToolSet, calls: Sequence[Call]) -> bool:
+    earned = rewards(answer_text(calls), tools, calls)
+    four = (earned.json_parse, earned.schema_hit, earned.simulated_exec, earned.semantic_match)
+    return min(four) == 1.0 and all(compiled.validates(call) for call in calls)
+
+
+def _cause(compiled: ToolSet, call: Call) -> str:
+    tool = compiled.first(call.name)
+    if tool is None:
+        return "function is not offered"
+    if is_valid(tool.validator, call.arguments):
+        return ""
+    declared = tool.parameters.get("properties") or {}
+    if any(name not in call.arguments for name in tool.parameters.get("required") or ()):
+        return "required argument is missing"
+    if any(name not in declared for name in call.arguments):
+        return "argument is not declared"
+    if any(not tool.stub.accepts_type(name, value) for name, value in call.arguments.items()):
+        return "value of another type"
+    return "value breaks the schema"
+
+
+def _mended(tool: CompiledTool | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    if tool is None:
+        return dict(arguments)
+    return {
+        name: value if tool.stub.accepts_type(name, value) else _as_type(value, tool.property_schema(name))
+        for name, value in arguments.items()
+    }
+
+
+def _as_type(value: Any, schema: Mapping[str, Any]) -> Any:
+    """The value in its declared type where only the spelling differs; otherwise the value itself."""
+    kind = schema.get("type")
+    if isinstance(value, str):
+        text = value.strip()
+        if kind == "integer" and _INTEGER.fullmatch(text):
+            return int(text)
+        if kind == "number" and _NUMBER.fullmatch(text):
+            return float(text) if "." in text else int(text)
+        if kind == "boolean" and text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        if kind in ("array", "object") and text[:1] in ("[", "{"):
+            return _parsed(text, value)
+    if kind == "string" and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+def _parsed(text: str, otherwise: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return otherwise

@@ -1,0 +1,68 @@
+"""Rows whose tools cannot answer the question, made from rows whose tools can.
+
+Trained on calls alone, a model forgets to refuse: these rows teach it. A question keeps its words and is offered the
+tools of another row that share no content word with it, nor with the tools that would have answered.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import deque
+
+import orjson
+
+from fc_assets.data.rows.normalise import Example
+
+FLAG_MADE = "irrelevance_made"
+_POOL = 256
+_TRIES = 24
+_PARTS = re.compile(r"[^\W\d_]+")
+_SHORTEST_WORD = 4
+_COMMON = frozenset(
+    "about and based data default does fetch find following for from gets given have information list many more name "
+    "number optional please provide provided retrieve retrieves return returns show specified that their them this "
+    "using value what when where which will with want would your".split()
+)
+
+
+class IrrelevanceMaker:
+    """Makes a row after each one with probability `rate`, decided by the seed and the row's id."""
+
+    def __init__(self, rate: float, seed: int) -> None:
+        self.rate, self.seed = rate, seed
+        self._offers: deque[tuple[str, frozenset[str]]] = deque(maxlen=_POOL)
+
+    def after(self, example: Example) -> Example | None:
+        """The same question with foreign tools, or None; remembers the row's tools for later questions."""
+        if self.rate <= 0 or example.calls == "[]" or example.turns:
+            return None
+        chance = random.Random(f"{self.seed}:{example.id}")
+        words = _tool_words(example.tools)
+        made = None
+        if chance.random() < self.rate:
+            asked = words | _words(example.query)
+            for _ in range(min(_TRIES, len(self._offers))):
+                tools, offered = chance.choice(self._offers)
+                if not offered & asked:
+                    made = example._replace(id=f"{example.id}-irrelevant", tools=tools, calls="[]", flags=(FLAG_MADE,))
+                    break
+        self._offers.append((example.tools, words))
+        return made
+
+
+def missing_rate(share: float, rows: int, no_call: int) -> float:
+    """The rate at which rows with calls must be repeated so that `share` of all rows expect no call."""
+    if share >= 1 or rows <= no_call:
+        return 0.0
+    wanted = share * (rows - no_call) / (1 - share)
+    return min(1.0, max(0.0, (wanted - no_call) / (rows - no_call)))
+
+
+def _tool_words(tools: str) -> frozenset[str]:
+    return frozenset().union(*(_words(f"{tool['name']} {tool['description']}") for tool in orjson.loads(tools)))
+
+
+def _words(text: str) -> frozenset[str]:
+    found = {word.lower() for word in _PARTS.findall(text)}
+    return frozenset(word for word in found if len(word) >= _SHORTEST_WORD) - _COMMON

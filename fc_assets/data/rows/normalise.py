@@ -1,0 +1,159 @@
+"""One raw row, however its source spells it, as one `Example`; or a reason why not.
+
+What cannot be read is rejected, never repaired by guesswork: the quarantine keeps it with its reason. Where rows come
+from is `sources`' business; tools are read by `tools`; which examples are kept is decided in `curation`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from fc_assets.calls.parse import MAX_CALLS, MAX_DEPTH
+from fc_assets.data.rows.tools import Offer, RowRejectedError, ToolReader, join_tools
+
+MAX_QUERY_CHARS = 200_000
+
+_COLUMNS = ("query", "tools", "answers")
+# Digits become one digit and brackets one bracket: so a run of 19 digits, where integers may exceed 64 bits, and more
+# brackets than levels are allowed are searches for plain bytes, several times as fast as a regular expression.
+_OUTLINE = bytes.maketrans(b"123456789[", b"000000000{")
+_LONG_INTEGER = b"0" * 19
+
+
+class Example(NamedTuple):
+    """One row of the normalised table. `tools`, `calls` and `turns` are JSON texts.
+
+    `calls` is "[]" when no call is expected. `turns` is the whole conversation as a list of {"from", "value"} where the
+    source has more than one question and its answer, else "".
+    """
+
+    id: str
+    query: str
+    tools: str
+    calls: str
+    source: str
+    licence: str
+    flags: tuple[str, ...] = ()
+    turns: str = ""
+
+
+def normalise_row(
+    row: object, reader: ToolReader, *, fallback_id: str = "", source: str = "", licence: str = ""
+) -> Example:
+    """The example in one row of xLAM's form: {"id", "query", "answers", "tools"}, the last two JSON texts or values.
+
+    A row without an id gets `fallback_id`. Raises `RowRejectedError` with the reason.
+    """
+    if not isinstance(row, dict):
+        raise RowRejectedError("row is not an object", f"found {type(row).__name__}")
+    query, tools, answers = row.get("query"), row.get("tools"), row.get("answers")
+    if query is None or tools is None or answers is None:
+        raise RowRejectedError(f"no {next(column for column in _COLUMNS if row.get(column) is None)}")
+    if not isinstance(query, str) or not query or query.isspace():
+        raise RowRejectedError("query is empty or not text", f"{query!r:.80}")
+    if len(query) > MAX_QUERY_CHARS:
+        raise RowRejectedError("query is too long", f"{len(query)} characters, at most {MAX_QUERY_CHARS}")
+    offer = _offer(tools, reader)
+    calls = as_calls(_loaded(answers, "answers"), offer.names)
+    row_id = row.get("id")
+    if not (row_id is None or isinstance(row_id, str | int)):
+        raise RowRejectedError("id is neither text nor a number", f"{row_id!r:.80}")
+    if not query.isascii() and not _encodable(query):
+        raise RowRejectedError("query is not Unicode", "it holds a lone surrogate")
+    row_id = fallback_id if row_id is None else str(row_id)
+    return Example(row_id, query, offer.json, calls, source, licence, offer.flags)
+
+
+def _offer(value: object, reader: ToolReader) -> Offer:
+    """What a row offers; the very same text is read once, since rows offer the same tools again and again."""
+    if not isinstance(value, str):
+        return join_tools(reader.read(_loaded(value, "tools")))
+    offer = reader.known_offers.get(value)
+    if offer is None:
+        offer = join_tools(reader.read(_loaded(value, "tools")))
+        reader.remember(value, offer)
+    elif offer.unknown_types:
+        reader.unknown_types.update(offer.unknown_types)
+    return offer
+
+
+def as_calls(value: object, offered: Sequence[str]) -> str:
+    """The JSON list of the calls in `value`, a list or one call. Raises `RowRejectedError`."""
+    calls = value if isinstance(value, list) else [value]
+    if len(calls) > MAX_CALLS:
+        raise RowRejectedError("too many calls", f"{len(calls)}, at most {MAX_CALLS}")
+    kept = []
+    for call in calls:
+        name = call.get("name") if isinstance(call, dict) else None
+        if not isinstance(name, str):
+            raise RowRejectedError("call without a name", f"{call!r:.120}")
+        arguments = call.get("arguments")
+        if isinstance(arguments, str):
+            arguments = _loaded(arguments, "arguments")
+        if not isinstance(arguments, dict):
+            raise RowRejectedError("arguments are not an object", f"call of {name!r} has {arguments!r:.80}")
+        if name not in offered:
+            raise RowRejectedError("call of a tool that is not offered", f"{name!r:.80}")
+        kept.append({"name": name, "arguments": arguments})
+    return _dumped(kept)
+
+
+def _loaded(value: object, column: str) -> Any:
+    """A column's value, parsed if it is JSON text; bounded in depth."""
+    if not isinstance(value, str):
+        if too_deep(value):
+            raise RowRejectedError(f"{column} are nested too deeply", f"at most {MAX_DEPTH} levels")
+        return value
+    try:
+        parsed = orjson.loads(value)
+        outline = value.encode().translate(_OUTLINE)
+    except (orjson.JSONDecodeError, UnicodeEncodeError) as error:
+        if not value.strip():
+            raise RowRejectedError(f"{column} are empty") from None
+        raise RowRejectedError(f"{column} are not JSON", f"{error}; found {value[:80]!r}") from None
+    # Depth is counted only where it could be exceeded: most texts hold fewer brackets than levels are allowed.
+    if outline.count(b"{") > MAX_DEPTH and too_deep(parsed):
+        raise RowRejectedError(f"{column} are nested too deeply", f"at most {MAX_DEPTH} levels")
+    if _LONG_INTEGER in outline and column != "tools":
+        return json.loads(value)  # orjson rounds integers beyond 64 bits
+    return parsed
+
+
+def too_deep(value: object, limit: int = MAX_DEPTH) -> bool:
+    """Whether lists and objects nest more than `limit` levels."""
+    level = [value]
+    for _ in range(limit + 1):
+        level = [
+            item
+            for parent in level
+            if isinstance(parent, dict | list)
+            for item in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _dumped(value: object) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        pass  # integers beyond 64 bits, or keys that are not text
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text.encode()
+    except (TypeError, ValueError) as error:
+        raise RowRejectedError("answers are not JSON", str(error)) from None
+    return text

@@ -1,0 +1,205 @@
+"""Tools in any of the forms they come in, as the project's one: {"name", "description", "parameters": JSON Schema}.
+
+Read here: xLAM's flat parameters, OpenAI functions (wrapped or not), and what an MCP server's `tools/list` returns.
+Rows are `normalise`'s; type annotations are `types`'.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import orjson
+
+from fc_assets.calls.schema import closed, compile_schema
+from fc_assets.data.rows.xlam_types import parse_type
+from fc_assets.foundation.errors import FcAssetsError
+
+RequiredPolicy = Literal["unless_optional_or_default", "all", "none"]
+FLAG_UNKNOWN_TYPE = "unknown_type"
+FLAG_DUPLICATE_TOOLS = "duplicate_tools"
+"""The row offered a tool twice. An equal copy is dropped; tools that share only their name are all kept."""
+MAX_TOOLS = 256
+MAX_PARAMETERS = 512
+_CACHED_TOOLS = 65_536
+_CACHED_OFFERS = 32_768
+_EMPTY_DEFAULTS = ("", None)
+_INTEGER = re.compile(r"-?\d{1,15}")
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?")
+
+
+class RowRejectedError(ValueError):
+    """A row that goes into quarantine. `reason` is short and countable, `detail` says what was found."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTool:
+    """One tool ready to be written: its name, its JSON text, and the type names nobody knows."""
+
+    name: str
+    json: str
+    unknown_types: tuple[str, ...] = ()
+
+
+class Offer(NamedTuple):
+    """The tools of a row: their JSON list, names, type names nobody knows, and the row's flags that follow."""
+
+    json: str
+    names: tuple[str, ...]
+    unknown_types: tuple[str, ...]
+    flags: tuple[str, ...]
+
+
+def join_tools(read: Sequence[ReadTool]) -> Offer:
+    """What a row offers that offers these tools."""
+    names = tuple(tool.name for tool in read)
+    unknown = tuple(name for tool in read for name in tool.unknown_types)
+    flags = (FLAG_UNKNOWN_TYPE,) if unknown else ()
+    if len(set(names)) < len(names):
+        flags = (*flags, FLAG_DUPLICATE_TOOLS)
+        read = list(dict.fromkeys(read))
+    return Offer(f"[{','.join([tool.json for tool in read])}]", names, unknown, flags)
+
+
+@dataclass
+class ToolReader:
+    """Reads tools under one policy. Equal tools are converted once: real data offers few tools in many rows.
+
+    `unknown_types` counts every appearance of a type name that became `{}`.
+    """
+
+    policy: RequiredPolicy = "unless_optional_or_default"
+    unknown_types: Counter[str] = field(default_factory=Counter)
+    known_offers: dict[str, Offer] = field(default_factory=dict)
+    _known: dict[bytes, ReadTool] = field(default_factory=dict)
+
+    def read(self, value: object) -> list[ReadTool]:
+        """The tools in `value`: a list, or an MCP result `{"tools": [...]}`. Raises `RowRejectedError`."""
+        if isinstance(value, dict) and isinstance(value.get("tools"), list):
+            value = value["tools"]
+        if not isinstance(value, list):
+            raise RowRejectedError("tools are not a list", f"found {type(value).__name__}")
+        if not value:
+            raise RowRejectedError("no tools")
+        if len(value) > MAX_TOOLS:
+            raise RowRejectedError("too many tools", f"{len(value)}, at most {MAX_TOOLS}")
+        found = [self._read_one(tool) for tool in value]
+        for tool in found:
+            if tool.unknown_types:
+                self.unknown_types.update(tool.unknown_types)
+        return found
+
+    def remember(self, text: str, offer: Offer) -> None:
+        """Keep what a text of tools was read as in `known_offers`, whose size is bounded."""
+        if len(self.known_offers) >= _CACHED_OFFERS:
+            self.known_offers.clear()
+        self.known_offers[text] = offer
+
+    def _read_one(self, tool: object) -> ReadTool:
+        try:
+            key = orjson.dumps(tool)
+        except TypeError as error:
+            raise RowRejectedError("tool is not JSON", str(error)) from None
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= _CACHED_TOOLS:
+                self._known.clear()
+            known = self._known[key] = read_tool(tool, self.policy)
+        return known
+
+
+def read_tool(tool: object, policy: RequiredPolicy = "unless_optional_or_default") -> ReadTool:
+    """Convert one tool; raises `RowRejectedError` if it has no name or its parameters are no valid schema."""
+    if isinstance(tool, dict) and isinstance(tool.get("function"), dict):
+        tool = tool["function"]
+    if not isinstance(tool, dict):
+        raise RowRejectedError("tool is not an object", f"found {type(tool).__name__}")
+    name = tool.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise RowRejectedError("tool without a name", f"{tool!r:.120}")
+    parameters = tool["inputSchema"] if "inputSchema" in tool else tool.get("parameters")
+    if parameters is None:
+        parameters = {}
+    if not isinstance(parameters, dict):
+        raise RowRejectedError("parameters are not an object", f"tool {name!r} has {parameters!r:.80}")
+    unknown: list[str] = []
+    if "inputSchema" in tool or _is_json_schema(parameters):
+        schema = {"type": "object", "properties": {}, **parameters}
+    else:
+        schema = _from_flat(name, parameters, policy, unknown)
+    _expect_valid(name, schema)
+    converted = {"name": name, "description": str(tool.get("description") or ""), "parameters": schema}
+    return ReadTool(name, orjson.dumps(converted).decode(), tuple(unknown))
+
+
+def _is_json_schema(parameters: Mapping[str, Any]) -> bool:
+    """Whether this is a schema rather than xLAM's `{parameter name: description}`.
+
+    A flat parameter may itself be called `type` or `properties`; what is behind it is then an annotated object, whereas
+    a schema has the word "object", or objects alone below `properties`.
+    """
+    if isinstance(parameters.get("type"), str):
+        return parameters["type"] == "object"
+    properties = parameters.get("properties")
+    return isinstance(properties, dict) and all(isinstance(part, dict) for part in properties.values())
+
+
+def _from_flat(tool: str, parameters: Mapping[str, Any], policy: RequiredPolicy, unknown: list[str]) -> dict[str, Any]:
+    if len(parameters) > MAX_PARAMETERS:
+        raise RowRejectedError("too many parameters", f"tool {tool!r} has {len(parameters)}, at most {MAX_PARAMETERS}")
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    for name, parameter in parameters.items():
+        if not isinstance(parameter, dict):
+            raise RowRejectedError("parameter is not an object", f"{tool}.{name} is {parameter!r:.80}")
+        annotation = parameter.get("type", "Any")
+        if not isinstance(annotation, str):
+            raise RowRejectedError("parameter type is not text", f"{tool}.{name} has {annotation!r:.80}")
+        meaning = parse_type(annotation)
+        unknown.extend(meaning.unknown)
+        part = dict(meaning.schema)
+        if parameter.get("description"):
+            part["description"] = str(parameter["description"])
+        if isinstance(parameter.get("enum"), list) and parameter["enum"]:
+            part["enum"] = parameter["enum"]
+        default = parameter.get("default")
+        if default in _EMPTY_DEFAULTS:
+            default = meaning.default
+        if default not in _EMPTY_DEFAULTS:
+            part["default"] = _fitting(default, meaning.schema)
+        properties[name] = part
+        needed = not meaning.optional and "default" not in part
+        if policy == "all" or (policy == "unless_optional_or_default" and needed):
+            required.append(name)
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    return {**schema, "required": required} if required else schema
+
+
+def _fitting(default: object, schema: Mapping[str, Any]) -> object:
+    """The default as its type has it: xLAM writes many numbers and booleans as text. What does not fit stays."""
+    if not isinstance(default, str):
+        return default
+    text = default.strip()
+    kind = schema.get("type")
+    if kind == "boolean" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if kind == "integer" and _INTEGER.fullmatch(text):
+        return int(text)
+    if kind == "number" and _NUMBER.fullmatch(text):
+        return float(text)
+    return default
+
+
+def _expect_valid(tool: str, schema: Mapping[str, Any]) -> None:
+    try:
+        compile_schema(closed(schema), f"the tool {tool!r}")
+    except (FcAssetsError, RecursionError) as error:
+        raise RowRejectedError("parameters are no valid JSON Schema", str(error)[:300]) from None

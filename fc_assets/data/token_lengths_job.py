@@ -1,0 +1,143 @@
+"""How many tokens the rows of the splits have: `python -m fc_assets.data.token_lengths_job JOB.json`.
+
+Rows are rendered by the profile's own chat template and counted by its own tokenizer, prompt and answer together. Only
+`tokenizers` and `jinja2` are imported, so this takes a second where transformers would take ten. What becomes of rows
+that are too long is decided by a check, not here.
+
+Job: tokenizer ({"folder"} or {"model", "revision"}), splits ({name: {"path", "rows"}}), context (tokens), result
+(path).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from fc_assets.calls.conversations import Turn, turns_of
+from fc_assets.calls.prompts import THINK_OFF, render_prompt
+from fc_assets.data.sources.files import read_files
+from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.foundation.jobs import Job, Log, run_child
+
+SAMPLED_ROWS = 2000
+_SHOWN_IDS = 20
+_BATCH = 512
+_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+
+
+class TemplateTokenizer:
+    """A tokenizer and chat template read from a checkpoint's files; does what `render_prompt` and counting need."""
+
+    def __init__(self, folder: Path) -> None:
+        from jinja2 import TemplateError
+        from jinja2.ext import loopcontrols
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+        from tokenizers import Tokenizer
+
+        def refuse(message: str) -> None:
+            raise TemplateError(message)
+
+        try:
+            self.tokenizer = Tokenizer.from_file(str(folder / _FILES[0]))
+            config = json.loads((folder / _FILES[1]).read_text(encoding="utf-8"))
+        except Exception as error:  # the tokenizers library raises plain Exception
+            raise FcAssetsError(f"{folder} holds no readable tokenizer ({error}); check base_model") from None
+        template = folder / _FILES[2]
+        text = template.read_text(encoding="utf-8") if template.is_file() else config["chat_template"]
+        # The settings under which transformers compiles chat templates.
+        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+        environment.filters["tojson"] = _to_json
+        environment.globals["raise_exception"] = refuse
+        self.template = environment.from_string(text)
+        end = config["eos_token"]
+        self.end = end if isinstance(end, str) else end["content"]
+
+    def apply_chat_template(self, conversation: Any, **options: Any) -> str:
+        """The rendered text; takes transformers' options and ignores `tokenize`."""
+        return self.template.render(messages=conversation, **options)
+
+    def text(self, turn: Turn) -> str:
+        """The training sequence of one turn."""
+        prompt = render_prompt(self, list(turn.messages), turn.tools, thinking_off=False)
+        return f"{prompt}{THINK_OFF}{turn.answer}{self.end}"
+
+    def count(self, texts: list[str]) -> list[int]:
+        """Tokens of each text."""
+        return [len(encoding.ids) for encoding in self.tokenizer.encode_batch(texts, add_special_tokens=False)]
+
+
+def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
+
+
+def measure(job: Job, log: Log) -> Mapping[str, Any]:
+    """Count every split of the job; see `measure_split` for what each comes to."""
+    tokenizer = TemplateTokenizer(_tokenizer_folder(job["tokenizer"]))
+    context = int(job["context"])
+    report = {
+        name: measure_split(tokenizer, Path(split["path"]), split["rows"], context)
+        for name, split in job["splits"].items()
+    }
+    for name, found in report.items():
+        log.info(f"{name}: {found['turns']} turns, {found['too_long']} longer than {context} tokens")
+    return {"context": context, "splits": report}
+
+
+def measure_split(tokenizer: TemplateTokenizer, split: Path, rows: int, context: int) -> dict[str, Any]:
+    """{"turns", "too_long", "too_long_ids" (the first), "lengths" (of an even sample of the turns)}.
+
+    `rows` is how many rows the file has. A text of n bytes has at most n tokens, so only texts of more bytes than
+    `context` need counting beside the sample.
+    """
+    turns = too_long = 0
+    ids: list[str] = []
+    lengths: list[int] = []
+    step = max(1, rows // SAMPLED_ROWS)
+    batch: list[tuple[str, str, bool]] = []
+
+    def flush() -> None:
+        nonlocal too_long
+        counts = tokenizer.count([text for _, text, _ in batch])
+        for (turn_id, _, sampled), count in zip(batch, counts, strict=True):
+            if sampled:
+                lengths.append(count)
+            if count > context:
+                too_long += 1
+                ids.append(turn_id)
+        batch.clear()
+
+    for turn in _turns(split):
+        text, sampled = tokenizer.text(turn), turns % step == 0
+        turns += 1
+        if sampled or len(text.encode()) > context:
+            batch.append((turn.id, text, sampled))
+        if len(batch) >= _BATCH:
+            flush()
+    flush()
+    return {"turns": turns, "too_long": too_long, "too_long_ids": ids[:_SHOWN_IDS], "lengths": lengths}
+
+
+def _turns(split: Path) -> Iterator[Turn]:
+    for row in read_files(split):
+        yield from turns_of(row.value)
+
+
+def _tokenizer_folder(source: Mapping[str, str]) -> Path:
+    if source.get("folder"):
+        return Path(source["folder"])
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(source["model"], revision=source["revision"], allow_patterns=list(_FILES)))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise FcAssetsError(
+            f"The tokenizer of {source['model']} cannot be had from the hub ({error.__class__.__name__}); connect "
+            "once, or set base_model.source to folder and base_model.path to a checkpoint"
+        ) from None
+
+
+if __name__ == "__main__":
+    run_child(measure)

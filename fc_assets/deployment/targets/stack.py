@@ -1,0 +1,268 @@
+"""The stack on this machine: its files, its containers, and the record of what serves. No decisions about releases.
+
+`<home>/deployment/` holds the rendered Compose file, the proxy's and the monitors' configuration, the keys and
+`state.json`. Everything goes through the `docker` command and the proxy's published port.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import fc_assets
+from fc_assets.deployment import proxy
+from fc_assets.deployment.targets.compose import (
+    CARD_MONITOR,
+    CARD_PROFILE,
+    COLOURS,
+    MONITORS,
+    Colour,
+    Placed,
+    compose_file,
+    engine_service,
+    to_yaml,
+)
+from fc_assets.foundation.commands import CommandError, capture
+from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.profiles import DeploymentSettings, ServerSettings
+
+COMPOSE_FILE = "compose.yaml"
+STATE_FILE = "state.json"
+MONITORING = Path(fc_assets.__file__).parent / "deployment" / "monitoring"
+PULL_TIMEOUT_S = 1800.0
+COMMAND_TIMEOUT_S = 120.0
+_LOG_COLUMNS = 300  # vLLM prints its whole configuration on one line
+_INSPECTED = "{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}} {{.Image}}"
+
+
+class StackError(FcAssetsError):
+    """The stack cannot be brought into the wanted state."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What serves now and what served before it. `wanted` is False after it was stopped on purpose."""
+
+    serving: Placed | None = None
+    previous: Placed | None = None
+    wanted: bool = False
+    since: str = ""
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container's status in Docker's words, its restarts, its last exit status, and the digest of its image."""
+
+    status: str
+    restarts: int
+    exit_code: int
+    image: str
+
+
+def why_unavailable(image: str = "") -> str:
+    """Why no stack can run on this machine, as the end of a sentence; empty when one can.
+
+    With the engine's `image`, also whether it is there: a name without a slash is in no registry, it was built here.
+    """
+    try:
+        capture(["docker", "version", "--format", "{{.Server.Version}}"], timeout_s=20)
+    except CommandError:
+        return "no Docker engine answers on this machine (install Docker and start its daemon)"
+    try:
+        capture(["docker", "compose", "version", "--short"], timeout_s=20)
+    except CommandError:
+        return "Docker has no Compose plugin on this machine (install Compose v2)"
+    if image and "/" not in image:
+        try:
+            capture(["docker", "image", "inspect", "--format", "{{.Id}}", image], timeout_s=20)
+        except CommandError:
+            return f"the image {image} is not on this machine (deploy/README.md says how to build it)"
+    return ""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One Compose project and the folder that describes it."""
+
+    folder: Path
+    settings: DeploymentSettings
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the stack: one deployment at a time. Raises `StackError` when another one is under way."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise StackError(f"Another deployment is under way in {self.folder}: wait for its end") from None
+        finally:
+            os.close(handle)
+
+    @property
+    def url(self) -> str:
+        """Where the proxy listens, without a trailing slash."""
+        host = "127.0.0.1" if self.settings.bind == "0.0.0.0" else self.settings.bind
+        return f"http://{host}:{self.settings.port}"
+
+    def key(self, role: str) -> str:
+        """The key of `api` (users) or `operator` (deployments)."""
+        return (self.folder / "secrets" / f"{role}_key").read_text(encoding="ascii").strip()
+
+    def state(self) -> State:
+        """The record of what serves; the empty state where nothing was ever deployed."""
+        file = self.folder / STATE_FILE
+        if not file.is_file():
+            return State()
+        values = json.loads(file.read_text(encoding="utf-8"))
+        return State(
+            serving=_placed(values["serving"]),
+            previous=_placed(values["previous"]),
+            wanted=values["wanted"],
+            since=values["since"],
+        )
+
+    def record(self, state: State) -> None:
+        """Replace the record in one step."""
+        content = {**vars(state), "serving": _plain(state.serving), "previous": _plain(state.previous)}
+        _replace(self.folder / STATE_FILE, json.dumps(content, indent=2) + "\n")
+
+    def write(self, placed: Sequence[Placed]) -> None:
+        """Render the stack with these engines. Keys are made once; nothing is started."""
+        proxy.ensure_keys(self.folder / "secrets")
+        (self.folder / "proxy").mkdir(exist_ok=True)
+        _replace(self.folder / "proxy" / proxy.CONFIG_FILE, proxy.render_config())
+        if not (self.folder / "proxy" / proxy.ACTIVE_FILE).exists():
+            _replace(self.folder / "proxy" / proxy.ACTIVE_FILE, proxy.render_active(None, ""))
+        if self.settings.monitoring:
+            self._copy_monitoring()
+        _replace(self.folder / COMPOSE_FILE, to_yaml(compose_file(self.folder, placed, self.settings)))
+
+    def _copy_monitoring(self) -> None:
+        if not MONITORING.is_dir():
+            raise StackError(
+                f"The monitoring files are not at {MONITORING}: run from a checkout, "
+                "or set deployment.monitoring to false"
+            )
+        shutil.copytree(MONITORING, self.folder / "monitoring", dirs_exist_ok=True)
+
+    def compose(self, *arguments: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
+        """Run `docker compose` on this project and return what it printed."""
+        command = ["docker", "compose", "--project-directory", str(self.folder), "--ansi", "never", *arguments]
+        return capture(command, timeout_s=timeout_s, cwd=self.folder)
+
+    def start_fixtures(self, on_card: bool) -> None:
+        """Start what is there for every release: the proxy and the monitors, that of the card included where one is."""
+        names = ["proxy"]
+        if self.settings.monitoring:
+            names += [*MONITORS, CARD_MONITOR] if on_card else MONITORS  # naming a service turns its profile on
+        self.compose("up", "--detach", "--no-deps", *names, timeout_s=PULL_TIMEOUT_S)
+
+    def start(self, colour: Colour) -> None:
+        """Start a fresh engine of that colour, as it is in the Compose file."""
+        self.compose(
+            "up", "--detach", "--no-deps", "--force-recreate", engine_service(colour), timeout_s=PULL_TIMEOUT_S
+        )
+
+    def remove(self, colour: Colour) -> None:
+        """Stop and remove the engine of that colour; nothing happens where there is none."""
+        for container in self._ids(colour):
+            capture(["docker", "stop", "--time", "30", container], timeout_s=COMMAND_TIMEOUT_S)
+            capture(["docker", "rm", "--force", container], timeout_s=COMMAND_TIMEOUT_S)
+
+    def container(self, colour: Colour) -> Container | None:
+        """The engine's container, or None."""
+        for container in self._ids(colour):
+            shown = capture(
+                ["docker", "inspect", "--format", _INSPECTED, container],
+                timeout_s=COMMAND_TIMEOUT_S,
+            )
+            status, restarts, code, image = shown.split()
+            return Container(status, int(restarts), int(code), image)
+        return None
+
+    def log_tail(self, colour: Colour, lines: int = 25) -> str:
+        """The last lines that the engine of that colour printed, long ones cut."""
+        for container in self._ids(colour):
+            printed = capture(["docker", "logs", "--tail", str(lines), container], timeout_s=COMMAND_TIMEOUT_S)
+            return "\n".join(line[:_LOG_COLUMNS] for line in printed.splitlines())
+        return ""
+
+    def _ids(self, colour: Colour) -> list[str]:
+        # By label, not through the Compose file: the engine may be one that the file no longer lists.
+        filters = [
+            f"label=com.docker.compose.project={self.settings.project}",
+            f"label=com.docker.compose.service={engine_service(colour)}",
+        ]
+        flags = [flag for each in filters for flag in ("--filter", each)]
+        return capture(["docker", "ps", "--all", "--quiet", *flags], timeout_s=COMMAND_TIMEOUT_S).split()
+
+    def point_at(self, placed: Placed | None) -> None:
+        """Let the proxy send new requests to this engine, or to none; requests under way end where they began."""
+        colour, release = (placed.colour, placed.release) if placed else (None, "")
+        _replace(self.folder / "proxy" / proxy.ACTIVE_FILE, proxy.render_active(colour, release))
+        self.compose("exec", "-T", "proxy", "nginx", "-c", "/srv/proxy/nginx.conf", "-s", "reload")
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if self.release_header() == release[:16]:
+                return
+            time.sleep(0.1)
+        raise StackError(f"The proxy did not take up release {release[:16]} within 10 s: look at its log")
+
+    def release_header(self) -> str | None:
+        """Which release the proxy says it serves; empty for none, None when it does not answer."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
+                return answer.headers.get(proxy.RELEASE_HEADER, "")
+        except urllib.error.HTTPError as error:
+            return error.headers.get(proxy.RELEASE_HEADER, "")
+        except OSError:
+            return None
+
+    def down(self) -> None:
+        """Stop and remove every container of the project; volumes, keys and the record stay."""
+        if (self.folder / COMPOSE_FILE).is_file():
+            self.compose(
+                "--profile",
+                CARD_PROFILE,
+                "down",
+                "--remove-orphans",
+                "--timeout",
+                "30",
+                timeout_s=COMMAND_TIMEOUT_S * 2,
+            )
+        for colour in COLOURS:
+            self.remove(colour)
+
+
+def now() -> str:
+    """This moment in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _plain(placed: Placed | None) -> dict[str, object] | None:
+    return None if placed is None else {**vars(placed), "server": placed.server.model_dump(mode="json")}
+
+
+def _placed(values: dict[str, object] | None) -> Placed | None:
+    if values is None:
+        return None
+    return Placed(**{**values, "server": ServerSettings.model_validate(values["server"])})  # type: ignore[arg-type]
+
+
+def _replace(file: Path, text: str) -> None:
+    """Write a file so that a reader sees the old or the new text, never a part."""
+    temporary = file.with_name(f".{file.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(file)

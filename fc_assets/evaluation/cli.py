@@ -1,0 +1,63 @@
+"""Score a file of predictions without the asset graph: `fc-assets score`, with --help."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fc_assets.evaluation import embedding
+from fc_assets.evaluation.prediction_files import read_data, read_predictions, scoring_rows
+from fc_assets.evaluation.report.build import build_report, write_report
+from fc_assets.evaluation.report.render import summary
+from fc_assets.evaluation.scoring import score_rows
+from fc_assets.foundation.errors import FcAssetsError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns 1 with one sentence on standard error where the input is at fault."""
+    parser = argparse.ArgumentParser(prog="fc-assets", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    score = commands.add_parser("score", help="score predictions against data and write the report")
+    score.add_argument(
+        "--predictions",
+        type=Path,
+        required=True,
+        help="JSONL or Parquet with id, text and, for several models, variant",
+    )
+    score.add_argument(
+        "--data", type=Path, required=True, help="a ShareGPT split (JSON) or a normalised table (Parquet)"
+    )
+    score.add_argument("--out", type=Path, default=Path("report"), help="folder of the report (default: %(default)s)")
+    score.add_argument(
+        "--embedding-model", default="", help="folder or hub name of a sentence-embedding model: adds its similarity"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        _score(options.predictions, options.data, options.out, options.embedding_model)
+    except FcAssetsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _score(predictions: Path, data: Path, out: Path, model: str) -> None:
+    turns = read_data(data)
+    frames = {
+        variant: score_rows(scoring_rows(turns, found)) for variant, found in read_predictions(predictions).items()
+    }
+    similar = {}
+    if model:
+        pairs = {variant: embedding.string_pairs(frame) for variant, frame in frames.items()}
+        cosines = embedding.embed(model, "main", embedding.to_embed(pairs))
+        similar[embedding.TITLE] = embedding.similarity_table(frames, pairs, cosines)
+    report = build_report(frames, extra_tables=similar, extra_texts={embedding.TITLE: embedding.TEXT})
+    out.mkdir(parents=True, exist_ok=True)
+    files = write_report(report, out)
+    print("\n".join(summary(report)))
+    print(f"The report is {files['report.html']}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

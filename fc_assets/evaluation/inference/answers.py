@@ -1,0 +1,159 @@
+"""Questions for a model, its answers, and the log that keeps finished answers over an interruption.
+
+Plain values and files. Talking to a server belongs to `client`; judging an answer to `scoring`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from fc_assets.calls.call import Tool
+from fc_assets.foundation.errors import FcAssetsError
+
+TOO_LONG = "too_long"
+"""Finish reason of a prompt that does not fit the model: the model failed, the server did not."""
+
+FAILED = "failed"
+"""Finish reason of a question without an answer, after all retries: the server or the network failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request: the messages up to the answer, and the tools offered (functions without wrapper).
+
+    With `prompt` it is a plain completion of that text instead, which the server's chat template does not touch.
+    """
+
+    id: str
+    messages: Sequence[Mapping[str, Any]] = ()
+    tools: Sequence[Tool] = ()
+    prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back for one question.
+
+    `text` is the model's raw text. `finish_reason` is the server's ("stop", "length"), or `TOO_LONG` or `FAILED`;
+    `error` then says why there is no text, and is empty otherwise. `latency_s` is the successful request alone, in
+    seconds, without waits and retries; answers generated together have that of their batch. Token counts are the
+    server's own; None where it gave none.
+    """
+
+    id: str
+    text: str
+    finish_reason: str
+    latency_s: float
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    error: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether nobody knows what the model would have said."""
+        return self.finish_reason == FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How questions are asked. Decoding is greedy; the seed is sent and recorded.
+
+    `decode` is "free", where the model writes what it likes, or "constrained", where the server forces calls that
+    satisfy the tools' schemas. `first_wait_s` is the wait before the first retry; it doubles with each further one.
+    """
+
+    max_tokens: int
+    concurrency: int
+    timeout_s: float
+    retries: int
+    max_failed_share: float
+    seed: int
+    decode: Literal["free", "constrained"] = "free"
+    first_wait_s: float = 0.5
+
+
+def resume_identity(
+    model_digest: str, questions: Iterable[Question], asking: Asking, server: Mapping[str, object]
+) -> dict[str, object]:
+    """All that makes two sets of answers interchangeable; how patiently was asked is no part of it."""
+    digest = hashlib.sha256()
+    for question in questions:
+        digest.update(json.dumps(asdict(question), default=dict).encode())
+    return {
+        "model": model_digest,
+        "questions": digest.hexdigest(),
+        "decoding": [asking.max_tokens, asking.seed, asking.decode],
+        "server": dict(server),
+    }
+
+
+class AnswerLog:
+    """Finished answers, one JSON line each, appended as they arrive. Opened by `answer_log`."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.finished = {answer.id: answer for answer in _read(file)}
+        self._stream = file.open("a", encoding="utf-8")
+        if _torn(file):
+            self._stream.write("\n")
+
+    def add(self, answer: Answer) -> None:
+        """Keep one answer. A failed one is not kept: it is asked again next time."""
+        if answer.failed:
+            raise ValueError(f"{answer.id} has no answer to keep")
+        self.finished[answer.id] = answer
+        self._stream.write(json.dumps(asdict(answer), ensure_ascii=False) + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Close the file; what was added stays."""
+        self._stream.close()
+
+
+@contextlib.contextmanager
+def answer_log(folder: Path) -> Iterator[AnswerLog]:
+    """The log in `folder`, locked: two steps must not ask the same questions at once.
+
+    It stays when the block is left; whoever publishes the answers removes the folder.
+    """
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FcAssetsError(
+                f"Another run asks the same questions of the same model now (its log is {folder}): wait for its end"
+            ) from None
+        log = AnswerLog(folder / "answers.jsonl")
+        try:
+            yield log
+        finally:
+            log.close()
+    finally:
+        os.close(lock)
+
+
+def _read(file: Path) -> Iterator[Answer]:
+    if not file.is_file():
+        return
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        # A process killed while it wrote leaves half a line: that row is asked again.
+        with contextlib.suppress(ValueError, TypeError):
+            yield Answer(**json.loads(line))
+
+
+def _torn(file: Path) -> bool:
+    with file.open("rb") as stream:
+        stream.seek(0, os.SEEK_END)
+        if stream.tell() == 0:
+            return False
+        stream.seek(-1, os.SEEK_END)
+        return stream.read() != b"\n"

@@ -1,0 +1,246 @@
+"""An asynchronous client that asks many questions of one OpenAI-compatible server.
+
+Bounded, patient with a bad server, and honest about it: an answer is kept the moment it arrives, a question that no
+retry could get answered is counted as a failure of the infrastructure, and too many of those end the step. What the
+answers are worth is not decided here; load tests have a client of their own in the serving stage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from fc_assets.calls.prompts import wrap_tools
+from fc_assets.evaluation.inference.answers import FAILED, TOO_LONG, Answer, AnswerLog, Asking, Question
+from fc_assets.foundation.errors import FcAssetsError
+
+if TYPE_CHECKING:
+    from fc_assets.serving.server import Endpoint
+
+KEEP_ALIVE_S = 3.0
+"""vLLM closes idle connections after 5 s; a client that keeps them longer writes into a closed socket."""
+
+MAX_WAIT_S = 30.0
+PROGRESS_EVERY_S = 5.0
+
+Report = Callable[[str], None]
+"""Where progress is told: one sentence at a time."""
+
+
+class ServerFailingError(FcAssetsError):
+    """More questions stayed without an answer than the settings allow."""
+
+
+class _RetryableError(Exception):
+    """The server may do better next time; `wait_s` is what it asked for."""
+
+    def __init__(self, reason: str, wait_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
+
+
+class _RefusedError(Exception):
+    """The server will not answer this question however often it is asked."""
+
+
+def ask(
+    endpoint: Endpoint, questions: Sequence[Question], asking: Asking, log: AnswerLog, report: Report
+) -> list[Answer]:
+    """Ask every question that is not in `log` yet; return one answer for each question, in order.
+
+    Retries 429, 5xx, time-outs, broken connections and unreadable bodies with doubling waits. Raises
+    `ServerFailingError` as soon as more than `asking.max_failed_share` of the questions failed; the answers that had
+    arrived are in the log, so the next attempt asks only the rest.
+    """
+    return asyncio.run(_Session(endpoint, questions, asking, log, report).run())
+
+
+def request_body(model: str, question: Question, asking: Asking) -> dict[str, Any]:
+    """The body of one chat completion, or of a plain one where the question brings its own prompt.
+
+    With `tool_choice` "none" vLLM still renders the tools into the prompt (unless the server was started with
+    --exclude-tools-when-tool-choice-none) and returns the model's raw text, tool-call blocks included.
+    """
+    body: dict[str, Any] = {
+        "model": model,
+        "temperature": 0.0,
+        "seed": asking.seed,
+        "max_tokens": asking.max_tokens,
+    }
+    if question.prompt:
+        return {**body, "prompt": question.prompt}
+    body |= {"messages": list(question.messages), "chat_template_kwargs": {"enable_thinking": False}}
+    if question.tools:
+        tools = wrap_tools(question.tools)
+        if asking.decode == "constrained":
+            for tool in tools:
+                tool["function"]["strict"] = True  # without it vLLM enforces the shape of a call, not its schema
+        body |= {"tools": tools, "tool_choice": "none" if asking.decode == "free" else "required"}
+    return body
+
+
+class _Session:
+    """One call of `ask`."""
+
+    def __init__(
+        self, endpoint: Endpoint, questions: Sequence[Question], asking: Asking, log: AnswerLog, report: Report
+    ) -> None:
+        self.endpoint = endpoint
+        self.questions = questions
+        self.asking = asking
+        self.log = log
+        self.report = report
+        self.failures: dict[str, Answer] = {}
+        self.allowed = math.floor(asking.max_failed_share * len(questions))
+        self.jitter = random.Random(asking.seed)
+
+    async def run(self) -> list[Answer]:
+        todo = [question for question in self.questions if question.id not in self.log.finished]
+        if len(todo) < len(self.questions):
+            self.report(
+                f"resuming: {len(self.questions) - len(todo)} of {len(self.questions)} rows are answered already"
+            )
+        waiting = iter(todo)
+        connector = aiohttp.TCPConnector(limit=self.asking.concurrency, keepalive_timeout=KEEP_ALIVE_S)
+        timeout = aiohttp.ClientTimeout(total=self.asking.timeout_s)
+        headers = self.endpoint.headers
+        ticker = asyncio.create_task(self._tell_progress(len(todo)))
+        try:
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as http,
+                asyncio.TaskGroup() as group,
+            ):
+                for _ in range(self.asking.concurrency):
+                    group.create_task(self._work(http, waiting))
+        except BaseExceptionGroup as failing:
+            raise failing.exceptions[0] from None  # the first is the cause; the group then cancelled the rest
+        finally:
+            ticker.cancel()
+        return [self.failures.get(question.id) or self.log.finished[question.id] for question in self.questions]
+
+    async def _work(self, http: aiohttp.ClientSession, waiting: Iterator[Question]) -> None:
+        for question in waiting:
+            answer = await self._answer(http, question)
+            if not answer.failed:
+                self.log.add(answer)
+                continue
+            self.failures[question.id] = answer
+            if len(self.failures) > self.allowed:
+                raise ServerFailingError(
+                    f"{len(self.failures)} of {len(self.questions)} questions stayed without an answer, "
+                    f"{self.allowed} are allowed (max_failed_share); the last reason: {answer.error}. The "
+                    f"{len(self.log.finished)} answers that had arrived are kept: materialise again to ask the rest. "
+                    f"The server is {self.endpoint.base_url}, its log {self.endpoint.info.get('log', 'not ours')}"
+                )
+
+    async def _answer(self, http: aiohttp.ClientSession, question: Question) -> Answer:
+        body = request_body(self.endpoint.model, question, self.asking)
+        url = f"{self.endpoint.base_url}/v1/{'' if question.prompt else 'chat/'}completions"
+        for attempt in itertools.count():
+            try:
+                return await self._request(http, url, question.id, body)
+            except _RefusedError as error:
+                return _no_answer(question.id, str(error))
+            except _RetryableError as error:
+                if attempt == self.asking.retries:
+                    return _no_answer(question.id, f"{error} (after {attempt + 1} attempts)")
+                wait_s = min(MAX_WAIT_S, max(self.asking.first_wait_s * 2**attempt, error.wait_s))
+            # The jitter keeps all workers from coming back in the same instant.
+            await asyncio.sleep(wait_s * self.jitter.uniform(0.75, 1.25))
+
+    async def _request(self, http: aiohttp.ClientSession, url: str, row: str, body: dict[str, Any]) -> Answer:
+        started = time.perf_counter()
+        try:
+            async with http.post(url, json=body) as response:
+                raw = await response.read()
+                status, retry_after = response.status, response.headers.get("Retry-After", "")
+        except TimeoutError:
+            raise _RetryableError(f"no answer within {self.asking.timeout_s:g} s") from None
+        except aiohttp.ClientError as error:
+            raise _RetryableError(f"{type(error).__name__}: {error}") from None
+        latency_s = time.perf_counter() - started
+        if status == 200:
+            return _read_completion(row, raw, latency_s)
+        reason = f"HTTP {status}: {_message(raw)}"
+        if status == 429 or status >= 500:
+            raise _RetryableError(reason, float(retry_after) if retry_after.isdigit() else 0.0)
+        if status == 400 and _is_too_long(raw):
+            return Answer(row, "", TOO_LONG, latency_s, None, None, _message(raw))
+        raise _RefusedError(reason)
+
+    async def _tell_progress(self, total: int) -> None:
+        started, before = time.monotonic(), len(self.log.finished)
+        while True:
+            await asyncio.sleep(PROGRESS_EVERY_S)
+            done = len(self.log.finished) - before + len(self.failures)
+            rate = done / (time.monotonic() - started)
+            left = f"{(total - done) / rate:.0f} s left" if rate else "waiting for the first answer"
+            failed = f", {len(self.failures)} without an answer" if self.failures else ""
+            self.report(f"{done}/{total} rows asked, {rate:.1f} rows/s, {left}{failed}")
+
+
+def _no_answer(row: str, reason: str) -> Answer:
+    return Answer(row, "", FAILED, 0.0, None, None, reason)
+
+
+def _read_completion(row: str, raw: bytes, latency_s: float) -> Answer:
+    """The answer in a response body; raises `_RetryableError` when it is none."""
+    try:
+        body = json.loads(raw)
+        choice = body["choices"][0]
+        text = choice["text"] if "text" in choice else _message_text(choice["message"])
+        usage = body.get("usage") or {}
+        if not isinstance(text, str):
+            raise TypeError("the content is not text")
+        return Answer(
+            id=row,
+            text=text,
+            finish_reason=str(choice["finish_reason"]),
+            latency_s=latency_s,
+            prompt_tokens=usage.get("prompt_tokens"),
+            completion_tokens=usage.get("completion_tokens"),
+        )
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        shown = raw[:120].decode("utf-8", "replace")
+        raise _RetryableError(f"the body is no completion ({error!r}): {shown!r}") from None
+
+
+def _message_text(message: dict[str, Any]) -> str:
+    """The raw text of a chat message; calls that the server has parsed are written out again."""
+    return "\n".join(map(_call_text, message.get("tool_calls") or ())) or message["content"] or ""
+
+
+def _call_text(call: dict[str, Any]) -> str:
+    """A call that the server has parsed, as the model would have written it; cut arguments stay cut."""
+    function = call["function"]
+    body = f'{{"name": {json.dumps(function["name"])}, "arguments": {function["arguments"]}}}'
+    return f"<tool_call>\n{body}\n</tool_call>"
+
+
+def _error_of(raw: bytes) -> dict[str, Any]:
+    try:
+        error = json.loads(raw)["error"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return error if isinstance(error, dict) else {}
+
+
+def _message(raw: bytes) -> str:
+    """What the server said, at most 300 characters."""
+    return str(_error_of(raw).get("message") or raw.decode("utf-8", "replace"))[:300]
+
+
+def _is_too_long(raw: bytes) -> bool:
+    error = _error_of(raw)
+    message = str(error.get("message"))
+    # OpenAI names it by code, vLLM only in words (vllm/renderers/params.py, v1/engine/input_processor.py).
+    said = "maximum context length" in message or "maximum model length" in message
+    return error.get("code") == "context_length_exceeded" or said

@@ -1,0 +1,237 @@
+"""What a model answers to the validation split, as files: written after asking, and brought together to be judged.
+
+A predictions file holds raw text and the circumstances of its making; judging one row belongs to `scoring`. Any file
+with the columns `id` and `text` can be scored, so other tools may write one too.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fc_assets.calls.conversations import Turn, read_turns
+from fc_assets.calls.parse import parse_strict
+from fc_assets.evaluation.inference.answers import TOO_LONG, Answer, Asking, Question
+from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.profiles import EvaluationSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VALIDATION = "sharegpt_val"
+DECODING_METRICS = ("parse_rate", "schema_hit", "function_name_accuracy", "exact_match")
+DECODING_SAMPLES = 2000
+"""Bootstrap draws of the side comparison of decode modes: enough for two digits of an interval."""
+
+PREDICTIONS_FILE = "predictions.parquet"
+CONSTRAINED_FILE = "predictions_constrained.parquet"
+SERVER_FILE = "server.json"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSummary:
+    """The headline figures of a set of answers. Times in seconds; None where no row was answered.
+
+    `failed` rows have no answer for reasons of the infrastructure; `too_long` prompts did not fit the model; `cut`
+    answers reached the limit of tokens. `parse_rate` is that of the report, over the rows that did not fail.
+    """
+
+    rows: int
+    failed: int
+    too_long: int
+    cut: int
+    parse_rate: float | None
+    latency_p50_s: float | None
+    latency_p95_s: float | None
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def asking_for(settings: EvaluationSettings, max_tokens: int = 0) -> Asking:
+    """How the settings say to ask; `max_tokens`, if given, replaces theirs."""
+    return Asking(
+        max_tokens=max_tokens or settings.max_tokens,
+        concurrency=settings.concurrency,
+        timeout_s=settings.request_timeout_s,
+        retries=settings.retries,
+        max_failed_share=settings.max_failed_share,
+        seed=settings.seed,
+    )
+
+
+def split_file(validation: Artifact) -> Path:
+    """Where the validation split's rows lie."""
+    return validation.path / f"{VALIDATION}.json"
+
+
+def asked_turns(validation: Artifact, max_rows: int) -> list[Turn]:
+    """The turns of the validation split that are asked: its first `max_rows`, or all for 0."""
+    turns = read_turns(split_file(validation))
+    return turns[: max_rows or len(turns)]
+
+
+def questions_of(turns: Sequence[Turn]) -> list[Question]:
+    """The questions that a split's turns pose."""
+    return [Question(turn.id, turn.messages, turn.tools) for turn in turns]
+
+
+def constrained_turns(turns: Sequence[Turn], rows: int) -> list[Turn]:
+    """The turns that are also asked with calls forced: the first `rows` of those that expect a call."""
+    return [turn for turn in turns if turn.calls and turn.tools][:rows]
+
+
+def constrained_asking(asking: Asking) -> Asking:
+    """As `asking`, with calls forced. A tool whose schema no grammar can express is no reason to lose the predictions,
+    so failures are only counted."""
+    return replace(asking, decode="constrained", max_failed_share=1.0)
+
+
+def summarise(turns: Sequence[Turn], answers: Sequence[Answer]) -> AnswerSummary:
+    """Count and time the answers to `turns`, one for each. Raises FcAssetsError when there is none."""
+    if not answers:
+        raise FcAssetsError("No row was asked; the validation split is empty or evaluation.max_rows is wrong")
+    pairs = [(turn, answer) for turn, answer in zip(turns, answers, strict=True) if not answer.failed]
+    judged = [answer for _, answer in pairs]
+    timed = sorted(answer.latency_s for answer in judged if answer.finish_reason != TOO_LONG)
+    return AnswerSummary(
+        rows=len(answers),
+        failed=len(answers) - len(judged),
+        too_long=sum(answer.finish_reason == TOO_LONG for answer in answers),
+        cut=sum(answer.finish_reason == "length" for answer in answers),
+        parse_rate=sum(_parses(turn, answer) for turn, answer in pairs) / len(pairs) if pairs else None,
+        latency_p50_s=_percentile(timed, 50),
+        latency_p95_s=_percentile(timed, 95),
+        prompt_tokens=sum(answer.prompt_tokens or 0 for answer in judged),
+        completion_tokens=sum(answer.completion_tokens or 0 for answer in judged),
+    )
+
+
+def _parses(turn: Turn, answer: Answer) -> bool:
+    parsed = parse_strict(answer.text)
+    return answer.finish_reason != TOO_LONG and not parsed.malformed and (not turn.calls or bool(parsed.calls))
+
+
+def _percentile(ordered: Sequence[float], percent: int) -> float | None:
+    if not ordered:
+        return None
+    return ordered[0] if len(ordered) == 1 else statistics.quantiles(ordered, n=100, method="inclusive")[percent - 1]
+
+
+def write_predictions(answers: Sequence[Answer], file: Path) -> None:
+    """Write the answers as Parquet, one column for each field of `Answer`."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    columns = {field.name: [getattr(answer, field.name) for answer in answers] for field in fields(Answer)}
+    schema = pa.schema(
+        [
+            ("id", pa.string()),
+            ("text", pa.string()),
+            ("finish_reason", pa.string()),
+            ("latency_s", pa.float64()),
+            ("prompt_tokens", pa.int64()),
+            ("completion_tokens", pa.int64()),
+            ("error", pa.string()),
+        ]
+    )
+    pa.parquet.write_table(pa.table(columns, schema=schema), file)
+
+
+def read_answers(file: Path) -> list[Answer]:
+    """The answers that `write_predictions` wrote."""
+    import pyarrow.parquet
+
+    return [Answer(**row) for row in pyarrow.parquet.read_table(file).to_pylist()]
+
+
+def server_record(info: Mapping[str, object], identity: Mapping[str, object], asking: Asking) -> dict[str, object]:
+    """What answered and how it was asked; what names only this process (pid, log) is left out."""
+    shown = {name: value for name, value in info.items() if name not in ("pid", "log")}
+    return {**shown, **answering_record(identity, asking)}
+
+
+def answering_record(identity: Mapping[str, object], asking: Asking) -> dict[str, object]:
+    """The part of `server_record` that decides how a model answers, known before an engine is started."""
+    settings = {name: value for name, value in identity.items() if name != "api_url"}  # an address may hold a password
+    return {"settings": settings, "asking": asdict(asking)}
+
+
+def show(turns: Sequence[Turn], answers: Sequence[Answer], rows: int = 20) -> list[dict[str, object]]:
+    """The first rows as a table for people: the question, what was expected, what came."""
+    return [
+        {
+            "id": turn.id,
+            "query": turn.query[:200],
+            "expected": turn.answer[:300],
+            "answer": answer.text[:300] or answer.error[:300],
+            "finish_reason": answer.finish_reason,
+        }
+        for turn, answer in zip(turns[:rows], answers, strict=False)
+    ]
+
+
+def score_variants(
+    validation: Artifact, predictions: Mapping[str, Artifact], max_failed_share: float
+) -> dict[str, pd.DataFrame]:
+    """The judged table of each variant, all on the same turns of `validation`.
+
+    Raises FcAssetsError where predictions were made from another split or where variants answered different rows.
+    """
+    from fc_assets.evaluation.prediction_files import read_predictions, scoring_rows
+    from fc_assets.evaluation.scoring import score_rows
+
+    answers = {}
+    for variant, artifact in predictions.items():
+        if artifact.inputs.get(validation.asset) != validation.digest:
+            raise FcAssetsError(
+                f"{artifact.asset} answers another {validation.asset} than the present one "
+                f"({validation.digest[:16]}); materialise {artifact.asset} again"
+            )
+        (answers[variant],) = read_predictions(artifact.path / PREDICTIONS_FILE).values()
+    asked = {variant: {answer.id for answer in found} for variant, found in answers.items()}
+    first, *others = asked
+    for other in others:
+        if asked[other] != asked[first]:
+            raise FcAssetsError(
+                f"{predictions[first].asset} and {predictions[other].asset} answer different rows "
+                f"({len(asked[first])} and {len(asked[other])}); materialise both with the same evaluation.max_rows"
+            )
+    turns = [turn for turn in asked_turns(validation, 0) if turn.id in asked[first]]
+    return {variant: score_rows(scoring_rows(turns, found), max_failed_share) for variant, found in answers.items()}
+
+
+def compare_decoding(
+    validation: Artifact, predictions: Mapping[str, Artifact], free: Mapping[str, pd.DataFrame], seed: int
+) -> list[dict[str, object]]:
+    """Free against constrained decoding, one record for each variant that was asked both ways.
+
+    Both are judged on the same rows, which all expect a call: forced calls cannot decline. `failed` rows, which the
+    server could not answer under their grammar, are left out.
+    """
+    from fc_assets.evaluation.prediction_files import read_predictions, scoring_rows
+    from fc_assets.evaluation.report.comparison import ALL_ROWS, DECISION_METRIC, estimate
+    from fc_assets.evaluation.scoring import score_rows
+
+    records = []
+    for variant, artifact in predictions.items():
+        file = artifact.path / CONSTRAINED_FILE
+        if not file.is_file():
+            continue
+        (answers,) = read_predictions(file).values()
+        asked = {answer.id for answer in answers}
+        turns = [turn for turn in asked_turns(validation, 0) if turn.id in asked]
+        forced = score_rows(scoring_rows(turns, answers), max_failed_share=1.0)
+        own = free[variant][free[variant]["id"].isin(asked)].reset_index(drop=True)
+        found = estimate({"free": own, "constrained": forced}, DECODING_SAMPLES, seed)
+        record: dict[str, object] = {"variant": variant, "rows": len(forced)}
+        for metric in DECODING_METRICS:
+            for decode in ("free", "constrained"):
+                record[f"{metric}, {decode}"] = found.strata[ALL_ROWS][decode][metric].value
+        test = next(each for each in found.comparisons if each.metric == DECISION_METRIC)
+        record |= {"difference": test.difference, "low": test.low, "high": test.high, "p_value": test.p_value}
+        records.append({**record, "failed": int(forced["infrastructure_failure"].sum())})
+    return records

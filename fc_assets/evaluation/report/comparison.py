@@ -1,0 +1,252 @@
+"""From judged tables to estimates: every metric with its interval, the strata, and the paired tests between variants.
+
+All variants share one clustered bootstrap, so that differences are paired. The formulae are in `statistics`, the
+metrics in `fc_assets.calls.metrics`; how the numbers are shown is `report`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fc_assets.calls.metrics import COLUMNS, METRIC_BY_NAME, METRICS, Metric
+from fc_assets.evaluation.report import intervals as statistics
+from fc_assets.evaluation.report.intervals import Interval
+from fc_assets.foundation.errors import FcAssetsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DECISION_METRIC = "exact_match"
+TESTED_RATIO = "param_f1"
+STRATA_METRICS = (DECISION_METRIC, "function_name_accuracy", TESTED_RATIO, "parse_rate")
+ALL_ROWS, NO_CALL = "all rows", "no call"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A metric's value with its 95 % interval over `rows` rows; None where no row counts for it."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two variants on the rows that both answered: `second` minus `first`.
+
+    `only_first` and `only_second` count the rows that just one of them gets right (McNemar's discordant pairs), and
+    `detectable` is the smallest difference that the test would find with 80 % power; all three are None for a ratio.
+    """
+
+    first: str
+    second: str
+    metric: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    p_holm: float | None
+    test: str
+    pairs: int
+    only_first: int | None = None
+    only_second: int | None = None
+    detectable: float | None = None
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Estimates by stratum, variant and metric name, and the comparisons of each variant with the next."""
+
+    strata: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
+    comparisons: Sequence[Comparison]
+    clusters: int
+
+
+@dataclass
+class _Sums:
+    """Columns to sum and resample: each block is one variant on one set of rows."""
+
+    clusters: np.ndarray
+    masks: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    blocks: list[np.ndarray] = field(default_factory=list)
+    places: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+    width: int = 0
+
+    def add(self, variant: str, rows: str, frame: pd.DataFrame, mask: np.ndarray, columns: Sequence[str]) -> None:
+        """Take up the sums of `columns` over the judged rows of `mask`."""
+        mask = mask & ~frame["infrastructure_failure"].to_numpy(dtype=bool)
+        self.masks[variant, rows] = mask
+        self.places[variant, rows] = {name: self.width + offset for offset, name in enumerate(columns)}
+        self.width += len(columns)
+        values = frame[list(columns)].to_numpy(dtype=np.float64, na_value=0.0)
+        self.blocks.append(np.where(mask[:, None], values, 0.0))
+
+    def draw(self, samples: int, seed: int) -> None:
+        """Sum every column, and resample the sums by cluster."""
+        by_cluster = statistics.sum_by_cluster(np.concatenate(self.blocks, axis=1), self.clusters)
+        self.blocks.clear()
+        self.totals = by_cluster.sum(axis=0)
+        self.resampled = statistics.bootstrap_sums(by_cluster, samples, seed)
+
+    def value(self, variant: str, rows: str, metric: Metric) -> float | None:
+        """The metric itself."""
+        places = self.places[variant, rows]
+        return metric.value({name: float(self.totals[place]) for name, place in places.items()})
+
+    def samples(self, variant: str, rows: str, metric: Metric) -> np.ndarray:
+        """The metric's bootstrap values; nan where a draw has no row that counts."""
+        places = self.places[variant, rows]
+        above, below = (
+            sum(weight * self.resampled[:, places[column]] for column, weight in part.items())
+            for part in (metric.numerator, metric.denominator)
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(below > 0, above / below, np.nan)
+
+    def estimate(self, variant: str, rows: str, metric: Metric) -> Estimate:
+        """The metric with its interval: Wilson's for a share, the bootstrap's for a ratio."""
+        places, value = self.places[variant, rows], self.value(variant, rows, metric)
+        count = int(self.masks[variant, rows].sum())
+        if metric.share:
+            ((hits, _),), ((trials, _),) = metric.numerator.items(), metric.denominator.items()
+            count = round(self.totals[places[trials]])
+            interval = statistics.wilson(round(self.totals[places[hits]]), count)
+        else:
+            interval = (
+                statistics.percentile_interval(self.samples(variant, rows, metric)) if value is not None else None
+            )
+        return Estimate(value, *_bounds(interval), count)
+
+
+def estimate(frames: Mapping[str, pd.DataFrame], samples: int, seed: int) -> Estimates:
+    """Every metric for every variant on all rows, the chief ones on each stratum, and the paired tests.
+
+    `frames` are tables of `scoring.score_rows` over the same rows, the variants in the order of comparison. Raises
+    FcAssetsError where they are not about the same rows.
+    """
+    frames = _aligned(frames)
+    first = next(iter(frames.values()))
+    clusters = np.unique(first["cluster"].to_numpy(dtype=str), return_inverse=True)[1]
+    sums = _Sums(clusters)
+    everything = np.ones(len(first), dtype=bool)
+    strata = dict(_strata(first))
+    for variant, frame in frames.items():
+        sums.add(variant, ALL_ROWS, frame, everything, COLUMNS)
+        for stratum, mask in strata.items():
+            sums.add(variant, stratum, frame, mask, _columns(STRATA_METRICS))
+    for one, other in pairwise(frames):
+        for variant, partner in ((one, other), (other, one)):
+            both = ~frames[partner]["infrastructure_failure"].to_numpy(dtype=bool)
+            sums.add(variant, _with(partner), frames[variant], both, _columns((DECISION_METRIC, TESTED_RATIO)))
+    sums.draw(samples, seed)
+    found = {ALL_ROWS: {v: {m.name: sums.estimate(v, ALL_ROWS, m) for m in METRICS} for v in frames}}
+    for stratum in strata:
+        found[stratum] = {v: {name: _in_stratum(sums, v, stratum, name) for name in STRATA_METRICS} for v in frames}
+    return Estimates(found, _comparisons(frames, sums), int(clusters.max()) + 1)
+
+
+def _in_stratum(sums: _Sums, variant: str, stratum: str, metric: str) -> Estimate:
+    """The metric on a stratum; none for parameters where none are expected, since any F1 there is 0."""
+    if stratum == NO_CALL and metric == TESTED_RATIO:
+        return Estimate(None, None, None, 0)
+    return sums.estimate(variant, stratum, METRIC_BY_NAME[metric])
+
+
+def _aligned(frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables with their rows in the first one's order."""
+    if not frames:
+        raise FcAssetsError("There is no variant to report on")
+    order = next(iter(frames.values()))["id"]
+    result = {}
+    for variant, frame in frames.items():
+        if frame["id"].duplicated().any():
+            raise FcAssetsError(f"{variant}: row {frame['id'][frame['id'].duplicated()].iloc[0]} is scored twice")
+        different = set(order) ^ set(frame["id"])
+        if different:
+            raise FcAssetsError(
+                f"{variant} was scored on other rows than {next(iter(frames))} ({len(different)} differ, one is "
+                f"{min(different)!r}); score all variants on the same data"
+            )
+        result[variant] = frame.set_index("id", drop=False).loc[order].reset_index(drop=True)
+    return result
+
+
+def _strata(frame: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
+    for kind in ("one call", "parallel calls", NO_CALL):
+        yield from _if_any(kind, frame["call_kind"].to_numpy() == kind)
+    for column, yes, no in (
+        ("tools_seen_in_train", "tools seen in training", "tools not seen in training"),
+        ("near_duplicate", "near-duplicates", "no near-duplicates"),
+    ):
+        for name, wanted in ((yes, True), (no, False)):
+            yield from _if_any(name, (frame[column] == wanted).fillna(False).to_numpy(dtype=bool))
+
+
+def _if_any(name: str, mask: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    if mask.any() and not mask.all():
+        yield name, mask
+
+
+def _columns(metrics: Sequence[str]) -> list[str]:
+    chosen = [METRIC_BY_NAME[name] for name in metrics]
+    return sorted({column for metric in chosen for part in (metric.numerator, metric.denominator) for column in part})
+
+
+def _with(partner: str) -> str:
+    return f"rows that {partner} answered too"
+
+
+def _comparisons(frames: Mapping[str, pd.DataFrame], sums: _Sums) -> list[Comparison]:
+    found = [
+        compare(one, other, metric, frames, sums)
+        for one, other in pairwise(frames)
+        for metric, compare in ((DECISION_METRIC, _compare_exact), (TESTED_RATIO, _compare_ratio))
+    ]
+    adjusted = statistics.holm([comparison["p_value"] for comparison in found])
+    return [Comparison(**comparison, p_holm=p) for comparison, p in zip(found, adjusted, strict=True)]
+
+
+def _compare_ratio(one: str, other: str, metric: str, frames: Mapping[str, pd.DataFrame], sums: _Sums) -> dict:
+    chosen = METRIC_BY_NAME[metric]
+    values = sums.value(one, _with(other), chosen), sums.value(other, _with(one), chosen)
+    differences = sums.samples(other, _with(one), chosen) - sums.samples(one, _with(other), chosen)
+    low, high = _bounds(statistics.percentile_interval(differences))
+    return {
+        "first": one,
+        "second": other,
+        "metric": metric,
+        "difference": None if None in values else values[1] - values[0],
+        "low": low,
+        "high": high,
+        "p_value": statistics.bootstrap_p_value(differences),
+        "test": "paired bootstrap, clustered by tool set",
+        "pairs": int((sums.masks[one, _with(other)] & sums.masks[other, _with(one)]).sum()),
+    }
+
+
+def _compare_exact(one: str, other: str, metric: str, frames: Mapping[str, pd.DataFrame], sums: _Sums) -> dict:
+    both = sums.masks[one, _with(other)] & sums.masks[other, _with(one)]
+    right_one, right_other = (
+        frames[variant]["exact"].to_numpy(dtype=float, na_value=0.0)[both] > 0 for variant in (one, other)
+    )
+    only_one, only_other = int((right_one & ~right_other).sum()), int((right_other & ~right_one).sum())
+    pairs = int(both.sum())
+    discordant = (only_one + only_other) / pairs if pairs else 0.0
+    return _compare_ratio(one, other, metric, frames, sums) | {
+        "p_value": statistics.mcnemar_exact(only_one, only_other),
+        "test": "exact McNemar",
+        "only_first": only_one,
+        "only_second": only_other,
+        "detectable": statistics.minimum_detectable_effect(pairs, discordant),
+    }
+
+
+def _bounds(interval: Interval | None) -> tuple[float | None, float | None]:
+    return (interval.low, interval.high) if interval else (None, None)

@@ -1,0 +1,295 @@
+"""Where artefacts live: content-addressed folders, published atomically, verified before use.
+
+An artefact is a folder `<home>/artifacts/<asset>/<first 16 hex digits of its digest>` that never changes again.
+Its files are written into `<home>/staging/`, flushed to disk, and renamed into place in one step, so nobody ever
+sees a half-written one. Beside the files lies `MANIFEST.json`: every file's sha256 and size, what the artefact was
+made from, the code version and the profile.
+
+What an artefact *means* does not belong here, nor does Dagster: `fc_assets.foundation.resources` connects the two.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fc_assets.foundation.errors import FcAssetsError
+
+HOME_VARIABLE = "FC_ASSETS_HOME"
+MANIFEST = "MANIFEST.json"
+_CHUNK = 1 << 20
+
+
+class ArtifactChangedError(FcAssetsError):
+    """The bytes on disk are not the bytes that were recorded."""
+
+
+class NoSpaceError(FcAssetsError):
+    """The disk is full; nothing was published."""
+
+
+def default_home() -> Path:
+    """The artefact home: `$FC_ASSETS_HOME`, else `.fc_assets` in the working directory."""
+    return Path(os.environ.get(HOME_VARIABLE) or ".fc_assets").absolute()
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of an artefact: its sha256 in hex and its size in bytes."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A published artefact. `inputs` maps each upstream asset's name to the digest that was used."""
+
+    asset: str
+    path: Path
+    digest: str
+    files: Mapping[str, FileEntry]
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    code_version: str = ""
+    profile: str = ""
+    created: str = ""
+
+    @property
+    def bytes(self) -> int:
+        """Total size of the files."""
+        return sum(entry.bytes for entry in self.files.values())
+
+    def verify(self) -> Artifact:
+        """Read every byte again and return self; raise `ArtifactChangedError` naming what differs."""
+        _expect(self.asset, self.path, self.digest, _scan(self.path))
+        return self
+
+    def read_json(self, name: str) -> object:
+        """The parsed content of one JSON file of this artefact."""
+        return json.loads((self.path / name).read_text(encoding="utf-8"))
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of one file, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _scan(folder: Path) -> dict[str, FileEntry]:
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            raise FcAssetsError(f"{path} is a symbolic link; an artefact holds plain files only, so copy its target")
+        if path.is_file() and name != MANIFEST:
+            files[name] = FileEntry(file_sha256(path), path.stat().st_size)
+    return files
+
+
+def content_digest(files: Mapping[str, FileEntry]) -> str:
+    """The digest of a folder: sha256 over its sorted lines `sha256  size  relative path`."""
+    lines = "".join(f"{entry.sha256}  {entry.bytes}  {name}\n" for name, entry in sorted(files.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _expect(asset: str, folder: Path, digest: str, files: Mapping[str, FileEntry]) -> None:
+    actual = content_digest(files)
+    if actual != digest:
+        raise ArtifactChangedError(
+            f"{asset} at {folder} has changed since it was recorded: expected digest {digest}, found {actual}; "
+            f"delete that folder and materialise {asset} again"
+        )
+
+
+@dataclass(frozen=True)
+class ArtifactStore:
+    """All artefacts below one home folder. Safe to use from several processes at once."""
+
+    home: Path
+
+    def staging(self) -> Path:
+        """The folder in which unfinished artefacts are written."""
+        folder = self.home / "staging"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def folder(self, asset: str, digest: str) -> Path:
+        """Where an artefact of that digest lies, or would lie."""
+        return self.home / "artifacts" / asset / digest[:16]
+
+    def resume_folder(self, asset: str, identity: Mapping[str, object]) -> Path:
+        """A folder that outlives a killed step, for what its next attempt can go on from.
+
+        `identity` is all that the work depends on: an attempt with the same one finds the same folder, and what
+        attempts with another one left behind is removed. The step deletes it when it has succeeded.
+        """
+        key = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        parent = self.home / "resume" / asset
+        if parent.is_dir():
+            for other in parent.iterdir():
+                if other.name != key:
+                    shutil.rmtree(other, ignore_errors=True)
+        folder = parent / key
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @contextlib.contextmanager
+    def workspace(self, asset: str) -> Iterator[Path]:
+        """A temporary folder for one step; gone afterwards, however the step ends.
+
+        Write what is to be published into a folder inside it; the rest is scratch. The folder is locked while its
+        process lives: `sweep` removes those that a killed process left behind.
+        """
+        self.sweep()
+        with _locked(self.staging()):  # so that no sweep sees the folder before it is locked
+            folder = Path(tempfile.mkdtemp(prefix=asset.replace("/", "-") + ".", dir=self.staging()))
+            lock = os.open(folder, os.O_RDONLY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield folder
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise NoSpaceError(
+                    f"No space left on the disk below {self.home} while writing {asset}; nothing was published: "
+                    "free some space and materialise it again"
+                ) from error
+            raise
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+
+    def sweep(self) -> int:
+        """Remove staging folders whose process is gone; return how many."""
+        removed = 0
+        with _locked(self.staging()):
+            for folder in self.staging().iterdir():
+                with contextlib.suppress(BlockingIOError), _locked(folder, wait=False):
+                    shutil.rmtree(folder, ignore_errors=True)
+                    removed += 1
+        return removed
+
+    def publish(
+        self,
+        asset: str,
+        folder: Path,
+        *,
+        inputs: Mapping[str, str] | None = None,
+        code_version: str = "",
+        profile: str = "",
+    ) -> Artifact:
+        """Move the finished `folder` to its place and return the artefact.
+
+        `folder` must lie on the same file system as the home (inside a `workspace`). Publishing the same bytes twice is
+        not an error: the first copy stays, and this attempt's description of it is returned.
+        """
+        files = _scan(folder)
+        if not files:
+            raise FcAssetsError(f"{asset} wrote no file into {folder}; there is nothing to publish")
+        digest = content_digest(files)
+        target = self.folder(asset, digest)
+        artifact = Artifact(
+            asset=asset,
+            path=target,
+            digest=digest,
+            files=files,
+            inputs=dict(inputs or {}),
+            code_version=code_version,
+            profile=profile,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        if target.exists():
+            try:
+                _expect(asset, target, digest, _scan(target))
+            except ArtifactChangedError:
+                shutil.rmtree(target)  # a damaged copy: the one in hand has the right bytes
+            else:
+                return artifact
+        (folder / MANIFEST).write_text(json.dumps(_manifest(artifact), indent=2) + "\n", encoding="utf-8")
+        _flush(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            _expect(asset, target, digest, _scan(target))  # another process published the same bytes first
+        _flush_directory(target.parent)
+        return artifact
+
+    def open(self, asset: str, digest: str, path: Path | None = None) -> Artifact:
+        """The artefact of that digest, verified byte by byte.
+
+        Raises `FcAssetsError` when it is not there and `ArtifactChangedError` when its bytes differ.
+        """
+        folder = path or self.folder(asset, digest)
+        if not folder.is_dir():
+            raise FcAssetsError(f"{asset} with digest {digest} is not at {folder}; materialise {asset} again")
+        files = _scan(folder)
+        _expect(asset, folder, digest, files)
+        manifest = {}
+        if (folder / MANIFEST).is_file():
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return Artifact(
+            asset=asset,
+            path=folder,
+            digest=digest,
+            files=files,
+            inputs=manifest.get("inputs", {}),
+            code_version=manifest.get("code_version", ""),
+            profile=manifest.get("profile", ""),
+            created=manifest.get("created", ""),
+        )
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the advisory lock of a folder; without `wait`, raise BlockingIOError when somebody else has it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(handle)
+
+
+def _manifest(artifact: Artifact) -> dict[str, object]:
+    return {
+        "asset": artifact.asset,
+        "digest": artifact.digest,
+        "created": artifact.created,
+        "code_version": artifact.code_version,
+        "profile": artifact.profile,
+        "inputs": dict(artifact.inputs),
+        "files": {name: {"sha256": entry.sha256, "bytes": entry.bytes} for name, entry in artifact.files.items()},
+    }
+
+
+def _flush(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+        elif path.is_dir():
+            _flush_directory(path)
+    _flush_directory(folder)
+
+
+def _flush_directory(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,263 @@
+"""What assets are given by Dagster: the profile of the run, the artefact store, and child processes with Pipes.
+
+`Runtime` is how a step turns a folder into an artefact and an artefact into a materialisation; `ArtifactIOManager`
+is how the next step gets it back, verified. No stage's work belongs here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from pydantic import BaseModel
+
+from fc_assets.foundation import processes
+from fc_assets.foundation.artifacts import Artifact, ArtifactStore, default_home
+from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.foundation.jobs import Job, Result, write_job
+from fc_assets.foundation.json_files import write_json
+from fc_assets.foundation.metadata import describe, finite
+from fc_assets.names import REPORT
+from fc_assets.profiles import Profile, load_profile, parse_profile
+
+# Dagster remarks on a function that only Dagster itself calls.
+warnings.filterwarnings("ignore", "Function `PipesMessageReader.expected_writer_count`", dg.PreviewWarning)
+
+CHILD_ENVIRONMENT = {
+    "PYTHONUNBUFFERED": "1",
+    # Threads that spin while they wait made training ten times slower on cores that something else used as well.
+    "OMP_WAIT_POLICY": "passive",
+}
+
+
+class StepError(dg.Failure):
+    """A failed step that a retry cannot heal: shown without a stack trace in the page."""
+
+    def __init__(self, message: str, metadata: Mapping[str, object] | None = None) -> None:
+        super().__init__(description=message, metadata=metadata, allow_retries=False)
+
+
+def config_schema(section: BaseModel) -> dict[str, dg.Field]:
+    """A Dagster config schema with one optional field for each setting, its default being the section's value."""
+    fields = {}
+    for name, info in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            # Leaves fill in for a section that is given in part, the section's own default for one left out whole.
+            fields[name] = dg.Field(
+                config_schema(value),
+                default_value=value.model_dump(mode="json"),
+                description=type(value).__doc__,
+                is_required=False,
+            )
+        else:
+            fields[name] = dg.Field(
+                _config_type(value), default_value=_plain(value), description=info.description, is_required=False
+            )
+    return fields
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _config_type(value: object) -> object:
+    if isinstance(value, tuple):
+        return dg.Array(_config_type(value[0]) if value else str)
+    return type(value)
+
+
+def profile_resource(profile: Profile) -> dg.ResourceDefinition:
+    """The profile as a resource whose every field can be overridden: `resources: {profile: {config: ...}}`."""
+
+    @dg.resource(config_schema=config_schema(profile), description=profile.description)
+    def build(context: dg.InitResourceContext) -> Profile:
+        return parse_profile(context.resource_config, f"{profile.name} with the run's overrides")
+
+    return build
+
+
+class ArtifactIOManager(dg.IOManager):
+    """Hands an asset's latest artefact to the next step, after reading every byte of it again.
+
+    Nothing is stored here: a step publishes its own folder. Which artefact is the latest is read from the instance,
+    so that an asset can be materialised alone, in another run or on another day.
+    """
+
+    def __init__(self, store: ArtifactStore) -> None:
+        self.store = store
+
+    def handle_output(self, context: dg.OutputContext, obj: Artifact) -> None:
+        if not isinstance(obj, Artifact):
+            raise FcAssetsError(f"{context.asset_key.to_user_string()} returned no artefact: publish its folder first")
+
+    def load_input(self, context: dg.InputContext) -> Artifact:
+        try:
+            return latest_artifact(context.instance, self.store, context.asset_key)
+        except FcAssetsError as error:
+            raise StepError(str(error)) from error
+
+
+def latest_artifact(instance: dg.DagsterInstance, store: ArtifactStore, key: dg.AssetKey) -> Artifact:
+    """The artefact of the latest materialisation of `key`, verified byte by byte."""
+    name = key.to_user_string()
+    event = instance.get_latest_materialization_event(key)
+    materialization = event.asset_materialization if event else None
+    if materialization is None:
+        raise FcAssetsError(f"{name} has not been materialised yet; materialise it first")
+    digest = materialization.metadata["sha256"].value
+    return store.open(name, str(digest), Path(str(materialization.metadata["path"].value)))
+
+
+@dataclass(frozen=True)
+class AssetStep:
+    """One step's folders. What is written into `out` becomes the artefact; `scratch` is thrown away."""
+
+    key: dg.AssetKey
+    out: Path
+    scratch: Path
+    store: ArtifactStore
+    profile: Profile
+    code_version: str
+
+    def publish(
+        self,
+        inputs: Sequence[Artifact],
+        metadata: Mapping[str, object],
+        check_results: Sequence[dg.AssetCheckResult] = (),
+        report: Mapping[str, object] | BaseModel | None = None,
+    ) -> dg.MaterializeResult[Artifact]:
+        """Publish `out` and describe it: lineage, digest as data version, and the stage's own metadata.
+
+        A `report` is what the step's own process returned; it is kept in the artefact as `report.json`, for checks
+        and for later readers.
+        """
+        if report is not None:
+            write_json(self.out / REPORT, report.model_dump(mode="json") if isinstance(report, BaseModel) else report)
+        artifact = self.store.publish(
+            self.key.to_user_string(),
+            self.out,
+            inputs={artifact.asset: artifact.digest for artifact in inputs},
+            code_version=self.code_version,
+            profile=self.profile.name,
+        )
+        return dg.MaterializeResult(
+            asset_key=self.key,
+            value=artifact,
+            data_version=dg.DataVersion(artifact.digest),
+            metadata={**{name: finite(value) for name, value in metadata.items()}, **describe(artifact)},
+            check_results=list(check_results),
+        )
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a step works with: the artefact store, the profile, and child processes that report through Pipes."""
+
+    store: ArtifactStore
+    profile: Profile
+
+    @contextlib.contextmanager
+    def step(self, context: dg.AssetExecutionContext, key: dg.AssetKey | None = None) -> Iterator[AssetStep]:
+        """Folders for making the asset `key` (default: the context's only one); gone when the block is left.
+
+        Errors for people become `StepError`.
+        """
+        key = key or context.asset_key
+        version = context.assets_def.code_versions_by_key.get(key)
+        try:
+            with self.store.workspace(key.to_user_string()) as folder:
+                step = AssetStep(key, folder / "out", folder / "scratch", self.store, self.profile, version or "")
+                step.out.mkdir()
+                step.scratch.mkdir()
+                yield step
+        except FcAssetsError as error:
+            raise StepError(f"{key.to_user_string()}: {error}") from error
+
+    def resume_folder(self, key: dg.AssetKey, inputs: Sequence[Artifact], settings: BaseModel) -> Path:
+        """Where a killed attempt at the same work (same inputs, same settings) left what can be resumed."""
+        identity = {"inputs": {artifact.asset: artifact.digest for artifact in inputs}, **settings.model_dump()}
+        return self.store.resume_folder(key.to_user_string(), identity)
+
+    def log_file(self, context: dg.AssetExecutionContext, name: str) -> Path:
+        """Where a child's output goes: kept after the run, beside the other logs of the same run."""
+        return self.store.home / "logs" / context.run.run_id / f"{name.replace('/', '-')}.log"
+
+    def run_job(
+        self,
+        context: dg.AssetExecutionContext,
+        job: Job[Result],
+        scratch: Path,
+        env: Mapping[str, str] | None = None,
+        launcher: Sequence[str] = (),
+    ) -> Result:
+        """Do `job` in a process of its own and return its result; see `foundation.jobs` for the contract.
+
+        The process's log messages reach the run's log through Dagster Pipes. Raises `FcAssetsError` with the log's
+        tail when it fails, whatever the reason.
+        """
+        files = write_job(job, scratch, launcher)
+        self._run(context, job.module, files.argv, env)
+        return files.result()
+
+    def run_module(
+        self,
+        context: dg.AssetExecutionContext,
+        module: str,
+        job: Mapping[str, object],
+        scratch: Path,
+        env: Mapping[str, str] | None = None,
+        launcher: Sequence[str] = (),
+    ) -> dict[str, object]:
+        """Before typed jobs: `run_job` for a mapping. Each room moves over."""
+        job_file, result_file = scratch / f"{module}.job.json", scratch / f"{module}.result.json"
+        job_file.write_text(json.dumps({**job, "result": str(result_file)}, default=str), encoding="utf-8")
+        self._run(context, module, [*(launcher or [sys.executable]), "-m", module, str(job_file)], env)
+        return json.loads(result_file.read_text(encoding="utf-8"))
+
+    def _run(
+        self, context: dg.AssetExecutionContext, module: str, argv: Sequence[str], env: Mapping[str, str] | None
+    ) -> None:
+        log = self.log_file(context, module)
+        with dg.open_pipes_session(
+            context=context.op_execution_context,
+            context_injector=dg.PipesTempFileContextInjector(),
+            message_reader=dg.PipesTempFileMessageReader(),
+        ) as session:
+            environment = {**CHILD_ENVIRONMENT, **session.get_bootstrap_env_vars(), **(env or {})}
+            with processes.running(module, argv, log=log, env=environment) as child:
+                code = child.wait()
+        if code == 0:
+            return
+        *_, last = child.log_tail().splitlines() or [""]
+        if last.startswith("error: "):
+            raise FcAssetsError(last.removeprefix("error: "))
+        ended = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+        raise FcAssetsError(
+            f"{module} {ended}; nothing was published, so materialise again once the cause is gone. "
+            f"Its log is {log}, and ends:\n{child.log_tail()}"
+        )
+
+
+def build_resources(profile: Profile | None = None, home: Path | None = None) -> dict[str, object]:
+    """The resources of the code location: profile, runtime, and the IO manager."""
+    profile = profile or load_profile()
+    store = ArtifactStore(home or default_home())
+
+    # A function, not a ConfigurableResource: it has no setting of its own, and the launchpad would offer the home's
+    # folder as one, which a run must not change.
+    @dg.resource(required_resource_keys={"profile"}, description="Artefact store and child processes of a step.")
+    def runtime(context: dg.InitResourceContext) -> Runtime:
+        return Runtime(store, context.resources.profile)
+
+    return {
+        "profile": profile_resource(profile),
+        "runtime": runtime,
+        "io_manager": ArtifactIOManager(store),
+    }

@@ -1,0 +1,163 @@
+"""Checks on the load test: nothing failed, the SLO held, two witnesses agree, and it did not get slower."""
+
+import json
+from pathlib import Path
+
+import dagster as dg
+
+from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.metadata import table
+from fc_assets.foundation.resources import Runtime
+from fc_assets.load_test.assets import RECOMMENDATION_FILE, at_slo, benchmark_matrix, serving_recommendation
+from fc_assets.load_test.matrix.tables import ABOUT, RECONCILIATION, read_rows
+
+EARLIER_LOOKED_AT = 50
+"""How many materialisations back a comparable one is looked for."""
+
+
+@dg.asset_check(asset=benchmark_matrix, blocking=True, description="Every request of every cell got a whole answer.")
+def no_request_failed(benchmark_matrix: Artifact) -> dg.AssetCheckResult:
+    rows = read_rows(benchmark_matrix.path)
+    failed = [row for row in rows if row["error_rate"] > 0]
+    return dg.AssetCheckResult(
+        passed=not failed,
+        metadata={
+            "cells": len(rows),
+            "cells_with_failures": len(failed),
+            "failures": table({name: row[name] for name in ("cell", "error_rate", "failures")} for row in failed),
+        },
+        description=f"{len(failed)} of {len(rows)} cells had failed requests.",
+    )
+
+
+@dg.asset_check(
+    asset=benchmark_matrix,
+    description="At the SLO's concurrency the P95 of TTFT and of time per token keep it, at every context length.",
+)
+def slo_is_kept(benchmark_matrix: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
+    slo = runtime.profile.benchmark.slo
+    found = at_slo(read_rows(benchmark_matrix.path), slo)
+    if "ttft_p95_s" not in found:
+        return dg.AssetCheckResult(
+            passed=False,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"No cell was measured at the SLO's concurrency {slo.at_concurrency}: add it to the matrix.",
+        )
+    return dg.AssetCheckResult(
+        passed=found["ttft_p95_s"] <= slo.ttft_p95_s and found["tpot_p95_s"] <= slo.tpot_p95_s,
+        metadata={
+            "ttft_p95_s": found["ttft_p95_s"],
+            "ttft_p95_s_allowed": slo.ttft_p95_s,
+            "tpot_p95_s": found["tpot_p95_s"],
+            "tpot_p95_s_allowed": slo.tpot_p95_s,
+        },
+        description=(
+            f"With {slo.at_concurrency} requests under way TTFT P95 was {found['ttft_p95_s']:.3f} s and time per "
+            f"token P95 {found['tpot_p95_s']:.4f} s."
+        ),
+    )
+
+
+@dg.asset_check(
+    asset=benchmark_matrix,
+    description="The client's counts and mean times agree with the server's own metrics, within the bounds shown.",
+)
+def client_and_server_agree(benchmark_matrix: Artifact) -> dg.AssetCheckResult:
+    rows = read_rows(benchmark_matrix.path, RECONCILIATION)
+    apart = [row for row in rows if not row["agrees"]]
+    return dg.AssetCheckResult(
+        passed=bool(rows) and not apart,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"compared": len(rows), "disagreements": table(apart)},
+        description=(
+            f"{len(apart)} of {len(rows)} comparisons disagree."
+            if rows
+            else "The server publishes no metrics of vLLM's, so nothing could be compared."
+        ),
+    )
+
+
+@dg.asset_check(
+    asset=benchmark_matrix,
+    description="No cell came near what the load generator itself can do, as calibrated against a null server.",
+)
+def server_was_the_limit(benchmark_matrix: Artifact) -> dg.AssetCheckResult:
+    limited = [str(row["cell"]) for row in read_rows(benchmark_matrix.path) if row["client_limited"]]
+    return dg.AssetCheckResult(
+        passed=not limited,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"client_limited": ", ".join(limited)},
+        description=f"{len(limited)} cells measured the client as much as the server.",
+    )
+
+
+@dg.asset_check(
+    asset=benchmark_matrix,
+    description=(
+        "No cell's median latency is beyond doubt slower, by more than the profile's margin, than in the last "
+        "measurement without failures under the same conditions."
+    ),
+)
+def not_slower_than_before(
+    context: dg.AssetCheckExecutionContext, benchmark_matrix: Artifact, runtime: dg.ResourceParam[Runtime]
+) -> dg.AssetCheckResult:
+    from fc_assets.load_test.regression import compare, slower
+
+    settings = runtime.profile.benchmark
+    earlier = _last_comparable(context.instance, benchmark_matrix)
+    if earlier is None:
+        return dg.AssetCheckResult(
+            passed=True, description="There is no earlier measurement under the same conditions to compare with."
+        )
+    ratios = compare(benchmark_matrix.path, earlier, settings.seed)
+    worse = slower(ratios, settings.regression_margin)
+    return dg.AssetCheckResult(
+        passed=not worse,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "earlier": dg.MetadataValue.path(earlier),
+            "margin": settings.regression_margin,
+            "ratios": table(
+                {"cell": r.cell, "then_s": r.then_s, "now_s": r.now_s, "ratio": r.ratio, "low": r.low, "high": r.high}
+                for r in ratios
+            ),
+        },
+        description=f"{len(worse)} of {len(ratios)} cells are slower by more than {settings.regression_margin:.0%}.",
+    )
+
+
+def _last_comparable(instance: dg.DagsterInstance, current: Artifact) -> Path | None:
+    """The latest earlier matrix that had no failure and was measured under the same conditions."""
+    wanted = current.read_json(ABOUT)["conditions"]
+    for record in instance.fetch_materializations(benchmark_matrix.key, limit=EARLIER_LOOKED_AT).records:
+        metadata = record.asset_materialization.metadata
+        about = Path(str(metadata["path"].value)) / ABOUT
+        if metadata["sha256"].value == current.digest or metadata["error_rate"].value > 0 or not about.is_file():
+            continue
+        if json.loads(about.read_text(encoding="utf-8"))["conditions"] == wanted:
+            return about.parent
+    return None
+
+
+@dg.asset_check(
+    asset=serving_recommendation,
+    blocking=True,
+    description="At least one measured load kept the SLO, so the recommended settings can.",
+)
+def slo_is_reachable(serving_recommendation: Artifact) -> dg.AssetCheckResult:
+    found = serving_recommendation.read_json(RECOMMENDATION_FILE)
+    return dg.AssetCheckResult(
+        passed=found["holds"],
+        metadata={"slo_concurrency": found["slo_concurrency"]},
+        description=f"The SLO held up to {found['slo_concurrency']} requests under way.",
+    )
+
+
+CHECKS = [
+    no_request_failed,
+    slo_is_kept,
+    client_and_server_agree,
+    server_was_the_limit,
+    not_slower_than_before,
+    slo_is_reachable,
+]

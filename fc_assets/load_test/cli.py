@@ -1,0 +1,150 @@
+"""The load test for people outside Dagster: `fc-assets bench --api-url http://host:8000 ...`.
+
+Runs the same matrix as the asset against a server that runs already, and prints a line for each cell. The server's key
+is read from `$FC_API_KEY`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import uvloop
+
+from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.load_test.matrix import plots
+from fc_assets.load_test.matrix.comparability import conditions
+from fc_assets.load_test.matrix.resume import ResumeFolder
+from fc_assets.load_test.matrix.run import Matrix, run_matrix
+from fc_assets.load_test.matrix.tables import write_matrix
+from fc_assets.profiles import BenchmarkSettings, ServerSettings
+from fc_assets.serving.server import API_KEY_VARIABLE, connect
+
+_COLUMNS = {
+    "cell": ("cell", "", 1),
+    "requests/s": ("requests_per_s", ".2f", 1),
+    "tokens/s": ("output_tokens_per_s", ".0f", 1),
+    "TTFT P50": ("ttft_p50_s", ".1f", 1e3),
+    "TTFT P95": ("ttft_p95_s", ".1f", 1e3),
+    "TPOT P95": ("tpot_p95_s", ".2f", 1e3),
+    "E2E P50": ("e2e_p50_s", ".1f", 1e3),
+    "E2E P95": ("e2e_p95_s", ".1f", 1e3),
+    "goodput/s": ("goodput_per_s", ".2f", 1),
+    "failed": ("error_rate", ".1%", 1),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line, run the load test, return the exit status: 1 for an error, 2 if any request failed."""
+    options = _parser().parse_args(arguments)
+    try:
+        matrix = _bench(options)
+    except FcAssetsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(_report(matrix))
+    return 2 if any(result.figures["error_rate"] for result in matrix.results) else 0
+
+
+def _bench(options: argparse.Namespace) -> Matrix:
+    settings = BenchmarkSettings(
+        mode="full",
+        concurrency=options.concurrency,
+        context_lengths=options.context_lengths,
+        request_rates=options.rates,
+        output_tokens=options.output_tokens,
+        requests_per_cell=options.requests,
+    )
+    endpoint = connect(options.api_url, options.model)
+    print(f"{endpoint.model} at {endpoint.base_url}, server version {endpoint.info['version']}", file=sys.stderr)
+    with _folder(options.out) as out:
+        unfinished = out / "unfinished"
+        matrix = uvloop.run(
+            run_matrix(
+                endpoint,
+                settings,
+                ResumeFolder(unfinished),
+                log=out / "bench.log",
+                progress=lambda line: print(line, file=sys.stderr, flush=True),
+            )
+        )
+        if options.out:
+            measured_on = conditions(ServerSettings(api_url=endpoint.base_url), settings)
+            write_matrix(matrix, endpoint, settings, measured_on, out)
+            plots.draw_all(matrix.rows(), settings.slo, out)
+            shutil.rmtree(unfinished, ignore_errors=True)
+            print(f"tables and pictures are in {out}", file=sys.stderr)
+    return matrix
+
+
+@contextlib.contextmanager
+def _folder(out: Path | None) -> Iterator[Path]:
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        yield out
+    else:
+        with tempfile.TemporaryDirectory(prefix="fc-assets-bench-") as folder:
+            yield Path(folder)
+
+
+def _report(matrix: Matrix) -> str:
+    rows = matrix.rows()
+    table = [list(_COLUMNS)]
+    for row in rows:
+        table.append([format(_scaled(row[name], scale), spec) for name, spec, scale in _COLUMNS.values()])
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) if not index else cell.rjust(width) for index, (cell, width) in enumerate(cells))
+        for cells in (zip(line, widths, strict=True) for line in table)
+    ]
+    calibration = matrix.calibration
+    lines += [
+        "times in ms",
+        f"client alone: TTFT {calibration.floor_ttft_s * 1e3:.2f} ms, at most "
+        f"{calibration.ceiling_requests_per_s:.0f} requests/s, {calibration.cpu_ms_per_request:.2f} ms CPU per request",
+        *(f"{row['cell']} measured the client as much as the server" for row in rows if row["client_limited"]),
+        *(f"{row['cell']} failed: {row['failures']}" for row in rows if row["error_rate"]),
+    ]
+    return "\n".join(lines)
+
+
+def _scaled(value: object, scale: float) -> object:
+    return value * scale if isinstance(value, float) else value
+
+
+def _numbers(text: str, kind: type = int) -> tuple[float, ...]:
+    values = tuple(kind(part) for part in text.split(",") if part)
+    if any(value <= 0 for value in values):
+        raise argparse.ArgumentTypeError(f"{text}: each number must be above 0")
+    return values
+
+
+def _rates(text: str) -> tuple[float, ...]:
+    return _numbers(text, float)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fc-assets", description=__doc__.split("\n")[0])
+    bench = parser.add_subparsers(dest="command", required=True).add_parser(
+        "bench",
+        help="load-test a running OpenAI-compatible server",
+        description=f"Load-test a running OpenAI-compatible server; its key is read from ${API_KEY_VARIABLE}.",
+    )
+    bench.add_argument("--api-url", required=True, help="for example http://127.0.0.1:8000")
+    bench.add_argument("--model", default="", help="served name; needed where the server has several models")
+    bench.add_argument("--concurrency", type=_numbers, default=(1, 2, 4), help="closed loads, default 1,2,4")
+    bench.add_argument("--context-lengths", type=_numbers, default=(256, 1024), help="prompt tokens, default 256,1024")
+    bench.add_argument("--rates", type=_rates, default=(), help="open (Poisson) loads, requests a second")
+    bench.add_argument("--output-tokens", type=int, default=128, help="tokens of each answer, default 128")
+    bench.add_argument("--requests", type=int, default=64, help="measured requests of a cell, default 64")
+    bench.add_argument("--out", type=Path, help="folder for tables and pictures; a run cut short goes on from there")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,145 @@
+"""Closed and open load on one server: who sends when, and which requests are measured.
+
+A *closed* load keeps `concurrency` requests under way: each worker sends its next one when its last has ended. An
+*open* load sends at the instants of a Poisson process, however slowly the server answers. Both begin with requests that
+are thrown away (warm-up), go on without a pause into those that are measured, and keep the load up with further ones
+(filler) until the last measured request has ended, so that the first and the last meet the same load as the rest.
+
+Latency counts from the instant at which a request was *meant* to be sent; a client that falls behind cannot hide the
+wait ("coordinated omission"). What one request is belongs to `client`, what the figures mean to `statistics`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from fc_assets.load_test.load.client import Client, Reply, Request
+
+Phase = Literal["warm-up", "measured", "filler"]
+
+MAX_FAILURES_IN_A_ROW = 20
+"""After so many (or twice the concurrency, if that is more) the server is taken for gone and the load stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One load. `concurrency` for a closed one, `rate` (requests a second) for an open one; the other is 0.
+
+    `measured` requests count, after at least `warmup` ones. The workers of a closed load start spread at random over
+    `spread_s`, so that they do not march in step.
+    """
+
+    measured: int
+    warmup: int
+    concurrency: int = 0
+    rate: float = 0.0
+    spread_s: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.concurrency > 0) == (self.rate > 0):
+            raise ValueError("a load is either closed (concurrency) or open (rate)")
+
+
+@dataclass(slots=True)
+class Sample:
+    """One request of a load: when it was meant to be sent (`time.perf_counter()` seconds), and what came back."""
+
+    index: int
+    phase: Phase
+    intended: float
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """All requests of a load in the order of sending. The window runs from the first measured request's intended
+    sending to the end of the last measured one; `cut_off` says that the load stopped because the server was gone.
+    """
+
+    samples: Sequence[Sample]
+    window_start: float
+    window_end: float
+    client_cpu_s: float
+    wall_s: float
+    cut_off: bool
+
+
+async def drive(client: Client, load: Load, request: Callable[[int], Request]) -> LoadResult:
+    """Put `load` on the server. `request(i)` makes the i-th request; it is called just before sending."""
+    driver = _Driver(client, load, request)
+    wall, cpu = time.perf_counter(), time.process_time()
+    await (driver.closed() if load.concurrency else driver.open())
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    samples = sorted(driver.samples, key=lambda sample: sample.index)
+    measured = [sample for sample in samples if sample.phase == "measured"]
+    return LoadResult(
+        samples=samples,
+        window_start=measured[0].intended if measured else 0.0,
+        window_end=max((sample.reply.ended for sample in measured), default=0.0),
+        client_cpu_s=cpu,
+        wall_s=wall,
+        cut_off=driver.gone,
+    )
+
+
+class _Driver:
+    def __init__(self, client: Client, load: Load, request: Callable[[int], Request]) -> None:
+        self.samples: list[Sample] = []
+        self.gone = False
+        self._client, self._load, self._request = client, load, request
+        self._random = random.Random(load.seed)
+        self._sent = 0
+        self._warm_ended = 0
+        self._measured_sent = 0
+        self._measured_ended = 0
+        self._failures_in_a_row = 0
+
+    async def closed(self) -> None:
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(self._load.concurrency):
+                workers.create_task(self._worker(self._random.uniform(0, self._load.spread_s)))
+
+    async def _worker(self, delay: float) -> None:
+        await asyncio.sleep(delay)
+        while not self._over():
+            await self._one(self._phase(), time.perf_counter())
+
+    async def open(self) -> None:
+        when = time.perf_counter()
+        async with asyncio.TaskGroup() as under_way:
+            while not self._over():
+                when += self._random.expovariate(self._load.rate)
+                await asyncio.sleep(max(0.0, when - time.perf_counter()))
+                under_way.create_task(self._one(self._phase(), when))
+
+    def _one(self, phase: Phase, intended: float) -> Coroutine[None, None, None]:
+        """Number and count a request now; sending it is the coroutine's."""
+        index = self._sent
+        self._sent += 1
+        self._measured_sent += phase == "measured"
+        return self._send(index, phase, intended)
+
+    async def _send(self, index: int, phase: Phase, intended: float) -> None:
+        reply = await self._client.send(self._request(index))
+        self.samples.append(Sample(index, phase, intended, reply))
+        self._measured_ended += phase == "measured"
+        self._warm_ended += phase == "warm-up"
+        self._failures_in_a_row = self._failures_in_a_row + 1 if reply.failure else 0
+        if self._failures_in_a_row >= max(MAX_FAILURES_IN_A_ROW, 2 * self._load.concurrency):
+            self.gone = True
+
+    def _phase(self) -> Phase:
+        # An open load warms up by requests sent: a slow server must not make the warm-up endless.
+        warmed_up = self._warm_ended if self._load.concurrency else self._sent
+        if warmed_up < self._load.warmup:
+            return "warm-up"
+        return "measured" if self._measured_sent < self._load.measured else "filler"
+
+    def _over(self) -> bool:
+        return self.gone or self._measured_ended >= self._load.measured

@@ -1,0 +1,155 @@
+"""The names that more than one room must spell alike: asset keys, variants, and files inside artefacts.
+
+Each stands here once, with what it is; nothing else spells one of them as a literal. This module imports nothing of
+the project. Thresholds and settings are `profiles`; how an artefact is stored is `foundation.artifacts`.
+"""
+
+from __future__ import annotations
+
+# Assets, in the order of the graph. A key of several parts is spelt with slashes, as Dagster prints it.
+XLAM_RAW = "xlam_raw"
+"""The normalised examples and the quarantine of rejected rows."""
+SHAREGPT_SPLITS = "sharegpt_splits"
+"""The step that makes both splits."""
+SHAREGPT_TRAIN = "sharegpt_train"
+"""The training split as ShareGPT conversations."""
+SHAREGPT_VAL = "sharegpt_val"
+"""The validation split as ShareGPT conversations."""
+BASE_MODEL = "base_model"
+"""The checkpoint that everything starts from; variant A."""
+LORA_ADAPTER = "lora_adapter"
+"""The SFT adapter."""
+MERGED_MODEL = "merged_model"
+"""Base and SFT adapter as one checkpoint; variant B."""
+GRPO_POLICY = "grpo_policy"
+"""The policy after GRPO; variant C, and what a release ships."""
+EVAL_REPORT = "eval_report"
+"""The comparison of the three variants."""
+PROMOTED_POLICY = "promoted_policy"
+"""A release. The evaluation of the GRPO variant and its champion gate read the latest one without depending on it: the
+graph would otherwise be a circle, since a release is made from the evaluation."""
+BENCHMARK_MATRIX = "benchmark_matrix"
+"""The load test of a release."""
+SERVING_RECOMMENDATION = "serving_recommendation"
+"""The vLLM settings that the load test recommends. `vllm_deployment` uses them where they exist."""
+GGUF_ARTIFACTS = "gguf_artifacts"
+"""A release as GGUF files."""
+EDGE_REPORT = "edge_report"
+"""What each GGUF file costs and keeps."""
+VLLM_DEPLOYMENT = "vllm_deployment"
+"""Which release the serving stack runs."""
+
+# Variants: the three models that are compared.
+BASE, SFT, GRPO = "base", "sft", "grpo"
+VARIANT_MODELS = {BASE: BASE_MODEL, SFT: MERGED_MODEL, GRPO: GRPO_POLICY}
+"""Each variant and the asset that holds its checkpoint, in the order of comparison."""
+VARIANT_LABELS = {BASE: "Base", SFT: "SFT", GRPO: "SFT+GRPO"}
+"""How the variants are called in tables and plots."""
+TUNED_VARIANTS = (SFT, GRPO)
+"""The variants that training made; base is what they are compared with and has no threshold of its own."""
+SHIPPED_VARIANT = GRPO
+"""The variant that may be promoted."""
+CHAMPION = "champion"
+"""The promoted policy when a new one is compared with it; no variant, but named beside them in tables."""
+
+
+def predictions(variant: str) -> str:
+    """The asset with what a variant (or the champion) answers to the validation split."""
+    return f"predictions/{variant}"
+
+
+def bfcl_scores(variant: str) -> str:
+    """The asset with a variant's scores on the Berkeley Function Calling Leaderboard."""
+    return f"bfcl_scores/{variant}"
+
+
+# Files and folders that lie in the artefacts of several assets.
+MANIFEST = "MANIFEST.json"
+"""What the store records of each artefact."""
+REPORT = "report.json"
+"""What a step reported of its own work."""
+MODEL_FOLDER = "model"
+"""A checkpoint in Hugging Face's format: in `base_model`, `merged_model`, `grpo_policy` and `promoted_policy`."""
+ADAPTER_FOLDER = "adapter"
+"""A LoRA adapter in peft's format: in `lora_adapter` and `grpo_policy`."""
+
+# xlam_raw
+EXAMPLES = "examples.parquet"
+"""The normalised examples."""
+REJECTS = "rejects.jsonl"
+"""The quarantine: a line for each rejected row, with its reason."""
+SUMMARY = "summary.json"
+"""Counts of what was read and rejected."""
+
+
+def split_file(split: str) -> str:
+    """The file of ShareGPT rows in the split asset of that name."""
+    return f"{split}.json"
+
+
+DATASET_INFO = "dataset_info.json"
+"""How LLaMA-Factory finds its way in a split."""
+DROPPED = "dropped.jsonl"
+"""Rows that curation left out, with their reason; in `sharegpt_train`."""
+
+# predictions/*, bfcl_scores/*
+PREDICTIONS = "predictions.parquet"
+"""A row for each answer; in `eval_report` the judged answers of all variants."""
+CONSTRAINED_PREDICTIONS = "predictions_constrained.parquet"
+"""The answers with calls forced by the tools' schemas."""
+SERVER = "server.json"
+"""What answered, and how it was asked."""
+PARITY = "parity.json"
+"""Whether the server built the token ids that training saw."""
+CHAMPION_ANSWERS = "champion.parquet"
+"""The champion's answers to the same questions."""
+CHAMPION_RECORD = "champion.json"
+"""Who the champion was; in `eval_report` how the policy compares with it."""
+BFCL_ROWS = "rows.parquet"
+"""A row for each BFCL question and prompt mode."""
+
+# eval_report
+RESULTS = "results.json"
+"""Every number of the report; what the gates read."""
+REPORT_MARKDOWN = "report.md"
+REPORT_HTML = "report.html"
+METRICS_PLOT = "metrics.png"
+FAILURES_PLOT = "failures.png"
+
+# promoted_policy
+RELEASE_RECORD = "release.json"
+"""Lineage, gates, settings and libraries of a release."""
+MODEL_CARD = "README.md"
+MODEL_INFO = "MODEL_INFO.json"
+"""Size of the model and memory that serving it takes."""
+CHECKSUMS = "SHA256SUMS"
+TOOLS = "tools.json"
+"""The tools of the validation split in OpenAI's and MCP's form."""
+CANARY_QUESTIONS = "canary.json"
+"""Questions that a deployment asks before it switches."""
+
+# benchmark_matrix, serving_recommendation
+MATRIX_RECORD = "matrix.json"
+"""What the matrix was measured on."""
+MATRIX_CELLS = "cells.parquet"
+"""A row for each cell."""
+MATRIX_REQUESTS = "requests.parquet"
+"""A row for each request."""
+RECONCILIATION = "reconciliation.parquet"
+"""Client against server: a row for each quantity that both counted."""
+CURVES_PLOT = "curves.png"
+LATENCY_THROUGHPUT_PLOT = "latency-throughput.png"
+HEAT_MAP_PLOT = "heat-map.png"
+RECOMMENDATION = "recommendation.json"
+
+# gguf_artifacts
+TOKENIZER_FOLDER = "tokenizer"
+"""Tokenizer and chat template as transformers reads them."""
+GGUF_README = "README.md"
+MODELFILE = "Modelfile"
+"""For Ollama."""
+
+# vllm_deployment
+COMPOSE_FILE = "compose.yaml"
+DEPLOYMENT_RECORD = "deployment.json"
+"""Which release serves, since when, and how it was probed."""

@@ -1,0 +1,59 @@
+"""Turns as token ids: what the trainer sees, and which of it is learnt.
+
+A training sequence is the prompt as the serving template renders it, ending at `<|im_start|>assistant\\n`, and a
+completion that opens with the empty think block. Served with thinking off, the prompt's ids plus those of the think
+block are a prefix of this very sequence. Only the completion is learnt. Choosing hyperparameters does not belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fc_assets.calls.conversations import Turn
+from fc_assets.calls.prompts import THINK_OFF, render_prompt
+from fc_assets.foundation.errors import FcAssetsError
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Token ids of one turn and its completion mask (1 = learnt), both of the same length."""
+
+    id: str
+    input_ids: list[int]
+    completion_mask: list[int]
+
+
+def completion_text(turn: Turn, end: str) -> str:
+    """What the model should write after `<|im_start|>assistant\\n`, the end-of-turn token included."""
+    return f"{THINK_OFF}{turn.answer}{end}"
+
+
+def encode(tokenizer: Any, turn: Turn) -> Encoded:
+    """Render and tokenize one turn with a transformers tokenizer.
+
+    Prompt and completion are tokenized apart, which is what a server does: it never sees the answer.
+    """
+    prompt = tokenizer(
+        render_prompt(tokenizer, turn.messages, turn.tools, thinking_off=False), add_special_tokens=False
+    ).input_ids
+    completion = tokenizer(completion_text(turn, tokenizer.eos_token), add_special_tokens=False).input_ids
+    return Encoded(turn.id, prompt + completion, [0] * len(prompt) + [1] * len(completion))
+
+
+def encode_split(tokenizer: Any, turns: Sequence[Turn], max_length: int) -> tuple[list[Encoded], list[str]]:
+    """All turns that fit `max_length` tokens, and the ids of those that do not.
+
+    A sequence is never cut: half a call teaches broken JSON. Raises `FcAssetsError` when none fits.
+    """
+    encoded = [encode(tokenizer, turn) for turn in turns]
+    kept = [example for example in encoded if len(example.input_ids) <= max_length]
+    if not kept:
+        shortest = min((len(example.input_ids) for example in encoded), default=0)
+        raise FcAssetsError(
+            f"None of the {len(turns)} training turns fits {max_length} tokens (the shortest has {shortest}); "
+            "raise sft.max_length"
+        )
+    overlong = [example.id for example in encoded if len(example.input_ids) > max_length]
+    return kept, overlong

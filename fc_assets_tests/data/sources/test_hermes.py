@@ -1,0 +1,97 @@
+"""hermes-function-calling-v1: conversations with calls in their text become examples of the project's form."""
+
+import json
+
+import pytest
+
+from fc_assets.calls.conversations import turns_of
+from fc_assets.data.rows.normalise import Example
+from fc_assets.data.rows.sharegpt import sharegpt_row
+from fc_assets.data.rows.tools import RowRejectedError, ToolReader
+from fc_assets.data.sources.hermes import read_hermes_row
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "get_price",
+        "description": "Price of a stock.",
+        "parameters": {"type": "object", "properties": {"symbol": {"type": "string"}}, "required": ["symbol"]},
+    },
+}
+SYSTEM = {
+    "from": "system",
+    "value": f"You are a function calling AI.\n<tools>\n{json.dumps([TOOL])}\n</tools>\nUse it.",
+}
+ASK = {"from": "human", "value": "Price of ACME?"}
+CALL = {"from": "gpt", "value": "<tool_call>\n{'arguments': {'symbol': 'ACME'}, 'name': 'get_price'}\n</tool_call>"}
+WRONG_CALL = {"from": "gpt", "value": CALL["value"].replace("get_", "set_")}
+RESULT = {"from": "tool", "value": '<tool_response>\n{"price": 5}\n</tool_response>'}
+REPLY = {"from": "gpt", "value": "It is 5."}
+EXPECTED = {"name": "get_price", "arguments": {"symbol": "ACME"}}
+
+
+def _read(*turns: dict, **row: object) -> Example:
+    return read_hermes_row({"id": "h1", "conversations": list(turns), **row}, ToolReader(), source="hermes")
+
+
+def test_a_single_turn():
+    example = _read(SYSTEM, ASK, CALL)
+    assert (example.id, example.query, example.turns) == ("h1", "Price of ACME?", "")
+    assert json.loads(example.calls) == [EXPECTED]
+    assert json.loads(example.tools) == [TOOL["function"]]
+
+
+def test_tools_of_the_row_go_before_those_in_the_text():
+    other = {"name": "get_price", "description": "Other.", "parameters": {}}
+    assert "Other." in _read(SYSTEM, ASK, CALL, tools=json.dumps([other])).tools
+
+
+def test_several_turns_read_back_as_turns():
+    again = {"from": "human", "value": "And ZED?"}
+    second = {"from": "gpt", "value": CALL["value"].replace("ACME", "ZED")}
+    example = _read(SYSTEM, ASK, CALL, RESULT, REPLY, again, second)
+    row = json.loads(sharegpt_row(example))
+    assert [turn["from"] for turn in row["conversations"]] == [
+        "human", "function_call", "observation", "gpt", "human", "function_call",
+    ]  # fmt: skip
+    assert row["conversations"][2]["value"] == '{"price": 5}'
+    steps = list(turns_of(row))
+    assert [[call.as_dict() for call in step.calls] for step in steps] == [
+        [EXPECTED],
+        [{"name": "get_price", "arguments": {"symbol": "ZED"}}],
+    ]
+
+
+def test_an_end_without_an_answer_is_left_out():
+    example = _read(SYSTEM, ASK, CALL, RESULT)
+    assert [turn["from"] for turn in json.loads(sharegpt_row(example))["conversations"]] == ["human", "function_call"]
+
+
+def test_parallel_calls_and_an_answer_in_words():
+    both = {"from": "gpt", "value": CALL["value"] + "\n" + CALL["value"].replace("ACME", "ZED")}
+    assert len(json.loads(_read(SYSTEM, ASK, both).calls)) == 2
+    example = _read(SYSTEM, ASK, {"from": "gpt", "value": "I cannot."})
+    assert example.calls == "[]"
+    assert json.loads(sharegpt_row(example))["conversations"][1] == {"from": "gpt", "value": "I cannot."}
+
+
+@pytest.mark.parametrize(
+    ("turns", "reason"),
+    [
+        ((ASK, CALL), "no tools"),
+        ((SYSTEM, ASK), "no answer by the assistant"),
+        ((SYSTEM, CALL), "turns do not alternate"),
+        ((SYSTEM, ASK, ASK), "turns do not alternate"),
+        ((SYSTEM, ASK, CALL, ASK, REPLY), "a call without its result, or a result without its call"),
+        ((SYSTEM, ASK, REPLY, RESULT, REPLY), "a call without its result, or a result without its call"),
+        ((SYSTEM, ASK, {"from": "gpt", "value": "<tool_call>oops</tool_call>"}), "answers are not JSON"),
+        ((SYSTEM, ASK, WRONG_CALL), "call of a tool that is not offered"),
+        ((SYSTEM, ASK, {"from": "critic", "value": "no"}), "turn from an unknown speaker"),
+        ((SYSTEM, ASK, {"from": "gpt", "value": 5}), "turn is not text or too long"),
+        (tuple([SYSTEM, *[ASK, REPLY] * 40]), "too many turns"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_has_a_reason(turns: tuple[dict, ...], reason: str):
+    with pytest.raises(RowRejectedError) as caught:
+        _read(*turns)
+    assert caught.value.reason == reason

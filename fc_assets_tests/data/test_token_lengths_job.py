@@ -1,0 +1,59 @@
+"""Token counts: the light renderer writes what transformers writes, and no row too long escapes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fc_assets.calls.conversations import turns_of
+from fc_assets.calls.prompts import THINK_OFF, render_prompt
+from fc_assets.data.curation.observations import with_observation
+from fc_assets.data.rows.normalise import Example, normalise_row
+from fc_assets.data.rows.sharegpt import sharegpt_row
+from fc_assets.data.rows.tools import ToolReader
+from fc_assets.data.sources.generator import generate_rows
+from fc_assets.data.token_lengths_job import TemplateTokenizer, measure_split
+from fc_assets.foundation.errors import FcAssetsError
+
+READER = ToolReader()
+EXAMPLES = [normalise_row(row, READER) for row in generate_rows(60, 3)]
+
+
+def _split(folder: Path, examples: list[Example]) -> Path:
+    split = folder / "split.json"
+    split.write_bytes(b"[" + b",\n".join(map(sharegpt_row, examples)) + b"]")
+    return split
+
+
+@pytest.mark.slow
+def test_the_text_is_what_transformers_renders(checkpoint: Path):
+    from transformers import AutoTokenizer
+
+    light, heavy = TemplateTokenizer(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
+    odd = EXAMPLES[0].__class__("odd", "<b>Zürich & 'co'?</b>\n", EXAMPLES[0].tools, "[]", "", "")
+    for example in [*EXAMPLES[:20], *map(with_observation, EXAMPLES[20:30]), odd]:
+        for turn in turns_of(json.loads(sharegpt_row(example))):
+            prompt = render_prompt(heavy, turn.messages, turn.tools, thinking_off=False)
+            text = f"{prompt}{THINK_OFF}{turn.answer}<|im_end|>"
+            assert light.text(turn) == text
+            assert light.count([text]) == [len(heavy(text, add_special_tokens=False).input_ids)]
+
+
+def test_every_turn_longer_than_the_context_is_found(checkpoint: Path, tmp_path: Path):
+    tokenizer = TemplateTokenizer(checkpoint)
+    split = _split(tmp_path, EXAMPLES)
+    everything = measure_split(tokenizer, split, 60, 10**6)
+    assert everything["turns"] == len(everything["lengths"]) == 60
+    assert everything["too_long"] == 0
+    limit = sorted(everything["lengths"])[40]
+    longer = [length for length in everything["lengths"] if length > limit]
+    # Said to have many rows, the file is sampled thinly; what is too long is found all the same.
+    thin = measure_split(tokenizer, split, 100_000, limit)
+    assert len(thin["lengths"]) < 10
+    assert thin["too_long"] == len(longer)
+    assert len(thin["too_long_ids"]) == min(20, len(longer))
+
+
+def test_a_folder_without_a_tokenizer(tmp_path: Path):
+    with pytest.raises(FcAssetsError, match="holds no readable tokenizer"):
+        TemplateTokenizer(tmp_path)

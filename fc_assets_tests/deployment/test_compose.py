@@ -1,0 +1,142 @@
+"""The rendered files: Compose accepts them, nginx accepts them, the fences are there, and no secret is in them."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fc_assets.deployment.proxy import render_active, render_config
+from fc_assets.deployment.targets.compose import (
+    CARD_MONITOR,
+    MONITORS,
+    Placed,
+    compose_file,
+    engine_service,
+    release_name,
+    to_yaml,
+)
+from fc_assets.deployment.targets.stack import Stack, StackError, State
+from fc_assets.profiles import DeploymentSettings, ServerSettings, load_profile, profile_names
+
+BLUE = Placed("a" * 64, "/artifacts/a", "blue", load_profile("demo").server)
+GREEN = Placed("b" * 64, "/artifacts/b", "green", load_profile("demo").server)
+CARD = Placed("c" * 64, "/artifacts/c", "blue", ServerSettings(device="cuda"))
+
+
+def stack(tmp_path: Path, **changes: object) -> Stack:
+    return Stack(tmp_path, load_profile("demo").deployment.model_copy(update=changes))
+
+
+def test_every_service_is_fenced_in(tmp_path: Path) -> None:
+    content = compose_file(tmp_path, [BLUE, GREEN], DeploymentSettings())
+    assert set(content["services"]) == {"vllm-blue", "vllm-green", "proxy", "prometheus", "grafana", CARD_MONITOR}
+    for name, service in content["services"].items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["deploy"]["resources"]["limits"]["memory"], name
+        assert service["logging"]["options"]["max-size"], name
+        assert ("ports" in service) == (name == "proxy")
+        assert all(volume["read_only"] for volume in service.get("volumes", []) if isinstance(volume, dict)), name
+        if name != CARD_MONITOR:  # its image brings neither a user that may read a card's counters, nor a shell
+            assert service["user"].split(":")[0] != "0", name
+            assert service["healthcheck"]["test"], name
+    assert content["networks"]["inner"] == {"internal": True}
+    assert content["services"]["proxy"]["ports"] == ["127.0.0.1:8080:8080"]
+
+
+def test_the_release_is_in_the_label_the_path_and_the_served_name(tmp_path: Path) -> None:
+    service = compose_file(tmp_path, [BLUE], DeploymentSettings())["services"][engine_service("blue")]
+    (mount,) = service["volumes"]
+    assert "a" * 16 in mount["target"]
+    assert mount["bind"] == {"create_host_path": False}
+    assert service["labels"]["io.fc-assets.release"] == "a" * 64
+    assert release_name("fc-policy", "a" * 64) in service["command"]
+
+
+def test_only_an_engine_on_a_card_reserves_one(tmp_path: Path) -> None:
+    services = compose_file(tmp_path, [CARD], DeploymentSettings())["services"]
+    assert services["vllm-blue"]["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
+    without = compose_file(tmp_path, [BLUE], DeploymentSettings())["services"]
+    assert "reservations" not in without["vllm-blue"]["deploy"]["resources"]
+
+
+@pytest.mark.parametrize("profile", profile_names())
+def test_compose_accepts_the_file_of_every_profile(tmp_path: Path, profile: str) -> None:
+    if (
+        shutil.which("docker") is None
+        or subprocess.run(["docker", "compose", "version"], capture_output=True).returncode
+    ):
+        pytest.skip("docker compose is not installed on this machine")
+    loaded = load_profile(profile)
+    site = Stack(tmp_path, loaded.deployment)
+    site.write([Placed("a" * 64, str(tmp_path), "blue", loaded.server)])
+    for flags, monitors in (([], MONITORS), (["--profile", "gpu"], (*MONITORS, CARD_MONITOR))):
+        command = ["docker", "compose", *flags, "--project-directory", str(tmp_path), "config", "--format", "json"]
+        shown = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+        config = json.loads(shown.stdout)
+        assert config["name"] == loaded.deployment.project
+        assert set(config["services"]) == {"vllm-blue", "proxy", *monitors}
+        assert shown.stderr == ""
+        assert site.key("api") not in shown.stdout
+
+
+@pytest.mark.parametrize("colour", ["blue", None])
+def test_nginx_accepts_its_configuration(tmp_path: Path, colour: str | None) -> None:
+    nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin")
+    if nginx is None:
+        pytest.skip("nginx is not installed on this machine")
+    site = stack(tmp_path)
+    site.write([BLUE])
+    config = render_config().replace("/srv/proxy", str(tmp_path / "proxy"))
+    config = config.replace("/run/secrets/keys.map", str(tmp_path / "secrets" / "keys.map"))
+    (tmp_path / "proxy" / "nginx.conf").write_text(config)
+    (tmp_path / "proxy" / "active.conf").write_text(render_active(colour, "a" * 64 if colour else ""))
+    checked = subprocess.run(
+        [nginx, "-t", "-c", str(tmp_path / "proxy" / "nginx.conf")], capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_keys_are_made_once_and_for_the_owner_only(tmp_path: Path) -> None:
+    site = stack(tmp_path)
+    site.write([BLUE])
+    first = site.key("api")
+    site.write([GREEN])
+    assert site.key("api") == first
+    assert len(first) == 64
+    assert first != site.key("operator")
+    assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "secrets" / "api_key").stat().st_mode & 0o077 == 0
+
+
+def test_no_key_is_in_the_rendered_files(tmp_path: Path) -> None:
+    site = stack(tmp_path)
+    site.write([BLUE])
+    rendered = (tmp_path / "compose.yaml").read_text() + (tmp_path / "proxy" / "nginx.conf").read_text()
+    assert site.key("api") not in rendered
+    assert site.key("operator") not in rendered
+
+
+def test_rendering_is_stable(tmp_path: Path) -> None:
+    first = to_yaml(compose_file(tmp_path, [BLUE], DeploymentSettings()))
+    assert first == to_yaml(compose_file(tmp_path, [BLUE], DeploymentSettings()))
+    assert yaml.safe_load(first)["services"]["vllm-blue"]["image"] == DeploymentSettings().image
+
+
+def test_the_record_survives_writing_and_reading(tmp_path: Path) -> None:
+    site = stack(tmp_path)
+    assert site.state() == State()
+    site.folder.mkdir(exist_ok=True)
+    state = State(serving=BLUE, previous=GREEN, wanted=True, since="2026-01-01T00:00:00+00:00")
+    site.record(state)
+    assert site.state() == state
+
+
+def test_one_deployment_at_a_time(tmp_path: Path) -> None:
+    site = stack(tmp_path)
+    with site.locked(), pytest.raises(StackError, match="Another deployment is under way"), site.locked():
+        pass

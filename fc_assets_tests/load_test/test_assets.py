@@ -1,0 +1,228 @@
+"""The serving assets, checks and schedules in a real instance; the server is an external, scripted one."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.resources import Runtime, build_resources
+from fc_assets.load_test.assets import ASSETS, RECOMMENDATION_FILE, at_slo, benchmark_matrix, serving_recommendation
+from fc_assets.load_test.checks import CHECKS
+from fc_assets.load_test.schedules import schedules
+from fc_assets.profiles import Profile, load_profile
+from fc_assets_tests.support.scripted_server import ScriptedServer, answer
+
+ADD = {
+    "name": "add",
+    "description": "Adds.",
+    "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
+}
+ROW = {
+    "id": "1",
+    "conversations": [
+        {"from": "human", "value": "add 1"},
+        {"from": "function_call", "value": json.dumps({"name": "add", "arguments": {"a": 1}})},
+    ],
+    "tools": json.dumps([ADD]),
+}
+
+
+@dg.asset
+def promoted_policy(
+    context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime]
+) -> dg.MaterializeResult[Artifact]:
+    with runtime.step(context) as step:
+        (step.out / "release.json").write_text(json.dumps({"run": context.run.run_id}))
+        return step.publish([], {})
+
+
+@dg.asset
+def sharegpt_val(
+    context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime]
+) -> dg.MaterializeResult[Artifact]:
+    with runtime.step(context) as step:
+        (step.out / "sharegpt_val.json").write_text(json.dumps([ROW]))
+        return step.publish([], {})
+
+
+UPSTREAM = [promoted_policy, sharegpt_val]
+
+
+def small_profile(api_url: str) -> Profile:
+    profile = load_profile("demo")
+    benchmark = profile.benchmark.model_copy(
+        update={
+            "quick_concurrency": (1, 2),
+            "quick_context_lengths": (16,),
+            "request_rates": (50.0,),
+            "output_tokens": 4,
+            "tool_call_tokens": 4,
+            "requests_per_cell": 8,
+            "slo": profile.benchmark.slo.model_copy(update={"at_concurrency": 2}),
+        }
+    )
+    server = profile.server.model_copy(update={"api_url": api_url})
+    return profile.model_copy(update={"benchmark": benchmark, "server": server})
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer(lambda body: answer(body, first_s=0.01, gap_s=0.002)) as scripted:
+        yield scripted
+
+
+def materialize(
+    assets: list, profile: Profile, home: Path, instance: dg.DagsterInstance, *, selection: list | None = None
+) -> dg.ExecuteInProcessResult:
+    return dg.materialize(
+        assets,
+        selection=selection,
+        resources=build_resources(profile, home=home),
+        instance=instance,
+        raise_on_error=False,
+    )
+
+
+def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    return {evaluation.check_name: evaluation.passed for evaluation in result.get_asset_check_evaluations()}
+
+
+def test_matrix_and_recommendation_materialise_and_are_compared_the_next_time(
+    tmp_path: Path, server: ScriptedServer
+) -> None:
+    instance, profile = dg.DagsterInstance.ephemeral(), small_profile(server.url)
+    first = materialize([*UPSTREAM, *ASSETS, *CHECKS], profile, tmp_path, instance)
+    assert first.success
+    passed = checks_of(first)
+    assert not passed.pop("client_and_server_agree")  # this server has no metrics, and that is said
+    assert all(passed.values())
+    (matrix,) = first.asset_materializations_for_node("benchmark_matrix")
+    rows = [record.data["cell"] for record in matrix.metadata["cells"].value.records]
+    expected = ["closed-c1-ctx16", "closed-c2-ctx16", "open-rate50-ctx16", "tools-free-c2", "tools-constrained-c2"]
+    assert rows == expected
+    assert 0 < matrix.metadata["ttft_p95_s"].value < 1
+    assert not list((tmp_path / "resume" / "benchmark_matrix").iterdir())
+    recommended = json.loads(
+        next(tmp_path.glob(f"artifacts/serving_recommendation/*/{RECOMMENDATION_FILE}")).read_text()
+    )
+    assert recommended["settings"]["max_num_seqs"] == profile.server.max_num_seqs
+
+    server.script = lambda body: answer(body, first_s=0.15, gap_s=0.002)
+    again = materialize([*UPSTREAM, *ASSETS, *CHECKS], profile, tmp_path, instance, selection=[benchmark_matrix])
+    assert again.success
+    second = materialize(
+        [*UPSTREAM, *ASSETS, *CHECKS],
+        profile,
+        tmp_path,
+        instance,
+        selection=dg.AssetSelection.checks_for_assets(benchmark_matrix),
+    )
+    assert not checks_of(second)["not_slower_than_before"]
+
+
+def test_a_recommendation_for_another_release_is_refused(tmp_path: Path, server: ScriptedServer) -> None:
+    instance, profile = dg.DagsterInstance.ephemeral(), small_profile(server.url)
+    assets = [*UPSTREAM, *ASSETS]
+    assert materialize(assets, profile, tmp_path, instance).success
+    assert materialize(assets, profile, tmp_path, instance, selection=[promoted_policy]).success
+    result = materialize(assets, profile, tmp_path, instance, selection=[serving_recommendation])
+    assert not result.success
+    (failure,) = result.get_step_failure_events()
+    assert "measured another release" in str(failure.event_specific_data.error)
+
+
+def test_a_failed_request_blocks_what_comes_after(tmp_path: Path, server: ScriptedServer) -> None:
+    numbers = iter(range(10_000))
+    server.script = lambda body: answer(body)[: -1 if next(numbers) % 4 == 3 else None]
+    instance, profile = dg.DagsterInstance.ephemeral(), small_profile(server.url)
+    result = materialize([*UPSTREAM, *ASSETS, *CHECKS], profile, tmp_path, instance)
+    assert not result.success
+    assert not checks_of(result)["no_request_failed"]
+    assert not result.asset_materializations_for_node("serving_recommendation")
+
+
+def test_a_dead_server_fails_the_step_with_its_cell_and_keeps_the_rest(tmp_path: Path, server: ScriptedServer) -> None:
+    instance, profile = dg.DagsterInstance.ephemeral(), small_profile(server.url)
+
+    def dies_in_the_second_cell(body: dict) -> list:
+        if len(server.exchanges) > 15:
+            server.gets.clear()
+            return []
+        return answer(body)
+
+    server.script = dies_in_the_second_cell
+    result = materialize([*UPSTREAM, *ASSETS], profile, tmp_path, instance)
+    (failure,) = result.get_step_failure_events()
+    said = str(failure.event_specific_data.error)
+    assert "gone in cell closed-c2-ctx16" in said
+    assert "1 of 5 cells are finished and kept" in said
+    assert [path.name for path in tmp_path.glob("resume/benchmark_matrix/*/*.json")] == ["closed-c1-ctx16.json"]
+
+
+def test_headline_numbers_are_the_worst_at_the_slo() -> None:
+    slo = load_profile("demo").benchmark.slo.model_copy(update={"at_concurrency": 2})
+
+    def row(level: int, ttft: float) -> dict:
+        numbers = {"ttft_p95_s": ttft, "tpot_p95_s": 0.1, "error_rate": 0.0}
+        return {"kind": "closed", "concurrency": level, "output_tokens_per_s": 5.0, "goodput_per_s": 1.0, **numbers}
+
+    assert at_slo([row(1, 9.0), row(2, 0.2), row(2, 0.4)], slo)["ttft_p95_s"] == 0.4
+    assert "ttft_p95_s" not in at_slo([row(1, 9.0)], slo)
+
+
+def evaluate(schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance) -> tuple[int, str]:
+    data = schedule.evaluate_tick(dg.build_schedule_context(instance=instance))
+    return len(data.run_requests or []), data.skip_message or ""
+
+
+def test_schedules_follow_the_profile_and_say_what_they_do() -> None:
+    demo = load_profile("demo")
+    on = demo.model_copy(update={"benchmark": demo.benchmark.model_copy(update={"schedules_on": True})})
+    for profile, status in ((demo, "STOPPED"), (on, "RUNNING")):
+        quick, full = schedules(profile)
+        assert (quick.cron_schedule, full.cron_schedule) == ("0 2 * * *", "0 3 * * 0")
+        assert quick.default_status.value == full.default_status.value == status
+        assert "night" in quick.description
+        assert "week" in full.description
+
+
+def test_no_refresh_before_the_first_release_nor_while_one_is_going(tmp_path: Path, server: ScriptedServer) -> None:
+    with dg.DagsterInstance.local_temp() as instance:
+        quick, _ = schedules(load_profile("demo"))
+        assert evaluate(quick, instance) == (
+            0,
+            "promoted_policy has not been materialised yet: there is nothing to measure.",
+        )
+        assert materialize(UPSTREAM, small_profile(server.url), tmp_path, instance).success
+        assert evaluate(quick, instance)[0] == 1
+        going = instance.create_run_for_job(
+            dg.Definitions(assets=[*UPSTREAM, *ASSETS], jobs=[dg.define_asset_job("by_hand", [benchmark_matrix])],
+                           resources=build_resources(home=tmp_path)).resolve_job_def("by_hand"),
+            asset_selection=frozenset({benchmark_matrix.key}),
+            status=dg.DagsterRunStatus.STARTED,
+        )  # fmt: skip
+        runs, skipped = evaluate(quick, instance)
+        assert runs == 0
+        assert going.run_id in skipped
+
+
+def test_the_refresh_jobs_are_valid_and_set_the_mode(tmp_path: Path) -> None:
+    definitions = dg.Definitions(
+        assets=[*UPSTREAM, *ASSETS], schedules=schedules(load_profile("demo")), resources=build_resources(home=tmp_path)
+    )
+    for mode in ("quick", "full"):
+        job = definitions.resolve_job_def(f"refresh_benchmark_{mode}")
+        assert job.run_config["resources"]["profile"]["config"]["benchmark"]["mode"] == mode
+        assert set(job.asset_layer.executable_asset_keys) == {benchmark_matrix.key, serving_recommendation.key}
+
+
+def test_both_assets_wait_for_the_card_and_show_when_they_are_overdue() -> None:
+    for asset in ASSETS:
+        assert asset.op.pool == "gpu"
+        (spec,) = asset.specs
+        assert spec.group_name == "serving"
+        assert spec.description
+    assert next(iter(benchmark_matrix.specs)).freshness_policy is not None

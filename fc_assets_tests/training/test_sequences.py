@@ -1,0 +1,91 @@
+"""What the trainer sees is what the server builds, and only the answer is learnt."""
+
+import json
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer
+
+from fc_assets.calls.conversations import read_turns
+from fc_assets.calls.prompts import THINK_OFF, render_prompt
+from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.profiles import EMBEDDED
+from fc_assets.training.sequences import encode, encode_split
+
+TOOLS = [
+    {
+        "name": "get_weather",
+        "description": "Weather now.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    }
+]
+CALL = {"name": "get_weather", "arguments": {"city": "Paris"}}
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return AutoTokenizer.from_pretrained(EMBEDDED)
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Path:
+    human = {"from": "human", "value": "Weather in Paris?"}
+    rows = [
+        {"id": "one", "conversations": [human, {"from": "function_call", "value": json.dumps(CALL)}]},
+        {"id": "two", "conversations": [human, {"from": "function_call", "value": json.dumps([CALL, CALL])}]},
+        {"id": "none", "conversations": [human, {"from": "gpt", "value": "No tool can do that."}]},
+        {
+            "id": "multi",
+            "conversations": [
+                human,
+                {"from": "function_call", "value": json.dumps(CALL)},
+                {"from": "observation", "value": '{"sky": "clear"}'},
+                {"from": "gpt", "value": "It is clear."},
+                {"from": "human", "value": "And in Rome?"},
+                {"from": "function_call", "value": json.dumps({"name": "get_weather", "arguments": {"city": "Rome"}})},
+            ],
+        },
+    ]
+    file = tmp_path / "split.json"
+    file.write_text(json.dumps([{**row, "tools": json.dumps(TOOLS), "system": ""} for row in rows]))
+    return file
+
+
+def test_only_the_answer_is_learnt(tokenizer, split: Path) -> None:
+    for turn in read_turns(split):
+        example = encode(tokenizer, turn)
+        learnt = [i for i, m in zip(example.input_ids, example.completion_mask, strict=True) if m]
+        assert tokenizer.decode(learnt) == f"{THINK_OFF}{turn.answer}<|im_end|>"
+        seen = [i for i, m in zip(example.input_ids, example.completion_mask, strict=True) if not m]
+        assert tokenizer.decode(seen).endswith("<|im_start|>assistant\n")
+
+
+def test_the_served_prompt_is_a_prefix_of_the_training_sequence(tokenizer, split: Path) -> None:
+    for turn in read_turns(split):
+        served = tokenizer(
+            render_prompt(tokenizer, turn.messages, turn.tools, thinking_off=True), add_special_tokens=False
+        ).input_ids
+        assert encode(tokenizer, turn).input_ids[: len(served)] == served
+
+
+def test_a_training_sequence_is_the_whole_conversation_by_the_template(tokenizer, split: Path) -> None:
+    turn = read_turns(split)[0]
+    answer = {"role": "assistant", "tool_calls": [{"type": "function", "function": CALL}], "content": ""}
+    whole = tokenizer.apply_chat_template(
+        [*turn.messages, answer], tools=[{"type": "function", "function": TOOLS[0]}], tokenize=False
+    )
+    assert tokenizer.decode(encode(tokenizer, turn).input_ids) == whole.removesuffix("\n")
+
+
+def test_long_turns_are_left_out_whole_and_named(tokenizer, split: Path) -> None:
+    turns = read_turns(split)
+    lengths = {turn.id: len(encode(tokenizer, turn).input_ids) for turn in turns}
+    limit = max(lengths.values()) - 1
+    kept, overlong = encode_split(tokenizer, turns, limit)
+    assert overlong == [name for name, length in lengths.items() if length > limit]
+    assert [example.id for example in kept] == [name for name, length in lengths.items() if length <= limit]
+
+
+def test_nothing_fits_is_an_error(tokenizer, split: Path) -> None:
+    with pytest.raises(FcAssetsError, match=r"None of the \d+ training turns fits 5 tokens"):
+        encode_split(tokenizer, read_turns(split), 5)
