@@ -23,7 +23,7 @@ from fc_assets.load_test.load.client import Client, Request
 from fc_assets.load_test.load.generator import Load, LoadResult, drive
 from fc_assets.load_test.load.workload import token_prompts
 from fc_assets.profiles import EMBEDDED
-from fc_assets.serving.server import Endpoint
+from fc_assets.serving.endpoint import Endpoint
 
 MODEL = "null-server"
 CHUNKS = 32

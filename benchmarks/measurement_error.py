@@ -15,7 +15,7 @@ from fc_assets.load_test.load.client import Client
 from fc_assets.load_test.load.generator import Load, LoadResult, drive
 from fc_assets.load_test.load.request_statistics import latencies, succeeded
 from fc_assets.load_test.load.workload import token_prompts
-from fc_assets.serving.server import Endpoint
+from fc_assets.serving.endpoint import Endpoint
 from fc_assets_tests.support.scripted_server import ScriptedServer, answer
 
 FIRST_S = 0.050

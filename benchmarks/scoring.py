@@ -25,7 +25,9 @@ import aiohttp
 
 from benchmarks._null_server import null_server
 from benchmarks._results import write_result
-from fc_assets.calls import Call, answer_text, calls_from_json, rewards
+from fc_assets.calls.call import Call, calls_from_json
+from fc_assets.calls.prompts import answer_text
+from fc_assets.calls.rewards import rewards
 from fc_assets.data.rows.normalise import normalise_row
 from fc_assets.data.rows.tools import ToolReader
 from fc_assets.data.sources.generator import generate_rows
@@ -34,7 +36,7 @@ from fc_assets.evaluation.inference.client import KEEP_ALIVE_S, ask, request_bod
 from fc_assets.evaluation.report import comparison
 from fc_assets.evaluation.report.intervals import BOOTSTRAP_SAMPLES
 from fc_assets.evaluation.scoring import ScoringRow, score_rows
-from fc_assets.serving.server import Endpoint
+from fc_assets.serving.endpoint import Endpoint
 
 ROWS = 6_000
 SEED = 42

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 _STACK = "fc_assets.deployment.cli"
 COMMANDS = {

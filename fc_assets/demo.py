@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import load_profile
 
 TABLES = (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import load_profile, parse_profile, profile_names
 
 

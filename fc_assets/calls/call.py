@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 Tool = Mapping[str, Any]
 """OpenAI's function form without wrapper: {"name": str, "description": str, "parameters": JSON Schema object}."""

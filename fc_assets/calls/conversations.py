@@ -1,31 +1,32 @@
-"""Split files as the turns in them: each expected answer with the tools that were offered and the row's flags.
+"""Conversations in ShareGPT form as turns: each expected answer with what came before it and the tools offered.
 
-Training, evaluation and the edge report all read the splits through this module, so they agree on what a turn is.
-What a turn is, is `turns`; rendering it as a prompt is `prompts`; making the splits is the data stage's.
+Training, evaluation, load test and edge report all read the splits through this module, so they agree on what a turn
+is. Rendering a turn as a prompt is `prompts`; making the splits is the data room's work.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fc_assets.calls.call import Call, Tool, tools_from_json
-from fc_assets.calls.turns import expected_steps
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.calls.call import Call, Tool, calls_from_json, tools_from_json
+from fc_assets.calls.prompts import answer_text
+from fc_assets.errors import FcAssetsError
 
 _ROW_FIELDS = frozenset({"id", "conversations", "tools", "system"})
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One assistant turn of a split.
+    """One answer that a model must get right.
 
-    `messages` are OpenAI chat messages up to the answer, `context` all that was said before it; `tools` are functions
-    without their wrapper; `calls` are the expected ones, none when the answer is in words; `answer` is the reference
-    text in the model's own form; `flags` are the row's further fields, such as `tools_seen_in_train`.
+    `messages` are OpenAI chat messages up to the answer; `context` is all that the user and the tools said before it,
+    the text in which argument values can be grounded. `tools` are functions without their wrapper; `calls` are the
+    expected ones, none when the answer is in words. `answer` is the reference reply as the model should write it: the
+    calls in the template's form, or the words. `flags` are the row's further fields, such as `tools_seen_in_train`.
     """
 
     id: str
@@ -52,13 +53,58 @@ def read_turns(split: Path) -> list[Turn]:
 
 
 def turns_of(row: Mapping[str, Any]) -> Iterator[Turn]:
-    """The turns of one ShareGPT row. Raises `FcAssetsError` naming the row that is malformed."""
+    """The turns of one ShareGPT row: every `function_call`, and every `gpt` that answers a user directly.
+
+    A `gpt` turn after a tool's response only words the result and is not judged. The ids are the row's own where there
+    is one turn, else `id#0`, `id#1`, ... Raises `FcAssetsError` naming the row that is malformed.
+    """
     row_id = str(row.get("id", "?"))
     try:
         tools = tuple(tools_from_json(row["tools"])) if row.get("tools") else ()
-        steps = expected_steps(row_id, row["conversations"], row.get("system") or "")
+        flags = {name: value for name, value in row.items() if name not in _ROW_FIELDS}
+        found = _expected_answers(row_id, row["conversations"], row.get("system") or "")
     except (KeyError, TypeError, AttributeError) as error:
         raise FcAssetsError(f"ShareGPT row {row_id!r} is malformed ({error!r}); make the split again") from error
-    flags = {name: value for name, value in row.items() if name not in _ROW_FIELDS}
-    for step in steps:
-        yield Turn(step.id, step.messages, step.context, tools, step.expected, step.answer, flags)
+    for number, (messages, context, calls, answer) in enumerate(found):
+        turn_id = row_id if len(found) == 1 else f"{row_id}#{number}"
+        yield Turn(turn_id, messages, context, tools, calls, answer, flags)
+
+
+_Answer = tuple[tuple[Mapping[str, Any], ...], str, tuple[Call, ...], str]
+
+
+def _expected_answers(row_id: str, conversation: Sequence[Mapping[str, str]], system: str) -> list[_Answer]:
+    """The messages before each judged answer, all that was said until then, the expected calls, and the answer."""
+    history: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
+    said: list[str] = []
+    found: list[_Answer] = []
+    for turn in conversation:
+        role, value = turn.get("from"), turn.get("value", "")
+        if role in ("human", "observation"):
+            history.append({"role": "user" if role == "human" else "tool", "content": value})
+            said.append(value)
+        elif role == "function_call":
+            calls = _calls(row_id, value)
+            found.append((tuple(history), "\n".join(said), calls, answer_text(calls)))
+            history.append({"role": "assistant", "content": "", "tool_calls": [_as_message(call) for call in calls]})
+        elif role == "gpt":
+            if history and history[-1]["role"] == "user":
+                found.append((tuple(history), "\n".join(said), (), value))
+            history.append({"role": "assistant", "content": value})
+        else:
+            raise FcAssetsError(
+                f"row {row_id}: a turn is from {role!r}; it must be from human, gpt, function_call or observation"
+            )
+    return found
+
+
+def _calls(row_id: str, value: str) -> tuple[Call, ...]:
+    try:
+        return calls_from_json(value)
+    except FcAssetsError as error:
+        raise FcAssetsError(f"row {row_id}: {error}") from error
+
+
+def _as_message(call: Call) -> dict[str, Any]:
+    arguments = json.dumps(call.arguments, ensure_ascii=False)  # OpenAI's form; chat templates take it as it is
+    return {"type": "function", "function": {"name": call.name, "arguments": arguments}}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fc_assets.calls.call import Call, Tool, tools_from_json
 from fc_assets.calls.schema import closed, compile_schema, is_valid
 from fc_assets.calls.stubs import Stub, make_stub
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 if TYPE_CHECKING:
     import jsonschema_rs

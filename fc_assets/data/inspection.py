@@ -13,7 +13,7 @@ from fc_assets.data.rows.queries import normal_query
 from fc_assets.data.rows.table import read_examples
 from fc_assets.data.sources.files import read_files
 from fc_assets.data.splits import SEEN
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 _ASKING = ("human", "observation")
 

@@ -18,7 +18,7 @@ from fc_assets.data.rows.normalise import Example, normalise_row
 from fc_assets.data.rows.table import EXAMPLES, writing
 from fc_assets.data.rows.tools import RequiredPolicy, RowRejectedError, ToolReader
 from fc_assets.data.sources.files import RawRow
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 REJECTS = "rejects.jsonl"
 SUMMARY = "summary.json"

@@ -22,7 +22,7 @@ import orjson
 from fc_assets.data.curation.curate import Curated
 from fc_assets.data.rows.normalise import Example
 from fc_assets.data.rows.sharegpt import sharegpt_row, write_dataset_info
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 TRAIN = "sharegpt_train"
 VALIDATION = "sharegpt_val"

@@ -18,7 +18,7 @@ from typing import Any
 from fc_assets.calls.conversations import Turn, turns_of
 from fc_assets.calls.prompts import THINK_OFF, render_prompt
 from fc_assets.data.sources.files import read_files
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.jobs import Job, Log, run_child
 
 SAMPLED_ROWS = 2000

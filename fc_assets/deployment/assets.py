@@ -9,10 +9,10 @@ from fc_assets.deployment import deploy
 from fc_assets.deployment.deploy import DeployError, Outcome, ReleaseFiles
 from fc_assets.deployment.targets.compose import release_name
 from fc_assets.deployment.targets.stack import COMPOSE_FILE, Stack, why_unavailable
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.asset_options import OWNERS
 from fc_assets.foundation.code_version import code_version
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.foundation.metadata import table
 from fc_assets.foundation.notify import notify
 from fc_assets.foundation.resources import Runtime, latest_artifact

@@ -18,7 +18,7 @@ from fc_assets.deployment import probe, proxy
 from fc_assets.deployment.probe import Route
 from fc_assets.deployment.targets.compose import Colour, Placed, other
 from fc_assets.deployment.targets.stack import Stack, StackError, State, now
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import ServerSettings
 
 CANARY_FILE = "canary.json"

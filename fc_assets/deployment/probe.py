@@ -17,7 +17,7 @@ from fc_assets.calls.call import Call
 from fc_assets.calls.prompts import wrap_tools
 from fc_assets.calls.tools import compile_tools
 from fc_assets.deployment.targets.compose import release_name
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 REQUEST_TIMEOUT_S = 60.0
 

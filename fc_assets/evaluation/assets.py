@@ -16,6 +16,7 @@ from typing import Any
 
 import dagster as dg
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation import champion as champions
 from fc_assets.evaluation.bfcl import scores as bfcl
 from fc_assets.evaluation.bfcl import tables as bfcl_tables
@@ -45,7 +46,6 @@ from fc_assets.evaluation.inference.predictions import (
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.asset_options import OWNERS
 from fc_assets.foundation.code_version import code_version
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.foundation.gpu import GPU_OP_TAGS, GPU_POOL
 from fc_assets.foundation.metadata import picture, picture_file, table
 from fc_assets.foundation.resources import Runtime, StepError, latest_artifact

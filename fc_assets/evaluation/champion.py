@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fc_assets.calls.conversations import Turn
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.inference.answers import Answer
 from fc_assets.evaluation.inference.predictions import (
     PREDICTIONS_FILE,
@@ -23,7 +24,6 @@ from fc_assets.evaluation.inference.predictions import (
     write_predictions,
 )
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
-from fc_assets.foundation.errors import FcAssetsError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation import gates
 from fc_assets.evaluation.assets import PROMOTED, VARIANTS, bfcl_key, eval_report, predictions_key
 from fc_assets.evaluation.champion import POLICY, RECORD_FILE
 from fc_assets.evaluation.gates import Verdict
 from fc_assets.evaluation.inference.parity import PARITY_FILE
 from fc_assets.foundation.artifacts import Artifact
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.foundation.metadata import finite
 from fc_assets.foundation.resources import Runtime, StepError, latest_artifact
 from fc_assets.names import REPORT

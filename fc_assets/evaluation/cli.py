@@ -7,12 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation import embedding
 from fc_assets.evaluation.prediction_files import read_data, read_predictions, scoring_rows
 from fc_assets.evaluation.report.build import build_report, write_report
 from fc_assets.evaluation.report.render import summary
 from fc_assets.evaluation.scoring import score_rows
-from fc_assets.foundation.errors import FcAssetsError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

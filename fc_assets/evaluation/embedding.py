@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fc_assets.calls import calls_from_json, judge
+from fc_assets.calls.call import calls_from_json
+from fc_assets.calls.judge import judge
 from fc_assets.calls.match import canonical, equal, paired
 from fc_assets.calls.metrics import METRIC_BY_NAME
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.report import intervals as statistics
 from fc_assets.evaluation.report.build import label
 from fc_assets.evaluation.scoring import judged
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.foundation.jobs import Job, Log, run_child
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from fc_assets.calls.conversations import Turn, read_turns, turns_of
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.inference.answers import FAILED
 from fc_assets.evaluation.scoring import ScoringRow
-from fc_assets.foundation.errors import FcAssetsError
 
 DEFAULT_VARIANT = "model"
 _NEAR_DUPLICATE = "near_duplicate"

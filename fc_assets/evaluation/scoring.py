@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from fc_assets.calls import Call, answer_text, calls_from_json, calls_to_json, judge
+from fc_assets.calls.call import Call, calls_from_json, calls_to_json
+from fc_assets.calls.judge import judge
 from fc_assets.calls.metrics import COLUMNS, RowScore, score_judgement
+from fc_assets.calls.prompts import answer_text
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.inference.answers import FAILED, TOO_LONG
 from fc_assets.evaluation.taxonomy import failures
-from fc_assets.foundation.errors import FcAssetsError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 HOME_VARIABLE = "FC_ASSETS_HOME"
 MANIFEST = "MANIFEST.json"

@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation import processes
-from fc_assets.foundation.errors import FcAssetsError
 
 
 class CommandError(FcAssetsError):

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 
 def write_json(file: Path, value: object) -> None:

@@ -17,9 +17,9 @@ from pathlib import Path
 import dagster as dg
 from pydantic import BaseModel
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation import processes
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore, default_home
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.foundation.jobs import Job, Result, write_job
 from fc_assets.foundation.json_files import write_json
 from fc_assets.foundation.metadata import describe, finite

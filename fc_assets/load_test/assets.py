@@ -9,10 +9,10 @@ from pathlib import Path
 
 import dagster as dg
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.asset_options import OWNERS
 from fc_assets.foundation.code_version import code_version
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.foundation.gpu import GPU_OP_TAGS, GPU_POOL
 from fc_assets.foundation.metadata import picture_file, table
 from fc_assets.foundation.resources import Runtime

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uvloop
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.load_test.matrix import plots
 from fc_assets.load_test.matrix.comparability import conditions
 from fc_assets.load_test.matrix.resume import ResumeFolder

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.load_test.matrix.tables import Rows, closed_cells
 from fc_assets.profiles import ServerSettings, ServiceLevel
 from fc_assets.serving.server import flags_for

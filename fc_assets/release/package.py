@@ -19,8 +19,8 @@ import fc_assets
 from fc_assets.calls.conversations import Turn, read_turns
 from fc_assets.calls.prompts import wrap_tools
 from fc_assets.data.splits import VALIDATION, split_file
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import Artifact, FileEntry, file_sha256
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.profiles import Profile
 from fc_assets.release import lineage_facts
 from fc_assets.release.card import model_card

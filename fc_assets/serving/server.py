@@ -15,15 +15,13 @@ import socket
 import sys
 import time
 import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation import processes
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.profiles import ServerSettings
+from fc_assets.serving.endpoint import Endpoint
 from fc_assets.serving.launch_vllm import FORK_ENVIRONMENT, FORK_FLAGS
 
 API_KEY_VARIABLE = "FC_API_KEY"
@@ -40,31 +38,6 @@ _NOT_A_CAUSE = ("Engine core initialization failed", "WorkerProc initialization 
 
 class ServerError(FcAssetsError):
     """The server did not start, or is not the one that was asked for."""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A running OpenAI-compatible server. `base_url` has no trailing slash and no `/v1`.
-
-    `info` holds `version`, `device`, `flags`, `start_s` (seconds until it was healthy), `model_digest`,
-    `max_model_len` and, for a server started here, `pid` (of its supervisor; the server is below it) and `log`.
-    """
-
-    base_url: str
-    model: str
-    api_key: str = field(repr=False)
-    info: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The HTTP headers that authorise a request."""
-        return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
-
-    def get(self, path: str, timeout_s: float = 10.0) -> str:
-        """The body of a GET. Raises OSError (`urllib.error.HTTPError` is one) when there is none."""
-        request = urllib.request.Request(self.base_url + path, headers=self.headers)
-        with urllib.request.urlopen(request, timeout=timeout_s) as answer:
-            return answer.read().decode()
 
 
 @contextlib.contextmanager

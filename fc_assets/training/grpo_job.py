@@ -22,7 +22,7 @@ from typing import Any
 from fc_assets.calls.conversations import Turn, read_turns
 from fc_assets.calls.prompts import render_prompt
 from fc_assets.calls.rewards import rewards
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.jobs import Job, Log, run_child
 from fc_assets.training.merge_job import fold
 

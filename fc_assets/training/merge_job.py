@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fc_assets.calls.conversations import Turn, read_turns
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.jobs import Job, Log, run_child
 from fc_assets.training.sequences import encode
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from fc_assets.calls.conversations import Turn
 from fc_assets.calls.prompts import THINK_OFF, render_prompt
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_assets.calls import Call, compile_tools
+from fc_assets.calls.call import Call
 from fc_assets.calls.grounding import evidence, grounded_leaves
+from fc_assets.calls.tools import compile_tools
 from fc_assets_tests.support.tools import TOOLS
 
 STATED: list[tuple[str, Any, bool]] = [

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_assets.calls import Call, answer_text, parse_lenient, parse_strict
-from fc_assets.calls.parse import MAX_CALLS, MAX_TEXT_CHARS
+from fc_assets.calls.call import Call
+from fc_assets.calls.parse import MAX_CALLS, MAX_TEXT_CHARS, parse_lenient, parse_strict
+from fc_assets.calls.prompts import answer_text
 
 F1 = Call("f", {"a": 1})
 BLOCK = '<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>'

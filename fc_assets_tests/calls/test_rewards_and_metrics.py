@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fc_assets.calls import Call, aggregate, answer_text, rewards, score_row
+from fc_assets.calls.call import Call
+from fc_assets.calls.metrics import aggregate, score_row
+from fc_assets.calls.prompts import answer_text
+from fc_assets.calls.rewards import rewards
 from fc_assets_tests.support.tools import TOOLS, weather
 
 A, B, PING = weather("A"), weather("B"), Call("ping", {})

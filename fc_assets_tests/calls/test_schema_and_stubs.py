@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from fc_assets.calls import Call, compile_tools
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.calls.call import Call
+from fc_assets.calls.tools import compile_tools
+from fc_assets.errors import FcAssetsError
 from fc_assets_tests.support.tools import BOOK, TOOLS, WEATHER, weather
 
 # arguments of `book`, validates, executes on the stub

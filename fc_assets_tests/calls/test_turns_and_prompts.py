@@ -1,4 +1,4 @@
-"""Conversations as steps, and the one renderer."""
+"""Conversations as turns, and the one renderer."""
 
 from __future__ import annotations
 
@@ -11,29 +11,23 @@ from typing import Any
 
 import pytest
 
-from fc_assets.calls import (
-    THINK_OFF,
-    Call,
-    answer_text,
-    calls_from_json,
-    calls_to_json,
-    expected_steps,
-    messages,
-    parse_strict,
-    render_prompt,
-    tools_from_json,
-    wrap_tools,
-)
+from fc_assets.calls.call import Call, calls_from_json, calls_to_json, tools_from_json
+from fc_assets.calls.conversations import Turn, turns_of
+from fc_assets.calls.parse import parse_strict
+from fc_assets.calls.prompts import THINK_OFF, answer_text, messages, render_prompt, wrap_tools
 from fc_assets.calls.tools import compile_tools
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets_tests.support.tools import PING, TOOLS, weather
 
 F = Call("f", {"a": "\u00e9"})
 
 
-def test_every_expected_step_of_a_conversation_is_judged() -> None:
-    steps = expected_steps(
-        "7",
+def conversation(turns: list[dict[str, str]], system: str = "") -> list[Turn]:
+    return list(turns_of({"id": "7", "conversations": turns, "system": system}))
+
+
+def test_every_expected_turn_of_a_conversation_is_judged() -> None:
+    turns = conversation(
         [
             {"from": "human", "value": "first"},
             {"from": "function_call", "value": '{"name": "f", "arguments": {"a": "\u00e9"}}'},
@@ -46,15 +40,15 @@ def test_every_expected_step_of_a_conversation_is_judged() -> None:
         ],
         system="Be brief.",
     )
-    assert [step.id for step in steps] == ["7#0", "7#1", "7#2"]
-    assert [len(step.expected) for step in steps] == [1, 2, 0]
-    assert [step.context for step in steps] == ["first", "first\nresult", "first\nresult\nmore\nthanks"]
-    assert [message["role"] for message in steps[1].messages] == ["system", "user", "assistant", "tool"]
+    assert [turn.id for turn in turns] == ["7#0", "7#1", "7#2"]
+    assert [len(turn.calls) for turn in turns] == [1, 2, 0]
+    assert [turn.context for turn in turns] == ["first", "first\nresult", "first\nresult\nmore\nthanks"]
+    assert [message["role"] for message in turns[1].messages] == ["system", "user", "assistant", "tool"]
 
 
-def test_a_single_step_keeps_the_row_id() -> None:
-    (step,) = expected_steps("7", [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "Hello."}])
-    assert (step.id, step.expected, step.messages) == ("7", (), ({"role": "user", "content": "hi"},))
+def test_a_single_turn_keeps_the_row_id() -> None:
+    (turn,) = conversation([{"from": "human", "value": "hi"}, {"from": "gpt", "value": "Hello."}])
+    assert (turn.id, turn.calls, turn.messages) == ("7", (), ({"role": "user", "content": "hi"},))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +61,7 @@ def test_a_single_step_keeps_the_row_id() -> None:
 )
 def test_a_broken_conversation_names_its_row(turns: list[dict[str, str]]) -> None:
     with pytest.raises(FcAssetsError, match="row 7"):
-        expected_steps("7", turns)
+        conversation(turns)
 
 
 def test_calls_and_tools_to_text_and_back() -> None:

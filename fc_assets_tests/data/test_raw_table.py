@@ -9,7 +9,7 @@ from fc_assets.data.raw_table import FLAG_REPEATED_ID, REJECTS, SUMMARY, Source,
 from fc_assets.data.rows.table import EXAMPLES, read_examples
 from fc_assets.data.sources.files import RawRow
 from fc_assets.data.sources.select import hub_datasets, sources
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import DataSettings
 
 GENERATED = DataSettings(source="generator", rows=300, broken_rows=11)

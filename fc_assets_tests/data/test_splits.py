@@ -14,7 +14,7 @@ from fc_assets.data.rows.queries import normal_query
 from fc_assets.data.rows.tools import ToolReader
 from fc_assets.data.sources.generator import REFUSAL, generate_rows
 from fc_assets.data.splits import SEEN, TRAIN, VALIDATION, build_splits, split_file
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 READER = ToolReader()
 EXAMPLES = [normalise_row(row, READER, source="test") for row in generate_rows(600, 5)]

@@ -13,7 +13,7 @@ from fc_assets.data.rows.sharegpt import sharegpt_row
 from fc_assets.data.rows.tools import ToolReader
 from fc_assets.data.sources.generator import generate_rows
 from fc_assets.data.token_lengths_job import TemplateTokenizer, measure_split
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 READER = ToolReader()
 EXAMPLES = [normalise_row(row, READER) for row in generate_rows(60, 3)]

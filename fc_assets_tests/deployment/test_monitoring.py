@@ -17,7 +17,8 @@ from fc_assets.deployment.probe import Route, ask_canaries
 from fc_assets.deployment.targets.stack import MONITORING
 from fc_assets.foundation import processes
 from fc_assets.profiles import load_profile
-from fc_assets.serving.server import Endpoint, serve
+from fc_assets.serving.endpoint import Endpoint
+from fc_assets.serving.server import serve
 from fc_assets_tests.support.lineage import TOOLS
 
 FOLDER = MONITORING / "prometheus"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from aiohttp import web
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.bfcl.scores import find_python
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.profiles import BfclSettings
 from fc_assets_tests.evaluation.test_assets import KnowingServer
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fc_assets.calls import Call, answer_text
+from fc_assets.calls.call import Call
+from fc_assets.calls.prompts import answer_text
 from fc_assets.evaluation.cli import main
 from fc_assets_tests.support.tools import TOOLS, weather
 

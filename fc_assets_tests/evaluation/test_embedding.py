@@ -11,12 +11,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fc_assets.calls import Call, answer_text
+from fc_assets.calls.call import Call
+from fc_assets.calls.prompts import answer_text
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.cli import main
 from fc_assets.evaluation.embedding import MODULE, embed, similarity_table, string_pairs, to_embed
 from fc_assets.evaluation.inference.answers import FAILED
 from fc_assets.evaluation.scoring import ScoringRow, score_rows
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets_tests.evaluation.test_cli import predictions, sharegpt
 from fc_assets_tests.support.tools import TOOLS, weather
 

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fc_assets.calls import Call, answer_text, judge
+from fc_assets.calls.call import Call
+from fc_assets.calls.judge import judge
+from fc_assets.calls.prompts import answer_text
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.inference.answers import FAILED, TOO_LONG
 from fc_assets.evaluation.scoring import ScoringRow, TooManyFailedError, gold_rows, judged, score_rows
 from fc_assets.evaluation.taxonomy import CATEGORIES, failures
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets_tests.support.tools import PING, TOOLS, WEATHER, weather
 
 A, B = weather("Paris"), weather("Rome")

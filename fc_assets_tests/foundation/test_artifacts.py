@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import Artifact, ArtifactChangedError, ArtifactStore, NoSpaceError
-from fc_assets.foundation.errors import FcAssetsError
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.load_test.recommendation import best_of_sweep, knee, recommend, slo_concurrency
 from fc_assets.profiles import ServerSettings, ServiceLevel
 

@@ -17,7 +17,8 @@ from fc_assets.load_test.matrix.measure import CellFailedError
 from fc_assets.load_test.matrix.resume import ResumeFolder
 from fc_assets.load_test.matrix.run import run_matrix
 from fc_assets.profiles import EMBEDDED, ServerSettings, load_profile
-from fc_assets.serving.server import Endpoint, serve
+from fc_assets.serving.endpoint import Endpoint
+from fc_assets.serving.server import serve
 from fc_assets_tests.load_test.test_assets import ROW
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]

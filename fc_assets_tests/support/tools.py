@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fc_assets.calls import Call
+from fc_assets.calls.call import Call
 
 WEATHER: dict[str, Any] = {
     "name": "get_weather",

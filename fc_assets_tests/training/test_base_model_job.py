@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.training.base_model_job import inspect_checkpoint
 from fc_assets_tests.support.hub import COMMIT, Hub, serving
 

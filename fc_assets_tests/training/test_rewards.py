@@ -2,10 +2,10 @@
 
 import pytest
 
-from fc_assets.calls import Call
+from fc_assets.calls.call import Call
 from fc_assets.calls.conversations import Turn
 from fc_assets.calls.prompts import answer_text
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.training.grpo_job import RewardBoard, batch_size, draw_prompts, learnable
 from fc_assets.training.plots import fell, loss_curve, reward_curve, trend
 

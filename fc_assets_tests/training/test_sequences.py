@@ -8,7 +8,7 @@ from transformers import AutoTokenizer
 
 from fc_assets.calls.conversations import read_turns
 from fc_assets.calls.prompts import THINK_OFF, render_prompt
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import EMBEDDED
 from fc_assets.training.sequences import encode, encode_split
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.bfcl_environment import candidates
-from fc_assets.foundation.errors import FcAssetsError
 
 _DATA = "lib/python*/site-packages/bfcl_eval/data"
 _FILES = "BFCL_v4_*.json"

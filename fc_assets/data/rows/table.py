@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fc_assets.data.rows.normalise import Example
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 if TYPE_CHECKING:
     import pyarrow as pa

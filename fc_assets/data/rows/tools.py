@@ -16,7 +16,7 @@ import orjson
 
 from fc_assets.calls.schema import closed, compile_schema
 from fc_assets.data.rows.xlam_types import parse_type
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 RequiredPolicy = Literal["unless_optional_or_default", "all", "none"]
 FLAG_UNKNOWN_TYPE = "unknown_type"

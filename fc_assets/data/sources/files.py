@@ -18,7 +18,7 @@ from typing import IO, Any, NamedTuple
 
 import orjson
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 MAX_ROW_BYTES = 16 << 20
 SUFFIXES = (".json", ".jsonl", ".parquet", ".json.gz", ".jsonl.gz", ".json.zst", ".jsonl.zst")

@@ -14,7 +14,7 @@ from fc_assets.data.raw_table import Source
 from fc_assets.data.sources.files import RawRow, read_files
 from fc_assets.data.sources.generator import generate_rows
 from fc_assets.data.sources.hermes import read_hermes_row
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import DataSettings
 
 GENERATOR_LICENCE = "MIT"

@@ -32,8 +32,8 @@ from fc_assets.deployment.targets.compose import (
     engine_service,
     to_yaml,
 )
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.commands import CommandError, capture
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.profiles import DeploymentSettings, ServerSettings
 
 COMPOSE_FILE = "compose.yaml"

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 ARCHITECTURE = "Qwen3ForCausalLM"
 _ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}

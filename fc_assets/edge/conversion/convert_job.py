@@ -27,8 +27,8 @@ from fc_assets.edge.conversion.files import FILE_STEM, SOURCE_DIGEST_KEY, TOKENI
 from fc_assets.edge.conversion.ollama import modelfile, readme
 from fc_assets.edge.conversion.tensor_types import F16, F32, FILE_TYPES, tensor_type, wanted_type
 from fc_assets.edge.conversion.vocabulary import PRE_TOKENIZER, read_vocabulary
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import file_sha256
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.foundation.jobs import Job, Log, run_child
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")

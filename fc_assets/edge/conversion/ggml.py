@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 
 def quantise(values: np.ndarray, kind: GGMLQuantizationType) -> np.ndarray:

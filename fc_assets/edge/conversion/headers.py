@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fc_assets.edge.conversion.files import SOURCE_DIGEST_KEY
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, LlamaFileType
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 F16, F32 = GGMLQuantizationType.F16, GGMLQuantizationType.F32
 Q4_K, Q5_0, Q6_K, Q8_0 = (

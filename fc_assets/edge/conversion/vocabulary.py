@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fc_assets.edge.conversion.checkpoint import read_json
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 PRE_TOKENIZER = "qwen2"
 """llama.cpp's name for the split of Qwen2 and Qwen3."""

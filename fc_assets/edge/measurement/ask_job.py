@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fc_assets.calls.prompts import wrap_tools
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.jobs import Job, Log, run_child
 
 

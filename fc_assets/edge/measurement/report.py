@@ -15,7 +15,7 @@ from typing import Any
 from fc_assets.calls.conversations import read_turns
 from fc_assets.calls.judge import judge
 from fc_assets.edge.conversion.files import BASELINE, GgufFile
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 Asked = Mapping[str, Any]
 """An `ask.Asked` record as its process wrote it."""

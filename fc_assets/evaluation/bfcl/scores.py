@@ -18,11 +18,11 @@ from typing import Any
 
 from fc_assets.calls.parse import parse_strict
 from fc_assets.calls.prompts import answer_text
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.bfcl import checker as bfcl_checker
 from fc_assets.evaluation.inference.answers import TOO_LONG, Answer, Question
 from fc_assets.foundation import processes
 from fc_assets.foundation.bfcl_environment import PYTHON_VARIABLE, candidates
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.profiles import BfclSettings
 
 OFFICIAL = "official"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fc_assets.calls.call import Tool
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 TOO_LONG = "too_long"
 """Finish reason of a prompt that does not fit the model: the model failed, the server did not."""

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from fc_assets.calls.prompts import wrap_tools
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.inference.answers import FAILED, TOO_LONG, Answer, AnswerLog, Asking, Question
-from fc_assets.foundation.errors import FcAssetsError
 
 if TYPE_CHECKING:
-    from fc_assets.serving.server import Endpoint
+    from fc_assets.serving.endpoint import Endpoint
 
 KEEP_ALIVE_S = 3.0
 """vLLM closes idle connections after 5 s; a client that keeps them longer writes into a closed socket."""

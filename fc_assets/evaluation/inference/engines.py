@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fc_assets.calls.prompts import wrap_tools
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.inference.answers import Answer, Asking, Question, answer_log
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.profiles import ServerSettings
-from fc_assets.serving.server import Endpoint
+from fc_assets.serving.endpoint import Endpoint
 
 GENERATE = "fc_assets.evaluation.inference.generate_job"
 """The module that a `LocalModel` runs."""

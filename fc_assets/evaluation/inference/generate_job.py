@@ -21,8 +21,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from fc_assets.calls.prompts import render_prompt
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.inference.answers import TOO_LONG, Answer, AnswerLog, Question, answer_log
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.foundation.jobs import Job, Log, run_child
 
 PROGRESS_EVERY_S = 5.0

@@ -21,10 +21,10 @@ from typing import Any
 
 from fc_assets.calls.conversations import Turn, read_turns
 from fc_assets.calls.prompts import THINK_OFF
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.inference.answers import Question
 from fc_assets.evaluation.inference.engines import Engine, NoTokenIdsError, TokenIds
 from fc_assets.foundation import processes
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.foundation.jobs import Job, Log, run_child
 from fc_assets.training.sequences import encode
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from fc_assets.calls.conversations import Turn, read_turns
 from fc_assets.calls.parse import parse_strict
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.inference.answers import TOO_LONG, Answer, Asking, Question
 from fc_assets.foundation.artifacts import Artifact
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.profiles import EvaluationSettings
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fc_assets.calls.metrics import COLUMNS, METRIC_BY_NAME, METRICS, Metric
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.report import intervals as statistics
 from fc_assets.evaluation.report.intervals import Interval
-from fc_assets.foundation.errors import FcAssetsError
 
 if TYPE_CHECKING:
     import pandas as pd

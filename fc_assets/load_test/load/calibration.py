@@ -12,13 +12,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation import processes
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.load_test.load.client import Client, Request
 from fc_assets.load_test.load.generator import Load, drive
 from fc_assets.load_test.load.request_statistics import latencies, succeeded
 from fc_assets.load_test.load.workload import MakeRequest
-from fc_assets.serving.server import Endpoint
+from fc_assets.serving.endpoint import Endpoint
 
 CLIENT_LIMIT = 0.5
 """A cell that gets more than this share of the ceiling's events, or keeps the client's core busy for longer than this

@@ -16,7 +16,7 @@ import orjson
 from yarl import URL
 
 from fc_assets.load_test.load.sse import EventReader, EventTooLargeError
-from fc_assets.serving.server import Endpoint
+from fc_assets.serving.endpoint import Endpoint
 
 KEEP_ALIVE_SECONDS = 4.0
 """Less than the 5 s after which vLLM (uvicorn) closes an idle connection; else a request meets a closed one."""

@@ -6,7 +6,7 @@ all that completion servers use: other fields are skipped.
 
 from __future__ import annotations
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 MAX_PENDING_BYTES = 4 << 20
 """An event larger than this is no completion event; the stream is broken or hostile."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.load_test.load.client import Client
 from fc_assets.load_test.load.generator import LoadResult, drive
 from fc_assets.load_test.load.request_statistics import Judge, succeeded, summarise
@@ -21,7 +21,7 @@ from fc_assets.load_test.matrix.cell import Cell
 from fc_assets.load_test.server_side.machine import MachineMeter
 from fc_assets.load_test.server_side.reconcile import parse_metrics, reconcile, server_figures
 from fc_assets.profiles import BenchmarkSettings
-from fc_assets.serving.server import Endpoint
+from fc_assets.serving.endpoint import Endpoint
 
 SAMPLE_SECONDS = 0.5
 """Between two looks at the server's gauges; a look costs vLLM some milliseconds, so oftener would disturb."""

@@ -22,7 +22,7 @@ from fc_assets.load_test.matrix.cell import Cell, check_fit, matrix_cells
 from fc_assets.load_test.matrix.measure import CellFailedError, CellResult, measure_cell
 from fc_assets.load_test.matrix.resume import ResumeFolder
 from fc_assets.profiles import BenchmarkSettings
-from fc_assets.serving.server import Endpoint
+from fc_assets.serving.endpoint import Endpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import BenchmarkSettings
 
 if TYPE_CHECKING:
     from fc_assets.load_test.matrix.run import Matrix
-    from fc_assets.serving.server import Endpoint
+    from fc_assets.serving.endpoint import Endpoint
 
 ABOUT = "matrix.json"
 CELLS = "cells.parquet"

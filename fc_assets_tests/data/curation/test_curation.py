@@ -27,7 +27,7 @@ from fc_assets.data.rows.normalise import Example, normalise_row
 from fc_assets.data.rows.queries import normal_query
 from fc_assets.data.rows.tools import ToolReader
 from fc_assets.data.sources.generator import generate_rows
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import CurationSettings
 
 READER = ToolReader()

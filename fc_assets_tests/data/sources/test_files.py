@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fc_assets.data.sources.files import MAX_ROW_BYTES, read_files
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 ROWS = [{"id": number, "query": "é" * (number % 900), "tools": "[]\n", "answers": "x"} for number in range(1200)]
 LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fc_assets.edge.conversion.checkpoint import read_checkpoint
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets_tests.edge.conftest import write_checkpoint
 
 

@@ -15,7 +15,7 @@ from fc_assets.edge.conversion.checkpoint import read_checkpoint
 from fc_assets.edge.conversion.convert_job import write_gguf
 from fc_assets.edge.conversion.files import SOURCE_DIGEST_KEY, GgufFile
 from fc_assets.edge.conversion.headers import read_header
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets_tests.edge.conftest import write_checkpoint
 
 DIGEST = "d" * 64

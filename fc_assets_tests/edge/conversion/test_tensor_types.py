@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fc_assets.edge.conversion.tensor_types import tensor_type, wanted_type
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 # Layers whose attn_v and ffn_down llama_model_quantize made Q6_K, by number of layers (Qwen3-0.6B has 28, 8B has 36).
 Q6_K_LAYERS = {

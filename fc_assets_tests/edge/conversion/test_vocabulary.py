@@ -11,7 +11,7 @@ import gguf
 import pytest
 
 from fc_assets.edge.conversion.vocabulary import CONTROL, NORMAL, UNUSED, USER_DEFINED, read_vocabulary
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 
 def _read(folder: Path, tokenizer: dict[str, Any], vocab_size: int = 10_000):

@@ -18,7 +18,7 @@ from fc_assets.calls.prompts import render_prompt
 from fc_assets.edge.conversion.checkpoint import read_checkpoint
 from fc_assets.edge.conversion.convert_job import write_gguf
 from fc_assets.edge.measurement.ask_job import Model, ask
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 TOOL = {
     "name": "get_weather",

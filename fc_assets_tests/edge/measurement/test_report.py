@@ -13,7 +13,7 @@ import pytest
 
 from fc_assets.edge.conversion.files import GgufFile
 from fc_assets.edge.measurement.report import headline, largest_drop, picture_of, results, table_row
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 
 TOOLS = [
     {

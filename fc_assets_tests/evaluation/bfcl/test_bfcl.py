@@ -8,6 +8,7 @@ import pytest
 
 from fc_assets.calls.call import Call
 from fc_assets.calls.prompts import answer_text
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.bfcl.scores import (
     BfclRow,
     BfclSample,
@@ -25,7 +26,6 @@ from fc_assets.evaluation.bfcl.scores import (
 )
 from fc_assets.evaluation.bfcl.tables import side_by_side
 from fc_assets.evaluation.inference.answers import FAILED, TOO_LONG, Answer
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.profiles import BfclSettings
 
 SIZES = {

@@ -20,11 +20,11 @@ from fc_assets.data.rows.normalise import normalise_row
 from fc_assets.data.rows.sharegpt import sharegpt_row
 from fc_assets.data.rows.tools import ToolReader
 from fc_assets.data.sources.generator import generate_rows
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.assets import bfcl_key, predictions_key
 from fc_assets.evaluation.bfcl.scores import find_python
 from fc_assets.evaluation.inference.answers import TOO_LONG, Answer, Asking, Question, answer_log
 from fc_assets.evaluation.inference.engines import GENERATE, LocalModel
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.foundation.resources import CHILD_ENVIRONMENT, latest_artifact
 from fc_assets.names import REPORT
 from fc_assets.profiles import EMBEDDED, BfclSettings, ServerSettings

@@ -10,12 +10,12 @@ from typing import ClassVar
 import pytest
 
 from fc_assets.calls.conversations import read_turns
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.inference.engines import ServedModel
 from fc_assets.evaluation.inference.parity import Parity, compare, spread, training_ids
 from fc_assets.evaluation.inference.predictions import questions_of
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets.profiles import EMBEDDED, ServerSettings
-from fc_assets.serving.server import Endpoint
+from fc_assets.serving.endpoint import Endpoint
 
 
 class Characters(BaseHTTPRequestHandler):

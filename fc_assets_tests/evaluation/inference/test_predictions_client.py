@@ -13,8 +13,10 @@ import pytest
 from aiohttp import web
 
 from benchmarks.scoring import client_figures, rows_with_errors
-from fc_assets.calls import Call, answer_text
+from fc_assets.calls.call import Call
 from fc_assets.calls.conversations import Turn
+from fc_assets.calls.prompts import answer_text
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.inference.answers import (
     FAILED,
     TOO_LONG,
@@ -28,7 +30,6 @@ from fc_assets.evaluation.inference.client import ServerFailingError, ask, reque
 from fc_assets.evaluation.inference.predictions import summarise
 from fc_assets.evaluation.prediction_files import Prediction, scoring_rows
 from fc_assets.evaluation.scoring import judged, score_rows
-from fc_assets.foundation.errors import FcAssetsError
 
 TOOL = {
     "name": "add",

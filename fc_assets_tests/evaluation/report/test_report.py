@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 from benchmarks.scoring import rows_with_errors
-from fc_assets.calls import answer_text
 from fc_assets.calls.metrics import METRICS
+from fc_assets.calls.prompts import answer_text
+from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.inference.answers import FAILED
 from fc_assets.evaluation.report.build import Report, build_report, headline, results, write_report
 from fc_assets.evaluation.scoring import ScoringRow, score_rows
-from fc_assets.foundation.errors import FcAssetsError
 from fc_assets_tests.support.tools import TOOLS, weather
 
 SAMPLES = 500

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from fc_assets.load_test.load.client import Client, Reply, Request
-from fc_assets.serving.server import Endpoint
+from fc_assets.serving.endpoint import Endpoint
 from fc_assets_tests.support.scripted_server import (
     HEAD,
     Action,

@@ -10,7 +10,7 @@ import pytest
 
 from fc_assets.load_test.load.client import Client, Request
 from fc_assets.load_test.load.generator import Load, LoadResult, drive
-from fc_assets.serving.server import Endpoint
+from fc_assets.serving.endpoint import Endpoint
 from fc_assets_tests.support.scripted_server import HEAD, ScriptedServer, Send, answer, event, token
 
 TOKENS = 3

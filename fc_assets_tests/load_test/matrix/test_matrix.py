@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fc_assets.foundation.errors import FcAssetsError
+from fc_assets.errors import FcAssetsError
 from fc_assets.load_test.cli import main
 from fc_assets.load_test.matrix import plots
 from fc_assets.load_test.matrix.cell import matrix_cells
