@@ -17,7 +17,7 @@ from fc_assets.foundation.resources import latest_artifact
 from fc_assets.names import REPORT
 from fc_assets.profiles import load_profile
 from fc_assets.training.plots import fell
-from fc_assets_tests.test_definitions import ASSETS, ROOT
+from fc_assets_tests.support.graph import ASSETS, ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 NEEDS_DOCKER = "vllm_deployment"
