@@ -72,22 +72,27 @@ class RenderPromptsJob(Job[RenderPromptsResult]):
     max_tokens: int
 
 
-class EdgeAnswer(BaseModel):
-    """One answer of one file. Seconds are wall time, counted from the request.
-
-    `same_ids`: llama.cpp cuts the prompt into the ids of the checkpoint's tokenizer. `same_prompt`: llama.cpp renders
-    the same prompt itself from the template in the file.
-    """
+class Completion(BaseModel):
+    """What llama.cpp wrote after a prompt. Seconds are wall time, counted from the request."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str
     text: str
     prompt_tokens: int
     output_tokens: int
     first_token_s: float
     seconds: float
     finish_reason: str
+
+
+class EdgeAnswer(Completion):
+    """One file's answer to the prompt with this `id`.
+
+    `same_ids`: llama.cpp cuts the prompt into the ids of the checkpoint's tokenizer. `same_prompt`: llama.cpp renders
+    the same prompt itself from the template in the file.
+    """
+
+    id: str
     same_ids: bool
     same_prompt: bool
 

@@ -10,28 +10,16 @@ import json
 import time
 import urllib.error
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import xllamacpp
 
 from fc_assets.calls.call import Tool
+from fc_assets.edge.jobs import Completion
 from fc_assets.errors import FcAssetsError
 from fc_assets.serving.chat import conversation
 from fc_assets.serving.endpoint import Endpoint
-
-
-@dataclass(frozen=True)
-class Completion:
-    """What llama.cpp wrote after a prompt. Seconds are wall time, counted from the request."""
-
-    text: str
-    prompt_tokens: int
-    output_tokens: int
-    first_token_s: float
-    seconds: float
-    finish_reason: str
 
 
 class LlamaModel:

@@ -6,7 +6,6 @@ A process for each file, so that peak memory is that file's. Whether an answer i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 
 from fc_assets.edge.jobs import EdgeAnswer, FileMeasurement, MeasureFileJob, RenderedPrompt
 from fc_assets.edge.measurement.llama_model import LlamaModel
@@ -21,7 +20,7 @@ def answer_prompts(model: LlamaModel, prompts: Iterable[RenderedPrompt], max_tok
             id=prompt.id,
             same_ids=model.tokenise(prompt.prompt) == prompt.ids,
             same_prompt=model.render(prompt.messages, prompt.tools) == prompt.prompt,
-            **asdict(model.answer(prompt.prompt, max_tokens)),
+            **model.answer(prompt.prompt, max_tokens).model_dump(),
         )
         for prompt in prompts
     ]
