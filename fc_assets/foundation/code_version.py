@@ -1,6 +1,7 @@
 """Which code made an asset: a hash of the modules that do its work, so that staleness sees which of them changed.
 
-The modules named for an asset and everything of the rooms that they import count, read as text without importing them.
+The modules named for an asset and everything of the rooms that they import count, read as text without importing them;
+so do the files in a `templates` folder beside one of these modules.
 What every room stands on (`foundation`, `profiles`, `names`) does not: a change of plumbing or of a setting's
 description makes nothing another thing, and a changed setting is seen by its value.
 """
@@ -23,7 +24,7 @@ _DIGITS = 12
 
 @cache
 def code_version(*modules: str) -> str:
-    """The first hex digits of a sha256 over the text of `modules` and of the modules of the rooms that they import.
+    """The first hex digits of a sha256 over `modules`, the modules of the rooms that they import, and their templates.
 
     Raises ValueError for a name that is no module of this package.
     """
@@ -38,8 +39,9 @@ def code_version(*modules: str) -> str:
             raise ValueError(f"{name} is no module of {_ROOT}")
         seen[name] = file
         frontier += _imported(file)
+    templates = {file for module in seen.values() for file in (module.parent / "templates").glob("*") if file.is_file()}
     digest = hashlib.sha256()
-    for name, file in sorted(seen.items()):
+    for name, file in [*sorted(seen.items()), *((file.name, file) for file in sorted(templates))]:
         digest.update(name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:_DIGITS]
 

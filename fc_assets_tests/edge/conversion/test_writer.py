@@ -12,16 +12,16 @@ import pytest
 from safetensors.torch import load_file
 
 from fc_assets.edge.conversion.checkpoint import read_checkpoint
-from fc_assets.edge.conversion.convert_job import write_gguf
-from fc_assets.edge.conversion.files import SOURCE_DIGEST_KEY, GgufFile
-from fc_assets.edge.conversion.headers import read_header
+from fc_assets.edge.conversion.header import find_differences, read_header
+from fc_assets.edge.conversion.writer import write_gguf
+from fc_assets.edge.gguf_files import SOURCE_DIGEST_KEY, GgufFile, GgufType
 from fc_assets.errors import FcAssetsError
 from fc_assets_tests.edge.conftest import write_checkpoint
 
 DIGEST = "d" * 64
 
 
-def _write(checkpoint: Path, out: Path, kind: str) -> GgufFile:
+def _write(checkpoint: Path, out: Path, kind: GgufType) -> GgufFile:
     return write_gguf(read_checkpoint(checkpoint), out, kind, name="tiny", source_digest=DIGEST)
 
 
@@ -113,6 +113,12 @@ def test_a_file_under_another_name_is_found_out(tmp_path: Path, checkpoint_folde
     wrong = read_header(tmp_path / "q8.gguf", "Q4_K_M").wrong_types
     assert wrong["general.file_type"] == "7, not 15"
     assert len(wrong) == 16
+
+
+def test_a_file_of_another_release_is_found_out(tmp_path: Path, checkpoint_folder: Path) -> None:
+    written = _write(checkpoint_folder, tmp_path / "q8.gguf", "Q8_0")
+    assert find_differences(tmp_path, [written], DIGEST) == []
+    assert find_differences(tmp_path, [written], "e" * 64) == [f"q8.gguf: made from {DIGEST}, not {'e' * 64}"]
 
 
 @pytest.mark.parametrize("value", [1e5, np.nan])

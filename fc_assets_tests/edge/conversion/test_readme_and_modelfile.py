@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from fc_assets.edge.conversion.files import GgufFile
-from fc_assets.edge.conversion.ollama import TEMPLATE, modelfile, readme
+from fc_assets.edge.conversion.readme_and_modelfile import modelfile, readme
+from fc_assets.edge.gguf_files import GgufFile, GgufType
 
 
-def _file(kind: str, size: int) -> GgufFile:
+def _file(kind: GgufType, size: int) -> GgufFile:
     return GgufFile(kind, f"policy-{kind}.gguf", size, kind * 8, 5.27, {"F32": 9, kind: 15}, [])
 
 
 FILES = [_file("F16", 3_500_000), _file("Q8_0", 1_900_000), _file("Q4_K_M", 1_200_000)]
+TEMPLATE = modelfile(FILES, 1024).split('"""')[1]
 
 
 def test_modelfile_runs_the_smallest_file_greedily() -> None:
