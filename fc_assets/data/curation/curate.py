@@ -1,7 +1,7 @@
 """Which normalised examples become conversations, and under which flags; the stages run one after another on a stream.
 
-A stage takes rows and yields rows, and counts in the `CurationReport` what it dropped or flagged. What makes
-two queries similar is `similarity`; judging expected calls is `gold`; new rows are made in `irrelevance`.
+A stage takes rows and yields rows, and counts in the `CurationReport` what it dropped or flagged. Similar questions are
+found by `near_duplicates`, expected calls judged by `gold`, new rows made by `irrelevance`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from xxhash import xxh3_128_digest
 
 from fc_assets.data.curation.gold import FLAG_COERCED, FLAG_IMPERFECT, audit, audit_turns
 from fc_assets.data.curation.irrelevance import IrrelevanceMaker
+from fc_assets.data.curation.near_duplicates import NearDuplicateIndex
 from fc_assets.data.curation.observations import with_observation
-from fc_assets.data.curation.similarity import Fingerprints
+from fc_assets.data.rows.normal_query import normal_query
 from fc_assets.data.rows.normalise import Example
-from fc_assets.data.rows.queries import normal_query
 from fc_assets.profiles import CurationSettings
 
 FLAG_BFCL = "near_duplicate_of_bfcl"
@@ -28,7 +28,7 @@ FLAG_NEAR_DUPLICATE = "near_duplicate"
 _BATCH = 1000
 
 
-class Curated(NamedTuple):
+class CuratedExample(NamedTuple):
     """An example and its question: the normalised query of itself, or of the earlier row that it nearly repeats.
 
     Rows of one question must end on one side of the split.
@@ -62,18 +62,18 @@ def curate(
     *,
     bfcl_questions: Sequence[str],
     irrelevance: IrrelevanceMaker,
-) -> Iterator[Curated]:
+) -> Iterator[CuratedExample]:
     """All stages in order: exact repeats, the audit of expected calls, BFCL's questions, near-duplicates, irrelevance.
 
     Without near-duplicate search (`near_duplicates: keep`) BFCL's questions are found by their normalised text only.
     """
-    stream = judged(without_repeats(examples, report), settings, report)
+    stream = _audited(without_repeats(examples, report), settings, report)
     report.bfcl_questions = len(bfcl_questions)
-    for curated in with_irrelevance(_compared(stream, settings, report, bfcl_questions), irrelevance, report):
-        yield Curated(with_observation(curated.example), curated.question) if settings.observations else curated
+    for curated in _with_irrelevance(_compared(stream, settings, report, bfcl_questions), irrelevance, report):
+        yield CuratedExample(with_observation(curated.example), curated.question) if settings.observations else curated
 
 
-def without_repeats(examples: Iterable[Example], report: CurationReport) -> Iterator[Curated]:
+def without_repeats(examples: Iterable[Example], report: CurationReport) -> Iterator[CuratedExample]:
     """Leave out rows that repeat an earlier one's question, tools and calls."""
     seen: set[bytes] = set()
     for example in examples:
@@ -85,68 +85,75 @@ def without_repeats(examples: Iterable[Example], report: CurationReport) -> Iter
             report.dropped.append((example.id, "exact duplicate"))
             continue
         seen.add(key)
-        yield Curated(example, question)
+        yield CuratedExample(example, question)
 
 
-def judged(stream: Iterable[Curated], settings: CurationSettings, report: CurationReport) -> Iterator[Curated]:
+def _audited(
+    stream: Iterable[CuratedExample], settings: CurationSettings, report: CurationReport
+) -> Iterator[CuratedExample]:
     """Audit the expected calls with the four rewards; flag, coerce or drop rows that do not earn all of them."""
     for example, question in stream:
         judge, column = (audit_turns, "turns") if example.turns else (audit, "calls")
-        verdict = judge(example.tools, getattr(example, column), coerce=settings.gold == "coerce")
-        if verdict.cause:
-            report.gold_causes[verdict.cause] += 1
-        if verdict.perfect:
-            if verdict.cause:
+        found = judge(example.tools, getattr(example, column), coerce=settings.gold == "coerce")
+        if found.cause:
+            report.gold_causes[found.cause] += 1
+        if found.perfect:
+            if found.cause:
                 report.coerced += 1
-                example = example._replace(**{column: verdict.calls}, flags=(*example.flags, FLAG_COERCED))
-            yield Curated(example, question)
+                example = example._replace(**{column: found.calls}, flags=(*example.flags, FLAG_COERCED))
+            yield CuratedExample(example, question)
         elif settings.gold == "drop":
-            report.dropped.append((example.id, f"expected call: {verdict.cause}"))
+            report.dropped.append((example.id, f"expected call: {found.cause}"))
         else:
-            yield Curated(example._replace(flags=(*example.flags, FLAG_IMPERFECT)), question)
+            yield CuratedExample(example._replace(flags=(*example.flags, FLAG_IMPERFECT)), question)
 
 
 def _compared(
-    stream: Iterable[Curated], settings: CurationSettings, report: CurationReport, bfcl_questions: Sequence[str]
-) -> Iterator[Curated]:
+    stream: Iterable[CuratedExample], settings: CurationSettings, report: CurationReport, bfcl_questions: Sequence[str]
+) -> Iterator[CuratedExample]:
     forbidden = {normal_query(question) for question in bfcl_questions}
     searching = settings.near_duplicates != "keep"
     if searching:
-        bfcl = Fingerprints(settings.near_duplicate_similarity)
+        bfcl = NearDuplicateIndex(settings.near_duplicate_similarity)
         bfcl.add_all(sorted(forbidden))
-        earlier = Fingerprints(settings.near_duplicate_similarity)
+        earlier = NearDuplicateIndex(settings.near_duplicate_similarity)
     for batch in _batches(stream):
-        marks = earlier.mark([question for _, question in batch]) if searching else [None] * len(batch)
-        for (example, question), mark in zip(batch, marks, strict=True):
-            asked = {question, *_later_questions(example)}
-            repeats_bfcl = not forbidden.isdisjoint(asked) or (mark is not None and bfcl.nearest(mark))
+        questions = [question for _, question in batch]
+        fingerprints = earlier.fingerprints(questions) if searching else [None] * len(batch)
+        for (example, question), fingerprint in zip(batch, fingerprints, strict=True):
+            all_questions = {question, *_later_questions(example)}
+            repeats_bfcl = not forbidden.isdisjoint(all_questions) or (
+                fingerprint is not None and bfcl.nearest(fingerprint)
+            )
             if settings.bfcl != "keep" and repeats_bfcl:
                 if settings.bfcl == "drop":
                     report.dropped.append((example.id, "repeats a BFCL question"))
                     continue
                 example = example._replace(flags=(*example.flags, FLAG_BFCL))
-            if mark is None:
-                yield Curated(example, question)
+            if fingerprint is None:
+                yield CuratedExample(example, question)
                 continue
-            repeated = earlier.nearest(mark)
+            repeated = earlier.nearest(fingerprint)
             if repeated is None:
-                earlier.add(question, mark)
+                earlier.add(question, fingerprint)
             elif repeated != question:
                 if settings.near_duplicates == "drop":
                     report.dropped.append((example.id, "near-duplicate"))
                     continue
                 example = example._replace(flags=(*example.flags, FLAG_NEAR_DUPLICATE))
-            yield Curated(example, repeated or question)
+            yield CuratedExample(example, repeated or question)
 
 
-def with_irrelevance(stream: Iterable[Curated], maker: IrrelevanceMaker, report: CurationReport) -> Iterator[Curated]:
+def _with_irrelevance(
+    stream: Iterable[CuratedExample], maker: IrrelevanceMaker, report: CurationReport
+) -> Iterator[CuratedExample]:
     """After some rows, the same question once more with tools that cannot answer it."""
     for curated in stream:
         yield curated
         made = maker.after(curated.example)
         if made is not None:
             report.made_irrelevant += 1
-            yield Curated(made, curated.question)
+            yield CuratedExample(made, curated.question)
 
 
 def _later_questions(example: Example) -> Iterator[str]:
@@ -157,7 +164,7 @@ def _later_questions(example: Example) -> Iterator[str]:
                 yield normal_query(turn["value"])
 
 
-def _batches(stream: Iterable[Curated]) -> Iterator[list[Curated]]:
+def _batches(stream: Iterable[CuratedExample]) -> Iterator[list[CuratedExample]]:
     rest = iter(stream)
     while batch := list(islice(rest, _BATCH)):
         yield batch

@@ -15,7 +15,7 @@ from fc_assets.data.curation.bfcl_questions import questions_folder, read_questi
 from fc_assets.data.curation.curate import (
     FLAG_BFCL,
     FLAG_NEAR_DUPLICATE,
-    Curated,
+    CuratedExample,
     CurationReport,
     curate,
 )
@@ -23,8 +23,8 @@ from fc_assets.data.curation.gold import FLAG_COERCED, FLAG_IMPERFECT, audit
 from fc_assets.data.curation.irrelevance import FLAG_MADE, IrrelevanceMaker, missing_rate
 from fc_assets.data.curation.masking import mask, masker
 from fc_assets.data.curation.observations import with_observation
+from fc_assets.data.rows.normal_query import normal_query
 from fc_assets.data.rows.normalise import Example, normalise_row
-from fc_assets.data.rows.queries import normal_query
 from fc_assets.data.rows.tools import ToolReader
 from fc_assets.data.sources.generator import generate_rows
 from fc_assets.errors import FcAssetsError
@@ -197,7 +197,7 @@ def test_irrelevance_rows_reach_their_share_with_tools_that_cannot_answer():
         assert (example.query, example.calls) == (origin.query, "[]")
         wanted = {call["name"] for call in json.loads(origin.calls)}
         assert not wanted & {tool["name"] for tool in json.loads(example.tools)}
-        assert Curated(origin, question) in kept
+        assert CuratedExample(origin, question) in kept
     assert kept == _curate(EXAMPLES, rate=rate)[0]
 
 
