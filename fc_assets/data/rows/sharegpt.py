@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 
 from fc_assets.data.rows.normalise import Example
+from fc_assets.foundation.json_files import write_json
 from fc_assets.names import DATASET_INFO, split_file
 
 REFUSAL = "None of the offered functions can do that."
