@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 from pydantic import TypeAdapter
 
@@ -63,8 +64,8 @@ def build_raw_table(
     names the reasons and the first rows concerned.
     """
     summary, reader, seen = RawSummary(), ToolReader(policy), set[str]()
-    first_rejects: list[str] = []
-    with example_writer(out / EXAMPLES) as table, (out / REJECTS).open("wb") as rejects:
+    with example_writer(out / EXAMPLES) as table, (out / REJECTS).open("wb") as stream:
+        quarantine = _Quarantine(stream, summary)
         for source in sources:
             before = summary.rows
             most = before + round(source.weight * before) if source.weight else sys.maxsize
@@ -74,11 +75,7 @@ def build_raw_table(
                 try:
                     example = _with_new_id(_read(source, raw, reader), seen)
                 except RowRejectedError as error:
-                    summary.rejected += 1
-                    summary.by_reason[error.reason] += 1
-                    rejects.write(_quarantine_line(source, raw, error))
-                    if len(first_rejects) < _SHOWN_REJECTS:
-                        first_rejects.append(f"{_place(raw)}: {error}")
+                    quarantine.add(source, raw, error)
                     continue
                 table.write(example)
                 summary.rows += 1
@@ -88,8 +85,23 @@ def build_raw_table(
             summary.by_source[source.name] = summary.rows - before
     summary.unknown_types = reader.unknown_types
     write_json(out / SUMMARY, vars(summary))
-    _expect_few_rejects(summary, max_reject_share, first_rejects)
+    _expect_few_rejects(summary, max_reject_share, quarantine.first)
     return summary
+
+
+class _Quarantine:
+    """Rejected rows: each becomes a line of the file and counts in the summary. `first` names the first of them."""
+
+    def __init__(self, stream: BinaryIO, summary: RawSummary) -> None:
+        self.stream, self.summary = stream, summary
+        self.first: list[str] = []
+
+    def add(self, source: RowSource, raw: RawRow, error: RowRejectedError) -> None:
+        self.summary.rejected += 1
+        self.summary.by_reason[error.reason] += 1
+        self.stream.write(_quarantine_line(source, raw, error))
+        if len(self.first) < _SHOWN_REJECTS:
+            self.first.append(f"{_place(raw)}: {error}")
 
 
 def _expect_few_rejects(summary: RawSummary, max_reject_share: float, first_rejects: Sequence[str]) -> None:

@@ -10,18 +10,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 from xxhash import xxh3_128_digest
 
 from fc_assets.data.curation.gold import FLAG_COERCED, FLAG_IMPERFECT, audit, audit_turns
 from fc_assets.data.curation.irrelevance import IrrelevanceMaker
-from fc_assets.data.curation.near_duplicates import NearDuplicateIndex
+from fc_assets.data.curation.near_duplicates import NearDuplicateIndex, fingerprints
 from fc_assets.data.curation.observations import with_observation
 from fc_assets.data.rows.normal_query import normal_query
 from fc_assets.data.rows.normalise import Example
 from fc_assets.profiles import CurationSettings
+
+if TYPE_CHECKING:
+    from datasketch import MinHash
 
 FLAG_BFCL = "near_duplicate_of_bfcl"
 FLAG_NEAR_DUPLICATE = "near_duplicate"
@@ -36,6 +39,12 @@ class CuratedExample(NamedTuple):
 
     example: Example
     question: str
+
+
+class _Fingerprinted(NamedTuple):
+    example: Example
+    question: str
+    fingerprint: MinHash | None
 
 
 @dataclass
@@ -67,9 +76,11 @@ def curate(
 
     Without near-duplicate search (`near_duplicates: keep`) BFCL's questions are found by their normalised text only.
     """
-    stream = _audited(without_repeats(examples, report), settings, report)
     report.bfcl_questions = len(bfcl_questions)
-    for curated in _with_irrelevance(_compared(stream, settings, report, bfcl_questions), irrelevance, report):
+    audited = _audited(without_repeats(examples, report), settings, report)
+    rows = _with_fingerprints(audited, settings.near_duplicates != "keep")
+    chosen = _compared_with_earlier(_compared_with_bfcl(rows, settings, report, bfcl_questions), settings, report)
+    for curated in _with_irrelevance(chosen, irrelevance, report):
         yield CuratedExample(with_observation(curated.example), curated.question) if settings.observations else curated
 
 
@@ -92,56 +103,72 @@ def _audited(
     stream: Iterable[CuratedExample], settings: CurationSettings, report: CurationReport
 ) -> Iterator[CuratedExample]:
     """Audit the expected calls with the four rewards; flag, coerce or drop rows that do not earn all of them."""
+    coerce = settings.gold == "coerce"
     for example, question in stream:
-        judge, column = (audit_turns, "turns") if example.turns else (audit, "calls")
-        found = judge(example.tools, getattr(example, column), coerce=settings.gold == "coerce")
+        if example.turns:
+            found = audit_turns(example.tools, example.turns, coerce=coerce)
+        else:
+            found = audit(example.tools, example.calls, coerce=coerce)
         if found.cause:
             report.gold_causes[found.cause] += 1
         if found.perfect:
             if found.cause:
                 report.coerced += 1
-                example = example._replace(**{column: found.calls}, flags=(*example.flags, FLAG_COERCED))
+                mended = example._replace(turns=found.calls) if example.turns else example._replace(calls=found.calls)
+                example = _flagged(mended, FLAG_COERCED)
             yield CuratedExample(example, question)
         elif settings.gold == "drop":
             report.dropped.append((example.id, f"expected call: {found.cause}"))
         else:
-            yield CuratedExample(example._replace(flags=(*example.flags, FLAG_IMPERFECT)), question)
+            yield CuratedExample(_flagged(example, FLAG_IMPERFECT), question)
 
 
-def _compared(
-    stream: Iterable[CuratedExample], settings: CurationSettings, report: CurationReport, bfcl_questions: Sequence[str]
-) -> Iterator[CuratedExample]:
-    forbidden = {normal_query(question) for question in bfcl_questions}
-    searching = settings.near_duplicates != "keep"
-    if searching:
-        bfcl = NearDuplicateIndex(settings.near_duplicate_similarity)
-        bfcl.add_all(sorted(forbidden))
-        earlier = NearDuplicateIndex(settings.near_duplicate_similarity)
+def _with_fingerprints(stream: Iterable[CuratedExample], searching: bool) -> Iterator[_Fingerprinted]:
+    """The rows with their questions' fingerprints, None where near-duplicates are not searched for."""
     for batch in _batches(stream):
-        questions = [question for _, question in batch]
-        fingerprints = earlier.fingerprints(questions) if searching else [None] * len(batch)
-        for (example, question), fingerprint in zip(batch, fingerprints, strict=True):
-            all_questions = {question, *_later_questions(example)}
-            repeats_bfcl = not forbidden.isdisjoint(all_questions) or (
-                fingerprint is not None and bfcl.nearest(fingerprint)
-            )
-            if settings.bfcl != "keep" and repeats_bfcl:
-                if settings.bfcl == "drop":
-                    report.dropped.append((example.id, "repeats a BFCL question"))
-                    continue
-                example = example._replace(flags=(*example.flags, FLAG_BFCL))
-            if fingerprint is None:
-                yield CuratedExample(example, question)
-                continue
-            repeated = earlier.nearest(fingerprint)
-            if repeated is None:
-                earlier.add(question, fingerprint)
-            elif repeated != question:
-                if settings.near_duplicates == "drop":
-                    report.dropped.append((example.id, "near-duplicate"))
-                    continue
-                example = example._replace(flags=(*example.flags, FLAG_NEAR_DUPLICATE))
-            yield CuratedExample(example, repeated or question)
+        found = fingerprints([question for _, question in batch]) if searching else [None] * len(batch)
+        for (example, question), fingerprint in zip(batch, found, strict=True):
+            yield _Fingerprinted(example, question, fingerprint)
+
+
+def _compared_with_bfcl(
+    stream: Iterable[_Fingerprinted], settings: CurationSettings, report: CurationReport, bfcl_questions: Sequence[str]
+) -> Iterator[_Fingerprinted]:
+    """Flag or drop rows that ask one of BFCL's questions, at first or later in the conversation."""
+    forbidden = {normal_query(question) for question in bfcl_questions}
+    similar = NearDuplicateIndex(settings.near_duplicate_similarity)
+    if settings.near_duplicates != "keep":
+        similar.add_all(sorted(forbidden))
+    for row in stream:
+        questions = {row.question, *_later_questions(row.example)}
+        nearly = row.fingerprint is not None and similar.nearest(row.fingerprint) is not None
+        if settings.bfcl == "keep" or not (nearly or questions & forbidden):
+            yield row
+        elif settings.bfcl == "drop":
+            report.dropped.append((row.example.id, "repeats a BFCL question"))
+        else:
+            yield row._replace(example=_flagged(row.example, FLAG_BFCL))
+
+
+def _compared_with_earlier(
+    stream: Iterable[_Fingerprinted], settings: CurationSettings, report: CurationReport
+) -> Iterator[CuratedExample]:
+    """Flag or drop rows that nearly repeat an earlier one; what is kept has the earlier row's question."""
+    earlier = NearDuplicateIndex(settings.near_duplicate_similarity)
+    for example, question, fingerprint in stream:
+        if fingerprint is None:
+            yield CuratedExample(example, question)
+            continue
+        repeated = earlier.nearest(fingerprint)
+        if repeated is None:
+            earlier.add(question, fingerprint)
+            yield CuratedExample(example, question)
+        elif repeated == question:
+            yield CuratedExample(example, question)
+        elif settings.near_duplicates == "drop":
+            report.dropped.append((example.id, "near-duplicate"))
+        else:
+            yield CuratedExample(_flagged(example, FLAG_NEAR_DUPLICATE), repeated)
 
 
 def _with_irrelevance(
@@ -154,6 +181,10 @@ def _with_irrelevance(
         if made is not None:
             report.made_irrelevant += 1
             yield CuratedExample(made, curated.question)
+
+
+def _flagged(example: Example, flag: str) -> Example:
+    return example._replace(flags=(*example.flags, flag))
 
 
 def _later_questions(example: Example) -> Iterator[str]:

@@ -7,41 +7,46 @@ near-duplicate is decided in `curate`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from datasketch import MinHash
+    from datasketch import MinHash, MinHashLSH
 
 _PERMUTATIONS = 64  # 256 bytes for each question; the estimate's standard error is at most 0.06
 _SEED = 1
 _SHINGLE = 3
 
 
+def fingerprints(questions: Sequence[str]) -> list[MinHash]:
+    """The fingerprints of several normalised questions, in their order."""
+    from datasketch import MinHash
+
+    return list(MinHash.bulk([_shingles(q) for q in questions], num_perm=_PERMUTATIONS, seed=_SEED))
+
+
 class NearDuplicateIndex:
-    """Questions that were added so far, searchable by similarity. Questions are normalised by the caller."""
+    """Questions that were added so far, searchable by Jaccard similarity. The caller normalises questions."""
 
     def __init__(self, similarity: float) -> None:
-        from datasketch import MinHashLSH
-
         self.similarity = similarity
-        self._index = MinHashLSH(threshold=min(similarity, 0.99), num_perm=_PERMUTATIONS)
-        self._kept: dict[str, npt.NDArray[np.uint32]] = {}
+        self._hashes: dict[str, npt.NDArray[np.uint32]] = {}
 
-    def fingerprints(self, questions: Sequence[str]) -> list[MinHash]:
-        """The fingerprints of several questions, none of which is added."""
-        from datasketch import MinHash
+    @cached_property
+    def _index(self) -> MinHashLSH:
+        from datasketch import MinHashLSH  # takes a moment, which is saved where nothing is searched for
 
-        return list(MinHash.bulk([_shingles(q) for q in questions], num_perm=_PERMUTATIONS, seed=_SEED))
+        return MinHashLSH(threshold=min(self.similarity, 0.99), num_perm=_PERMUTATIONS)
 
     def add(self, question: str, fingerprint: MinHash) -> None:
-        if question not in self._kept:
+        if question not in self._hashes:
             self._index.insert(question, fingerprint)
-            self._kept[question] = fingerprint.hashvalues.astype("uint32")
+            self._hashes[question] = fingerprint.hashvalues.astype("uint32")
 
     def add_all(self, questions: Sequence[str]) -> None:
-        for question, fingerprint in zip(questions, self.fingerprints(questions), strict=True):
+        for question, fingerprint in zip(questions, fingerprints(questions), strict=True):
             self.add(question, fingerprint)
 
     def nearest(self, fingerprint: MinHash) -> str | None:
@@ -49,7 +54,7 @@ class NearDuplicateIndex:
         hashes = fingerprint.hashvalues.astype("uint32")
         best, most = None, self.similarity
         for question in sorted(self._index.query(fingerprint)):
-            similarity = float((self._kept[question] == hashes).mean())
+            similarity = float((self._hashes[question] == hashes).mean())
             if similarity >= most and (best is None or similarity > most):
                 best, most = question, similarity
         return best

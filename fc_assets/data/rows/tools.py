@@ -42,7 +42,7 @@ class RowRejectedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ReadTool:
-    """One tool ready to be written: its name, its JSON text, and the type names nobody knows."""
+    """One tool ready to be written: its name, its JSON text, and the type names that are unknown."""
 
     name: str
     json: str
@@ -50,7 +50,7 @@ class ReadTool:
 
 
 class OfferedTools(NamedTuple):
-    """The tools of a row: their JSON list, names, type names nobody knows, and the row's flags that follow."""
+    """The tools of a row: their JSON list, names, unknown type names, and the row's flags that follow."""
 
     json: str
     names: tuple[str, ...]

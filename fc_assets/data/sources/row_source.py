@@ -5,11 +5,12 @@ Reading files is in `files`, making rows in `generator`; which sources a profile
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from fc_assets.data.rows.normalise import Example, normalise_row
+from fc_assets.data.rows.tools import ToolReader
 
 
 class RawRow(NamedTuple):
@@ -24,6 +25,12 @@ class RawRow(NamedTuple):
     problem: str = ""
 
 
+class RowReader(Protocol):
+    """Reads one raw row as an example. Raises `RowRejectedError` with the reason where that cannot be done."""
+
+    def __call__(self, row: object, reader: ToolReader, *, fallback_id: str, source: str, licence: str) -> Example: ...
+
+
 @dataclass(frozen=True)
 class RowSource:
     """Raw rows, the function that reads one as an example, and the name and licence that its examples carry.
@@ -35,6 +42,6 @@ class RowSource:
     name: str
     licence: str
     rows: Iterable[RawRow]
-    read: Callable[..., Example] = normalise_row
+    read: RowReader = normalise_row
     limit: int = 0
     weight: float = 0.0
