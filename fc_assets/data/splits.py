@@ -80,8 +80,7 @@ def build_splits(
     seed: int,
     training_form: TrainingForm | None = None,
 ) -> tuple[SplitSummary, SplitSummary]:
-    """Write the training split into the first folder and the validation split into the second, each with its
-    `dataset_info.json`.
+    """Write the training split into the first folder and the validation split into the second.
 
     A row for which `training_form` gives another form (function masking) is trained on in that form and validated as it
     is. Rows are kept in a scratch file meanwhile, so memory holds only their places. Returns both summaries, training
