@@ -1,4 +1,4 @@
-"""Examples to curate, generated ones and bookings of a table whose calls a test can spoil; and all stages run on them."""
+"""Examples to curate, generated ones and bookings of a table whose calls can be spoilt; and all stages run on them."""
 
 from collections.abc import Sequence
 
