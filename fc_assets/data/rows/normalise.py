@@ -1,7 +1,7 @@
 """One raw row, however its source spells it, as one `Example`; or a reason why not.
 
 What cannot be read is rejected, never repaired by guesswork: the quarantine keeps it with its reason. Where rows come
-from is `sources`' business; tools are read by `tools`; which examples are kept is decided in `curation`.
+from is in `sources`; tools are read by `tools`; which examples are kept is decided in `curation`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from fc_assets.calls.parse import MAX_CALLS, MAX_DEPTH
-from fc_assets.data.rows.tools import Offer, RowRejectedError, ToolReader, join_tools
+from fc_assets.data.rows.tools import OfferedTools, RowRejectedError, ToolReader, join_tools
 
 MAX_QUERY_CHARS = 200_000
 
@@ -68,7 +68,7 @@ def normalise_row(
     return Example(row_id, query, offer.json, calls, source, licence, offer.flags)
 
 
-def _offer(value: object, reader: ToolReader) -> Offer:
+def _offer(value: object, reader: ToolReader) -> OfferedTools:
     """What a row offers; the very same text is read once, since rows offer the same tools again and again."""
     if not isinstance(value, str):
         return join_tools(reader.read(_loaded(value, "tools")))
@@ -88,8 +88,7 @@ def as_calls(value: object, offered: Sequence[str]) -> str:
         raise RowRejectedError("too many calls", f"{len(calls)}, at most {MAX_CALLS}")
     kept = []
     for call in calls:
-        name = call.get("name") if isinstance(call, dict) else None
-        if not isinstance(name, str):
+        if not isinstance(call, dict) or not isinstance(name := call.get("name"), str):
             raise RowRejectedError("call without a name", f"{call!r:.120}")
         arguments = call.get("arguments")
         if isinstance(arguments, str):

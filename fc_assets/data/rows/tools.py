@@ -1,7 +1,7 @@
 """Tools in any of the forms they come in, as the project's one: {"name", "description", "parameters": JSON Schema}.
 
 Read here: xLAM's flat parameters, OpenAI functions (wrapped or not), and what an MCP server's `tools/list` returns.
-Rows are `normalise`'s; type annotations are `types`'.
+Reading rows is in `normalise`, type annotations in `xlam_types`.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ class RowRejectedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ReadTool:
-    """One tool ready to be written: its name, its JSON text, and the type names nobody knows."""
+    """One tool ready to be written: its name, its JSON text, and the type names that are unknown."""
 
     name: str
     json: str
     unknown_types: tuple[str, ...] = ()
 
 
-class Offer(NamedTuple):
-    """The tools of a row: their JSON list, names, type names nobody knows, and the row's flags that follow."""
+class OfferedTools(NamedTuple):
+    """The tools of a row: their JSON list, names, unknown type names, and the row's flags that follow."""
 
     json: str
     names: tuple[str, ...]
@@ -58,7 +58,7 @@ class Offer(NamedTuple):
     flags: tuple[str, ...]
 
 
-def join_tools(read: Sequence[ReadTool]) -> Offer:
+def join_tools(read: Sequence[ReadTool]) -> OfferedTools:
     """What a row offers that offers these tools."""
     names = tuple(tool.name for tool in read)
     unknown = tuple(name for tool in read for name in tool.unknown_types)
@@ -66,7 +66,7 @@ def join_tools(read: Sequence[ReadTool]) -> Offer:
     if len(set(names)) < len(names):
         flags = (*flags, FLAG_DUPLICATE_TOOLS)
         read = list(dict.fromkeys(read))
-    return Offer(f"[{','.join([tool.json for tool in read])}]", names, unknown, flags)
+    return OfferedTools(f"[{','.join([tool.json for tool in read])}]", names, unknown, flags)
 
 
 @dataclass
@@ -78,7 +78,7 @@ class ToolReader:
 
     policy: RequiredPolicy = "unless_optional_or_default"
     unknown_types: Counter[str] = field(default_factory=Counter)
-    known_offers: dict[str, Offer] = field(default_factory=dict)
+    known_offers: dict[str, OfferedTools] = field(default_factory=dict)
     _known: dict[bytes, ReadTool] = field(default_factory=dict)
 
     def read(self, value: object) -> list[ReadTool]:
@@ -97,7 +97,7 @@ class ToolReader:
                 self.unknown_types.update(tool.unknown_types)
         return found
 
-    def remember(self, text: str, offer: Offer) -> None:
+    def remember(self, text: str, offer: OfferedTools) -> None:
         """Keep what a text of tools was read as in `known_offers`, whose size is bounded."""
         if len(self.known_offers) >= _CACHED_OFFERS:
             self.known_offers.clear()
@@ -146,8 +146,9 @@ def _is_json_schema(parameters: Mapping[str, Any]) -> bool:
     A flat parameter may itself be called `type` or `properties`; what is behind it is then an annotated object, whereas
     a schema has the word "object", or objects alone below `properties`.
     """
-    if isinstance(parameters.get("type"), str):
-        return parameters["type"] == "object"
+    kind = parameters.get("type")
+    if isinstance(kind, str):
+        return kind == "object"
     properties = parameters.get("properties")
     return isinstance(properties, dict) and all(isinstance(part, dict) for part in properties.values())
 

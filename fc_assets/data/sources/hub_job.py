@@ -1,44 +1,41 @@
 """A data set of the hub as one Parquet file: `python -m fc_assets.data.sources.hub_job JOB.json`.
 
-`datasets` does the work: it caches, resumes an interrupted download, and works offline once the cache is warm. The only
-module of this room that imports it, so it runs in a process of its own. Rows are not looked at here.
-
-Job: datasets ([{"dataset", "revision", "configs" (empty: the default one), "out" (Parquet path)}]), result (path).
+`datasets` does the work: it caches, resumes an interrupted download, and works offline once the cache is warm. This is
+the only module of this room that imports it, so it runs in a process of its own. Rows are not looked at here.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
+from fc_assets.data.jobs import HubDataset, HubDownloadJob, HubDownloadResult
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.jobs import Job, Log, run_child
+from fc_assets.foundation.jobs import Log, run_job
 
 
-def download(job: Job, log: Log) -> Mapping[str, Any]:
-    """Fetch every data set of the job and write its training rows; returns {data set: rows}."""
-    return {wanted["dataset"]: fetch(wanted, log) for wanted in job["datasets"]}
+def download(job: HubDownloadJob, log: Log) -> HubDownloadResult:
+    """Write the training rows of every data set of the job."""
+    return HubDownloadResult(rows={dataset.name: download_rows(dataset, log) for dataset in job.datasets})
 
 
-def fetch(wanted: Mapping[str, Any], log: Log) -> int:
-    """Write one data set to its `out` file and return the number of rows.
+def download_rows(dataset: HubDataset, log: Log) -> int:
+    """Write the training rows of one data set to its file and return how many there are.
 
     Raises `FcAssetsError` for a gated, unknown, unreachable or damaged data set, saying what to do.
     """
     import datasets
 
     datasets.disable_progress_bars()
-    name, revision = wanted["dataset"], wanted["revision"]
+    name, revision = dataset.name, dataset.revision
     log.info(f"asking the hub for {name} at {revision}; an interrupted download resumes where it stopped")
     try:
-        configs = wanted["configs"] or [None]
+        configs = dataset.configs or (None,)
         parts = [datasets.load_dataset(name, config, revision=revision, split="train") for config in configs]
     except Exception as error:  # datasets raises its own, the hub's, fsspec's and requests' errors
         raise _for_people(name, revision, error) from error
     rows = datasets.concatenate_datasets(parts)
-    rows.to_parquet(str(Path(wanted["out"])))
+    rows.to_parquet(str(dataset.file))
     log.info(f"{name}: {len(rows)} rows")
     return len(rows)
 
@@ -81,4 +78,4 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 if __name__ == "__main__":
-    run_child(download)
+    run_job(HubDownloadJob, download)

@@ -3,15 +3,16 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from fc_assets.data.jobs import HubDataset, HubDownloadJob
 from fc_assets.data.sources.files import read_files
 from fc_assets.data.sources.generator import generate_rows
+from fc_assets.foundation.jobs import write_job
 from fc_assets_tests.support.dataset_hub import TOKEN, StandInHub, serving
 
 REPO = "Salesforce/xlam-function-calling-60k"
@@ -34,17 +35,17 @@ class Client:
 
     def fetch(self, repo: str = REPO, revision: str = "main", **environment: str) -> str:
         """Download; return the sentence that the process ended with, empty if it succeeded."""
-        wanted = {"dataset": repo, "revision": revision, "configs": [], "out": str(self.out)}
-        job = self.folder / "job.json"
-        job.write_text(json.dumps({"datasets": [wanted], "result": str(self.folder / "result.json")}))
+        dataset = HubDataset(name=repo, revision=revision, file=self.out)
+        files = write_job(HubDownloadJob(datasets=(dataset,)), self.folder)
         ended = subprocess.run(
-            [sys.executable, "-m", "fc_assets.data.sources.hub_job", str(job)],
+            files.argv,
             env={**_without_tokens(), "HF_ENDPOINT": self.hub.url, "HF_HOME": str(self.folder / "hf"), **environment},
             capture_output=True,
             text=True,
             timeout=120,
         )
         if ended.returncode == 0:
+            assert files.result().rows == {repo: len(ROWS)}
             return ""
         last = ended.stderr.strip().splitlines()[-1]
         assert last.startswith("error: "), ended.stderr

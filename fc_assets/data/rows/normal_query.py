@@ -1,4 +1,4 @@
-"""When two queries are the same question: the one normal form that duplicates, splits and checks compare."""
+"""When two queries are the same question: the one normal form in which duplicates, splits and checks compare them."""
 
 from __future__ import annotations
 

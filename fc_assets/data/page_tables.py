@@ -1,23 +1,27 @@
-"""The splits and the raw table as records for people: tables of the page, and the report that checks read.
+"""The raw table and the splits as records of plain numbers and texts, for the tables of the page.
 
-Plain numbers and texts; how the page shows them is `fc_assets.foundation.metadata`.
+How the page shows a table is in `fc_assets.foundation.metadata`; what checks read is in `split_report`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from fc_assets.data.curation.curate import CurationReport
 from fc_assets.data.rows.normalise import Example
-from fc_assets.data.sources.files import read_files
-from fc_assets.data.splits import SplitSummary
+from fc_assets.data.splits import SplitSummary, split_rows
 
 SAMPLE_ROWS = 10
 _SHOWN_CHARS = 300
+
+
+def count_table(name: str, counts: Iterable[tuple[str, int]], unit: str = "rows") -> Iterator[dict[str, object]]:
+    """One record for each entry, in the given order: the key under the column `name`, the count under `unit`."""
+    for key, count in counts:
+        yield {name: key, unit: count}
 
 
 def sample_examples(examples: Iterable[Example]) -> Iterator[dict[str, object]]:
@@ -35,8 +39,7 @@ def sample_examples(examples: Iterable[Example]) -> Iterator[dict[str, object]]:
 
 def sample_conversations(split: Path) -> Iterator[dict[str, object]]:
     """The first rows of a split file."""
-    for raw in islice(read_files(split), SAMPLE_ROWS):
-        row: Any = raw.value
+    for row in islice(split_rows(split), SAMPLE_ROWS):
         yield {
             "id": row["id"],
             "conversation": _cut("\n".join(f"{turn['from']}: {turn['value']}" for turn in row["conversations"])),
@@ -45,10 +48,10 @@ def sample_conversations(split: Path) -> Iterator[dict[str, object]]:
         }
 
 
-def split_table(summaries: Sequence[tuple[str, SplitSummary]]) -> Iterator[dict[str, object]]:
+def split_table(summaries: Mapping[str, SplitSummary]) -> Iterator[dict[str, object]]:
     """One record for each split: rows, share, and how they are made up."""
-    total = sum(summary.rows for _, summary in summaries)
-    for name, summary in summaries:
+    total = sum(summary.rows for summary in summaries.values())
+    for name, summary in summaries.items():
         one, several = summary.calls_per_row[1], sum(n for calls, n in summary.calls_per_row.items() if calls > 1)
         yield {
             "split": name,
@@ -72,28 +75,6 @@ def curation_table(report: CurationReport) -> Iterator[dict[str, object]]:
     yield {"what": "expected calls mended", "rows": report.coerced}
     yield {"what": "made: same question, tools that cannot answer", "rows": report.made_irrelevant}
     yield {"what": "BFCL questions compared with", "rows": report.bfcl_questions}
-
-
-def split_report(
-    summary: SplitSummary, curation: CurationReport, tokens: Mapping[str, Any], context: int, seed: int
-) -> dict[str, object]:
-    """The artefact's `report.json`; all numbers count rows unless their name says otherwise."""
-    return {
-        **vars(summary),
-        "curation": {
-            "read": curation.read,
-            "dropped": curation.dropped_by_reason,
-            "gold_causes": curation.gold_causes,
-            "coerced": curation.coerced,
-            "made_irrelevant": curation.made_irrelevant,
-            "bfcl_questions": curation.bfcl_questions,
-        },
-        "seed": seed,
-        "context_tokens": context,
-        "turns": tokens["turns"],
-        "turns_longer_than_context": tokens["too_long"],
-        "longer_than_context": tokens["too_long_ids"],
-    }
 
 
 def _cut(text: str) -> str:

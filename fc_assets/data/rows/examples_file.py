@@ -1,6 +1,6 @@
 """The normalised examples as a Parquet file, written and read in batches so that memory stays bounded.
 
-The columns and their meaning are `normalise.Example`'s. Rejected rows are lines of a .jsonl file beside it (`raw`).
+The columns are the fields of `normalise.Example`. Rejected rows are kept by `fc_assets.data.raw_table`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from fc_assets.data.rows.normalise import Example
 from fc_assets.errors import FcAssetsError
+from fc_assets.names import XLAM_RAW
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-EXAMPLES = "examples.parquet"
 COLUMNS = Example._fields
 _BATCH = 5000
 
@@ -30,7 +30,7 @@ def schema() -> pa.Schema:
 
 
 class ExampleWriter:
-    """Appends examples to a new Parquet file; made by `writing`. Only `_BATCH` examples are held."""
+    """Appends examples to a new Parquet file; opened by `example_writer`. Only `_BATCH` examples are in memory."""
 
     def __init__(self, path: Path) -> None:
         import pyarrow.parquet as pq
@@ -40,11 +40,9 @@ class ExampleWriter:
             path, self._schema, compression="zstd", compression_level=1, use_dictionary=["source", "licence"]
         )
         self._held: list[Example] = []
-        self.rows = 0
 
     def write(self, example: Example) -> None:
         self._held.append(example)
-        self.rows += 1
         if len(self._held) >= _BATCH:
             self._flush()
 
@@ -63,7 +61,7 @@ class ExampleWriter:
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[ExampleWriter]:
+def example_writer(path: Path) -> Iterator[ExampleWriter]:
     """An `ExampleWriter` for a new file, closed when the block is left."""
     writer = ExampleWriter(path)
     try:
@@ -81,10 +79,10 @@ def read_examples(path: Path) -> Iterator[Example]:
         with pq.ParquetFile(path) as table:
             missing = [name for name in COLUMNS if name not in table.schema_arrow.names]
             if missing:
-                raise FcAssetsError(f"{path} lacks the columns {', '.join(missing)}; materialise xlam_raw again")
+                raise FcAssetsError(f"{path} lacks the columns {', '.join(missing)}; materialise {XLAM_RAW} again")
             for batch in table.iter_batches(batch_size=_BATCH, columns=list(COLUMNS)):
                 columns = {name: batch.column(name).to_pylist() for name in COLUMNS}
                 columns["flags"] = list(map(tuple, columns["flags"]))
                 yield from map(Example, *columns.values())
     except (pa.ArrowInvalid, OSError) as error:
-        raise FcAssetsError(f"{path} cannot be read ({error}); materialise xlam_raw again") from error
+        raise FcAssetsError(f"{path} cannot be read ({error}); materialise {XLAM_RAW} again") from error

@@ -1,4 +1,4 @@
-"""What the gates measure on published data, read row by row. What is good enough is decided in `checks`."""
+"""What the gates measure on published data, row by row. What is good enough is decided in `checks`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from fc_assets.calls.call import calls_from_json
 from fc_assets.calls.conversations import turns_of
 from fc_assets.calls.tools import compile_tools
-from fc_assets.data.rows.queries import normal_query
-from fc_assets.data.rows.table import read_examples
+from fc_assets.data.rows.examples_file import read_examples
+from fc_assets.data.rows.normal_query import normal_query
 from fc_assets.data.sources.files import read_files
-from fc_assets.data.splits import SEEN
+from fc_assets.data.splits import TOOLS_SEEN, split_rows
 from fc_assets.errors import FcAssetsError
 
 _ASKING = ("human", "observation")
@@ -42,7 +42,7 @@ def malformed_rows(split: Path, *, validation: bool) -> Iterator[str]:
     for raw in read_files(split):
         row: Any = raw.value
         try:
-            problem = _problem(row, validation)
+            problem = _problem_of(row, validation)
         except (FcAssetsError, KeyError, TypeError, AttributeError, ValueError) as error:
             problem = f"{type(error).__name__}: {error}"
         if not problem and row["id"] in ids:
@@ -53,7 +53,7 @@ def malformed_rows(split: Path, *, validation: bool) -> Iterator[str]:
             ids.add(row["id"])
 
 
-def _problem(row: dict[str, Any], validation: bool) -> str:
+def _problem_of(row: dict[str, Any], validation: bool) -> str:
     speakers = [turn["from"] for turn in row["conversations"]]
     if not speakers or len(speakers) % 2:
         return "a conversation must be pairs of question and answer"
@@ -61,31 +61,31 @@ def _problem(row: dict[str, Any], validation: bool) -> str:
         return f"speakers must alternate, but they are {', '.join(speakers)}"
     if not all(isinstance(turn["value"], str) and turn["value"].strip() for turn in row["conversations"]):
         return "a turn is empty or not text"
-    if validation and not isinstance(row[SEEN], bool):
-        return f"{SEEN} must be true or false"
+    if validation and not isinstance(row[TOOLS_SEEN], bool):
+        return f"{TOOLS_SEEN} must be true or false"
     tools = compile_tools(row["tools"])
     if any(call.name not in tools for turn in turns_of(row) for call in turn.calls):
         return "a call names a tool that is not offered"
     return ""
 
 
-def disjoint(train: Path, validation: Path) -> tuple[int, int]:
+def shared_rows(train: Path, validation: Path) -> tuple[int, int]:
     """How many ids, and how many normalised queries, of the validation split are in the training split too."""
     ids, queries = set(), set()
-    for row in _rows(validation):
+    for row in split_rows(validation):
         ids.add(row["id"])
         queries.add(_question(row))
-    shared_ids = {row["id"] for row in _rows(train) if row["id"] in ids}
-    shared_queries = {question for question in map(_question, _rows(train)) if question in queries}
+    shared_ids = {row["id"] for row in split_rows(train) if row["id"] in ids}
+    shared_queries = {question for question in map(_question, split_rows(train)) if question in queries}
     return len(shared_ids), len(shared_queries)
 
 
-def repeats(split: Path, questions: Collection[str]) -> list[str]:
+def rows_asking(questions: Collection[str], split: Path) -> list[str]:
     """The ids of rows in which the user asks one of `questions` (compared in normal form)."""
     normal = {normal_query(question) for question in questions}
     return [
         row["id"]
-        for row in _rows(split)
+        for row in split_rows(split)
         if any(turn["from"] == "human" and normal_query(turn["value"]) in normal for turn in row["conversations"])
     ]
 
@@ -93,18 +93,13 @@ def repeats(split: Path, questions: Collection[str]) -> list[str]:
 def gold_ceiling(split: Path) -> float:
     """Share of the turns that expect calls in which all of them validate against their own schema; 1.0 without any."""
     expecting = valid = 0
-    for row in _rows(split):
+    for row in split_rows(split):
         for turn in turns_of(row):
             if turn.calls:
                 expecting += 1
                 tools = compile_tools(row["tools"])
                 valid += all(tools.validates(call) for call in turn.calls)
     return valid / expecting if expecting else 1.0
-
-
-def _rows(split: Path) -> Iterator[Any]:
-    for raw in read_files(split):
-        yield raw.value
 
 
 def _question(row: dict[str, Any]) -> str:
