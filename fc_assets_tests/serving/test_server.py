@@ -9,7 +9,7 @@ import pytest
 
 from fc_assets.profiles import ServerSettings
 from fc_assets.serving import server
-from fc_assets.serving.server import ServerError, connect, flags_for, serve
+from fc_assets.serving.server import ServerError, connect, serve
 from fc_assets_tests.support.scripted_server import ScriptedServer, answer
 
 CPU = ServerSettings(device="cpu", dtype="float32", start_timeout_s=20)
@@ -113,14 +113,6 @@ def test_the_key_is_random_and_in_no_argument(tmp_path: Path, checkpoint: Path) 
     assert argv[argv.index("--host") + 1] == "127.0.0.1"
 
 
-def test_flags_follow_the_settings() -> None:
-    flags = flags_for(ServerSettings(device="cuda", enforce_eager=True, gpu_memory_share=0.5))
-    assert flags[flags.index("--gpu-memory-utilization") + 1] == "0.5"
-    assert "--enforce-eager" in flags
-    assert "--gpu-memory-utilization" not in flags_for(CPU)
-    assert {"--enable-auto-tool-choice", "--tool-call-parser"} <= set(flags)
-
-
 def test_an_external_server_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(server.API_KEY_VARIABLE, "theirs")
     with ScriptedServer(answer, {"/version": '{"version": "9"}'}) as external:
@@ -128,7 +120,7 @@ def test_an_external_server_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest
         with serve(tmp_path, settings, name="other", log=tmp_path / "log", model_digest="d") as endpoint:
             assert (endpoint.base_url, endpoint.model) == (external.url, "m")  # it serves one model: that one
             assert endpoint.headers == {"Authorization": "Bearer theirs"}
-            assert endpoint.info["version"] == "9"
+            assert endpoint.info.version == "9"
             assert "theirs" not in repr(endpoint)
 
 

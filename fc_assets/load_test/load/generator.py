@@ -6,7 +6,7 @@ are thrown away (warm-up), go on without a pause into those that are measured, a
 (filler) until the last measured request has ended, so that the first and the last meet the same load as the rest.
 
 Latency counts from the instant at which a request was *meant* to be sent; a client that falls behind cannot hide the
-wait ("coordinated omission"). What one request is belongs to `client`, what the figures mean to `statistics`.
+wait ("coordinated omission"). One request is in `client`, what the figures mean in `request_statistics`.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class _Driver:
                 under_way.create_task(self._one(self._phase(), when))
 
     def _one(self, phase: Phase, intended: float) -> Coroutine[None, None, None]:
-        """Number and count a request now; sending it is the coroutine's."""
+        """Number and count a request now; the coroutine that is returned sends it."""
         index = self._sent
         self._sent += 1
         self._measured_sent += phase == "measured"

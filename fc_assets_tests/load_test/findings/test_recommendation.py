@@ -3,7 +3,8 @@
 import pytest
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.load_test.recommendation import best_of_sweep, knee, recommend, slo_concurrency
+from fc_assets.load_test.findings.capacity import knee, slo_concurrency
+from fc_assets.load_test.findings.recommendation import best_of_sweep, recommend
 from fc_assets.profiles import ServerSettings, ServiceLevel
 
 SLO = ServiceLevel(ttft_p95_s=1.0, tpot_p95_s=0.05, at_concurrency=4)
