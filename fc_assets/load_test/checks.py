@@ -66,12 +66,12 @@ def slo_is_kept(benchmark_matrix: Artifact, runtime: dg.ResourceParam[Runtime]) 
 def client_and_server_agree(benchmark_matrix: Artifact) -> dg.AssetCheckResult:
     rows = read_rows(benchmark_matrix.path, RECONCILIATION)
     apart = [row for row in rows if not row["agrees"]]
-    said = (
+    description = (
         f"{len(apart)} of {len(rows)} comparisons disagree."
         if rows
         else "The server publishes no metrics of vLLM's, so nothing could be compared."
     )
-    return _warning(bool(rows) and not apart, said, compared=len(rows), disagreements=table(apart))
+    return _warning(bool(rows) and not apart, description, compared=len(rows), disagreements=table(apart))
 
 
 @dg.asset_check(
@@ -80,8 +80,8 @@ def client_and_server_agree(benchmark_matrix: Artifact) -> dg.AssetCheckResult:
 )
 def server_was_the_limit(benchmark_matrix: Artifact) -> dg.AssetCheckResult:
     limited = [str(row["cell"]) for row in read_rows(benchmark_matrix.path) if row["client_limited"]]
-    said = f"{len(limited)} cells measured the client as much as the server."
-    return _warning(not limited, said, client_limited=", ".join(limited))
+    description = f"{len(limited)} cells measured the client as much as the server."
+    return _warning(not limited, description, client_limited=", ".join(limited))
 
 
 @dg.asset_check(
@@ -144,9 +144,13 @@ def slo_is_reachable(serving_recommendation: Artifact) -> dg.AssetCheckResult:
     )
 
 
-def _warning(passed: bool, said: str, **metadata: "dg.MetadataValue[Any] | str | int | float") -> dg.AssetCheckResult:
+def _warning(
+    passed: bool, description: str, **metadata: "dg.MetadataValue[Any] | str | int | float"
+) -> dg.AssetCheckResult:
     """The result of a check that warns where it does not pass."""
-    return dg.AssetCheckResult(passed=passed, severity=dg.AssetCheckSeverity.WARN, metadata=metadata, description=said)
+    return dg.AssetCheckResult(
+        passed=passed, severity=dg.AssetCheckSeverity.WARN, metadata=metadata, description=description
+    )
 
 
 CHECKS = [

@@ -1,4 +1,4 @@
-"""What the load test's processes are asked to do, and what they give back. Doing it is in the modules named here."""
+"""What the load test's processes are asked to do, and what they return. The modules named here do the work."""
 
 from __future__ import annotations
 

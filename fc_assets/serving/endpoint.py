@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-# No proxy: an endpoint is this machine's own, or one that was named on purpose.
+# No proxy: an endpoint is on this machine, or its address was given on purpose.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -36,7 +36,7 @@ class ServerInfo:
     log: Path | None = None
 
     def record(self) -> dict[str, Any]:
-        """What belongs into an artefact: all but `pid` and `log`, which mean nothing on another day."""
+        """What an artefact keeps of it: all but `pid` and `log`, which mean nothing on another day."""
         fields = asdict(self)
         del fields["pid"], fields["log"]
         return {**fields, "flags": list(self.flags)}

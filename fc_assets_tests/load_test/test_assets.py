@@ -109,6 +109,30 @@ def test_matrix_and_recommendation_materialise_and_are_compared_the_next_time(
     assert not checks_of(second)["not_slower_than_before"]
 
 
+def test_the_full_mode_tries_every_pair_of_server_settings(tmp_path: Path, server: ScriptedServer) -> None:
+    small = small_profile(server.url)
+    full = small.benchmark.model_copy(
+        update={
+            "mode": "full",
+            "concurrency": (1, 2),
+            "context_lengths": (16,),
+            "request_rates": (),
+            "tool_call_tokens": 0,
+            "sweep_max_num_seqs": (2,),
+            "sweep_max_num_batched_tokens": (16, 32),
+        }
+    )
+    instance = dg.DagsterInstance.ephemeral()
+    profile = small.model_copy(update={"benchmark": full})
+    assert materialize([*UPSTREAM, *ASSETS], profile, tmp_path, instance).success
+    (file,) = tmp_path.glob(f"artifacts/serving_recommendation/*/{RECOMMENDATION}")
+    recommended = json.loads(file.read_text())
+    assert [(row["max_num_seqs"], row["max_num_batched_tokens"]) for row in recommended["sweep"]] == [(2, 16), (2, 32)]
+    assert {row["cell"] for row in recommended["sweep"]} == {"closed-c2-ctx16"}
+    assert recommended["settings"]["max_num_seqs"] == 2
+    assert not list((tmp_path / "resume" / "serving_recommendation").iterdir())
+
+
 def test_a_recommendation_for_another_release_is_refused(tmp_path: Path, server: ScriptedServer) -> None:
     instance, profile = dg.DagsterInstance.ephemeral(), small_profile(server.url)
     assets = [*UPSTREAM, *ASSETS]

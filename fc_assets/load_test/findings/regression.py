@@ -36,7 +36,7 @@ class LatencyRatio:
 
 
 def latency_ratios(now: Path, then: Path, seed: int) -> list[LatencyRatio]:
-    """The cells that both matrices hold. Bonferroni over cells: one of many must not look slower by chance."""
+    """The cells that both matrices have. Bonferroni over cells: one of many must not look slower by chance."""
     old, new = _latencies(then), _latencies(now)
     cells = [cell for cell in new if cell in old]
     rng = np.random.default_rng(seed)

@@ -126,6 +126,12 @@ def test_the_command_line_runs_against_any_server(tmp_path: Path, capsys: pytest
     with ScriptedServer(quick_answer) as server:
         assert main(["bench", "--api-url", server.url, *arguments, "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
+    header, *rows = printed.splitlines()
+    assert header.split("  ")[0].strip() == "cell"
+    assert all(title in header for title in ("requests/s", "TTFT P50", "E2E P95", "goodput/s", "failed"))
+    assert [row.split()[0] for row in rows[:3]] == ["closed-c1-ctx16", "closed-c2-ctx16", "open-rate50-ctx16"]
+    assert rows[0].split()[-1] == "0.0%"
+    assert "times in ms" in rows
     assert "closed-c2-ctx16" in printed
     assert "open-rate50-ctx16" in printed
     assert (tmp_path / "out" / "cells.parquet").is_file()
