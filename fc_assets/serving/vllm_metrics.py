@@ -7,18 +7,23 @@ from __future__ import annotations
 
 RUNNING = "vllm:num_requests_running"
 WAITING = "vllm:num_requests_waiting"
+KV_CACHE_USE = "vllm:kv_cache_usage_perc"
+GAUGES = (RUNNING, WAITING, KV_CACHE_USE)
+"""What changes while a load runs and is gone afterwards; counters keep their sums."""
+
+ALL_OF_VLLM = ("vllm:",)
 
 
-def parse_metrics(text: str) -> dict[str, float]:
+def parse_metrics(text: str, beginnings: tuple[str, ...] = ALL_OF_VLLM) -> dict[str, float]:
     """vLLM's samples in Prometheus' text format, summed over their labels; histogram buckets are left out.
 
-    Raises ValueError for a line of vLLM's that is no sample.
+    Only names with one of these beginnings are read. Raises ValueError for such a line that is no sample.
     """
     from prometheus_client.parser import text_string_to_metric_families  # the definitions load without it
 
-    # This runs during a load, in the process that times it. The buckets and the HTTP server's own metrics are most of
-    # the text and wanted by nobody: parsing them as well took 20 ms instead of one.
-    lines = [line for line in text.splitlines() if line.startswith("vllm:") and "_bucket{" not in line]
+    # Lines are chosen first because parsing is slow beside that: 14 ms for a whole text, 4 ms for vLLM's own metrics
+    # without buckets, 0.2 ms for the gauges, which are read while a load is being timed in this very process.
+    lines = [line for line in text.splitlines() if line.startswith(beginnings) and "_bucket{" not in line]
     totals: dict[str, float] = {}
     for family in text_string_to_metric_families("\n".join(lines) + "\n"):
         for sample in family.samples:
@@ -28,5 +33,5 @@ def parse_metrics(text: str) -> dict[str, float]:
 
 def is_busy(text: str) -> bool:
     """Whether the server with these metrics has requests under way or waiting."""
-    metrics = parse_metrics(text)
+    metrics = parse_metrics(text, GAUGES)
     return metrics.get(RUNNING, 0.0) > 0 or metrics.get(WAITING, 0.0) > 0

@@ -24,6 +24,10 @@ def test_metrics_are_summed_over_labels_without_buckets_and_strangers() -> None:
     }
 
 
+def test_only_the_names_that_are_asked_for_are_read() -> None:
+    assert parse_metrics(TEXT, ("vllm:request_success",)) == {"vllm:request_success_total": 7.0}
+
+
 def test_a_label_may_hold_braces_and_escaped_quotes() -> None:
     text = r"""vllm:num_requests_running{model_name="a}\"b"} 1.0"""
     assert parse_metrics(text) == {"vllm:num_requests_running": 1.0}

@@ -6,8 +6,7 @@ are thrown away (warm-up), go on without a pause into those that are measured, a
 (filler) until the last measured request has ended, so that the first and the last meet the same load as the rest.
 
 Latency counts from the instant at which a request was *meant* to be sent; a client that falls behind cannot hide the
-wait ("coordinated omission"). One request is sent in `client`; what the
-figures mean is in `request_statistics`.
+wait ("coordinated omission"). One request is sent in `client`; what the figures mean is in `request_statistics`.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from fc_assets.load_test.server_side.machine import MachineMeter
 from fc_assets.load_test.server_side.reconciliation import reconcile, server_figures
 from fc_assets.profiles import BenchmarkSettings
 from fc_assets.serving.endpoint import Endpoint
-from fc_assets.serving.vllm_metrics import parse_metrics
+from fc_assets.serving.vllm_metrics import ALL_OF_VLLM, GAUGES, parse_metrics
 
 SAMPLE_SECONDS = 0.5
 """Between two looks at the server's gauges; a look costs vLLM some milliseconds, so more of them would disturb it."""
@@ -81,10 +81,10 @@ async def measure_cell(
     return CellResult(cell, figures, _request_rows(cell, result), rows)
 
 
-async def _metrics(client: Client) -> dict[str, float]:
-    """The server's counters; none when it has no /metrics (it need not be vLLM)."""
+async def _metrics(client: Client, beginnings: tuple[str, ...] = ALL_OF_VLLM) -> dict[str, float]:
+    """The server's metrics whose names begin so; none when it has no /metrics (it need not be vLLM)."""
     try:
-        return parse_metrics(await client.get("/metrics"))
+        return parse_metrics(await client.get("/metrics"), beginnings)
     except (aiohttp.ClientError, TimeoutError, ValueError):
         return {}
 
@@ -92,7 +92,7 @@ async def _metrics(client: Client) -> dict[str, float]:
 async def _watch(client: Client, meter: MachineMeter, gauges: list[Mapping[str, float]]) -> None:
     while True:
         meter.sample(time.perf_counter())
-        if found := await _metrics(client):
+        if found := await _metrics(client, GAUGES):
             gauges.append(found)
         await asyncio.sleep(SAMPLE_SECONDS)
 

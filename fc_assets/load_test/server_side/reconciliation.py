@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from fc_assets.load_test.load.generator import Sample
 from fc_assets.load_test.load.request_statistics import succeeded
-from fc_assets.serving.vllm_metrics import RUNNING, WAITING
+from fc_assets.serving.vllm_metrics import KV_CACHE_USE, RUNNING, WAITING
 
 RELATIVE_BOUND = 0.20
 ABSOLUTE_BOUND_S = 0.025
@@ -112,7 +112,7 @@ def server_figures(
         "running_max": max(running, default=None),
         "waiting_mean": _mean(waiting) if waiting else None,
         "waiting_max": max(waiting, default=None),
-        "kv_cache_max": max(seen("vllm:kv_cache_usage_perc"), default=None),
+        "kv_cache_max": max(seen(KV_CACHE_USE), default=None),
         "preemptions": delta("vllm:num_preemptions_total"),
         "prefix_cache_hit_rate": hits / queries if queries and hits is not None else None,
     }
