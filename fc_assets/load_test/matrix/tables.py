@@ -38,7 +38,7 @@ class MatrixRecord(BaseModel):
     model: str
     benchmark: dict[str, Any]
     conditions: dict[str, Any]
-    calibration: dict[str, float]
+    calibration: dict[str, int | float]
     resumed: list[str]
 
 

@@ -1,6 +1,8 @@
 """The matrix against scripted servers: every cell once, a killed server costs one cell, and the next run resumes."""
 
 import asyncio
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,8 @@ from fc_assets.load_test.matrix.cell_measurement import CellFailedError
 from fc_assets.load_test.matrix.cells import matrix_cells
 from fc_assets.load_test.matrix.matrix_measurement import MeasuredMatrix, measure_matrix
 from fc_assets.load_test.matrix.resume import ResumeFolder
-from fc_assets.load_test.matrix.tables import read_rows, write_matrix
-from fc_assets.names import MATRIX_REQUESTS
+from fc_assets.load_test.matrix.tables import read_record, read_rows, write_matrix
+from fc_assets.names import MATRIX_RECORD, MATRIX_REQUESTS
 from fc_assets.profiles import BenchmarkSettings, ServiceLevel
 from fc_assets.serving.server import connect
 from fc_assets_tests.support.scripted_server import ScriptedServer, answer
@@ -114,6 +116,11 @@ def test_tables_pictures_and_comparison(tmp_path: Path) -> None:
         write_matrix(matrix, endpoint, SETTINGS, {"machine": "this"}, folder)
         plots.draw_all(read_rows(folder), SETTINGS.slo, folder)
     assert [row["cell"] for row in read_rows(folders[0])] == CELLS
+    record = json.loads((folders[0] / MATRIX_RECORD).read_text())
+    assert list(record["server"]) == ["version", "device", "flags", "start_s", "model_digest", "max_model_len"]
+    assert record["calibration"] == asdict(first.calibration)
+    assert isinstance(record["calibration"]["concurrency"], int)
+    assert read_record(folders[0]).conditions == {"machine": "this"}
     assert {row["phase"] for row in read_rows(folders[0], MATRIX_REQUESTS)} >= {"warm-up", "measured"}
     assert all((folders[0] / f"{name}.png").stat().st_size > 5000 for name in ("curves", "heat-map"))
     ratios = latency_ratios(folders[1], folders[0], seed=1)
