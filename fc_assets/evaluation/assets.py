@@ -392,7 +392,7 @@ def _engine(
         return
     log = runtime.log_file(context, f"evaluate-{name}-server")
     with serve(checkpoint, settings, name=name, log=log, model_digest=digest) as endpoint:
-        context.log.info(f"{endpoint.base_url} serves {name} after {endpoint.info['start_s']:.0f} s")
+        context.log.info(f"{endpoint.base_url} serves {name} after {endpoint.info.start_s:.0f} s")
         yield ServedModel(endpoint, settings)
 
 

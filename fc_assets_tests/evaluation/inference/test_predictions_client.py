@@ -30,6 +30,7 @@ from fc_assets.evaluation.inference.client import ServerFailingError, ask, reque
 from fc_assets.evaluation.inference.predictions import summarise
 from fc_assets.evaluation.prediction_files import Prediction, scoring_rows
 from fc_assets.evaluation.scoring import judged, score_rows
+from fc_assets.serving.endpoint import ServerInfo
 
 TOOL = {
     "name": "add",
@@ -116,7 +117,7 @@ def running(server: ScriptedServer) -> Iterator[SimpleNamespace]:
     thread.start()
     started.wait(10)
     try:
-        yield SimpleNamespace(base_url=f"http://127.0.0.1:{address[0]}", model="m", headers={}, info={})
+        yield SimpleNamespace(base_url=f"http://127.0.0.1:{address[0]}", model="m", headers={}, info=ServerInfo())
     finally:
         loop.call_soon_threadsafe(end.set)
         thread.join(10)
@@ -170,7 +171,7 @@ def test_too_many_failures_end_the_step_and_keep_what_had_arrived(tmp_path: Path
 
 
 def test_a_dead_server_ends_the_step_soon(tmp_path: Path) -> None:
-    endpoint = SimpleNamespace(base_url="http://127.0.0.1:9", model="m", headers={}, info={})
+    endpoint = SimpleNamespace(base_url="http://127.0.0.1:9", model="m", headers={}, info=ServerInfo())
     with answer_log(tmp_path) as log, pytest.raises(ServerFailingError, match="Connect"):
         ask(endpoint, [question(str(row)) for row in range(500)], ASKING, log, print)
 

@@ -4,26 +4,7 @@ import pytest
 
 from fc_assets.load_test.load.client import Reply
 from fc_assets.load_test.load.generator import Sample
-from fc_assets.load_test.server_side.reconcile import Comparison, parse_metrics, reconcile, server_figures
-
-TEXT = """
-# HELP vllm:num_requests_running Number of requests in model execution batches.
-# TYPE vllm:num_requests_running gauge
-vllm:num_requests_running{engine="0",model_name="m"} 3.0
-vllm:request_success_total{engine="0",finished_reason="stop",model_name="m"} 2.0
-vllm:request_success_total{engine="0",finished_reason="length",model_name="m"} 5.0
-vllm:time_to_first_token_seconds_bucket{engine="0",le="0.001",model_name="m"} 4.0
-vllm:time_to_first_token_seconds_sum{engine="0",model_name="m"} 1.25e-01
-process_cpu_seconds_total 29.5
-"""
-
-
-def test_metrics_are_summed_over_labels_without_buckets_and_strangers() -> None:
-    assert parse_metrics(TEXT) == {
-        "vllm:num_requests_running": 3.0,
-        "vllm:request_success_total": 7.0,
-        "vllm:time_to_first_token_seconds_sum": 0.125,
-    }
+from fc_assets.load_test.server_side.reconciliation import Reconciliation, reconcile, server_figures
 
 
 def samples() -> list[Sample]:
@@ -82,10 +63,10 @@ def test_a_difference_is_found_where_it_is(changes: dict[str, float], quantity: 
 
 
 def test_only_the_client_may_have_waited_longer() -> None:
-    assert Comparison("t", client=0.9, server=0.3, bound=0.06, may_wait_before=True).agrees
-    assert not Comparison("t", client=0.2, server=0.3, bound=0.06, may_wait_before=True).agrees
-    assert not Comparison("t", client=0.9, server=0.3, bound=0.06).agrees
-    assert not Comparison("t", client=float("nan"), server=0.3, bound=0.06).agrees
+    assert Reconciliation("t", client=0.9, server=0.3, bound=0.06, may_wait_before=True).agrees
+    assert not Reconciliation("t", client=0.2, server=0.3, bound=0.06, may_wait_before=True).agrees
+    assert not Reconciliation("t", client=0.9, server=0.3, bound=0.06).agrees
+    assert not Reconciliation("t", client=float("nan"), server=0.3, bound=0.06).agrees
 
 
 def test_behind_a_tool_call_parser_the_time_since_the_first_token_is_not_compared() -> None:

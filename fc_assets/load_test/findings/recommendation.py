@@ -1,74 +1,58 @@
-"""From the matrix to the settings to serve with: what the SLO allows, and where more load stops paying.
+"""From the matrix to the settings to serve with, and the sentences that say why.
 
-Arithmetic over the rows of `Matrix.rows`. Measuring, drawing and deploying happen elsewhere.
+Measuring and drawing are elsewhere; the deployment reads `settings` out of the file that is written here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.load_test.matrix.tables import Rows, closed_cells
+from fc_assets.foundation.json_files import read_json, write_json
+from fc_assets.load_test.findings.capacity import knees, slo_concurrency
+from fc_assets.load_test.matrix.tables import CellRow, Rows, closed_cells
+from fc_assets.names import BENCHMARK_MATRIX, RECOMMENDATION
 from fc_assets.profiles import ServerSettings, ServiceLevel
-from fc_assets.serving.server import flags_for
+from fc_assets.serving.vllm_command import flags_for
 
 
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """Settings for a stated SLO. `knees` maps each context length to the concurrency at its knee; `reasons` are
-    sentences for people; `holds` says whether any measured load kept the SLO at all.
-    """
+class RecommendedSettings(BaseModel):
+    """The server settings that a recommendation replaces in a profile."""
+
+    model_config = ConfigDict(frozen=True)
 
     max_num_seqs: int
     max_num_batched_tokens: int
     max_model_len: int
-    slo_concurrency: int
-    knees: Mapping[int, int]
-    holds: bool
-    flags: Sequence[str]
-    reasons: Sequence[str]
 
 
-def keeps_slo(row: Mapping[str, Any], slo: ServiceLevel) -> bool:
-    """Whether a cell's P95s are within the promise and nothing failed."""
-    return bool(row["error_rate"] == 0 and row["ttft_p95_s"] <= slo.ttft_p95_s and row["tpot_p95_s"] <= slo.tpot_p95_s)
-
-
-def knee(cells: Rows) -> int:
-    """The concurrency with the greatest *power*, throughput over mean-like latency (here the end-to-end P50).
-
-    Kleinrock's measure (ICC 1979): below the knee more load buys throughput, above it mostly waiting.
+class Recommendation(RecommendedSettings):
+    """Settings for a stated SLO. `knees` maps each context length to the concurrency at its knee; `reasons` are
+    sentences for people; `holds` says whether any measured load kept the SLO at all; `flags` are vLLM's.
     """
-    measured = [cell for cell in cells if cell["e2e_p50_s"] > 0]
-    if not measured:
-        raise FcAssetsError("No cell of the matrix has a latency, so there is no knee; look at its failures first")
-    return int(max(measured, key=lambda cell: cell["requests_per_s"] / cell["e2e_p50_s"])["concurrency"])
 
+    slo_concurrency: int
+    knees: dict[int, int]
+    holds: bool
+    flags: list[str]
+    reasons: list[str]
 
-def knees(rows: Rows) -> dict[int, int]:
-    """The knee of each context length."""
-    return {context: knee(cells) for context, cells in closed_cells(rows).items()}
-
-
-def slo_concurrency(rows: Rows, slo: ServiceLevel) -> int:
-    """The highest concurrency up to which every measured cell, at every context length, keeps the SLO; 0 for none."""
-    kept = 0
-    by_context = closed_cells(rows)
-    for level in sorted({cell["concurrency"] for cells in by_context.values() for cell in cells}):
-        at_level = [cell for cells in by_context.values() for cell in cells if cell["concurrency"] == level]
-        if not all(keeps_slo(cell, slo) for cell in at_level):
-            break
-        kept = int(level)
-    return kept
+    @property
+    def settings(self) -> RecommendedSettings:
+        """The settings alone."""
+        return RecommendedSettings.model_validate(self.model_dump(include=set(RecommendedSettings.model_fields)))
 
 
 def recommend(rows: Rows, sweep: Rows, server: ServerSettings, slo: ServiceLevel) -> Recommendation:
     """Settings from the matrix, and from the sweep over server settings where one was run (else `sweep` is empty)."""
     by_context = closed_cells(rows)
     if not by_context:
-        raise FcAssetsError("The matrix has no closed-loop cell to recommend from; materialise benchmark_matrix again")
+        raise FcAssetsError(
+            f"The matrix has no closed-loop cell to recommend from; materialise {BENCHMARK_MATRIX} again"
+        )
     promised = f"TTFT P95 <= {slo.ttft_p95_s:g} s and time per output token P95 <= {slo.tpot_p95_s:g} s"
     level = slo_concurrency(rows, slo)
     found = knees(rows)
@@ -106,7 +90,18 @@ def recommend(rows: Rows, sweep: Rows, server: ServerSettings, slo: ServiceLevel
     )
 
 
-def best_of_sweep(sweep: Rows) -> Mapping[str, Any]:
+def write_recommendation(found: Recommendation, slo: ServiceLevel, sweep: Rows, folder: Path) -> None:
+    """Write the recommendation with the SLO and the sweep that it rests on."""
+    report = {"settings": found.settings.model_dump(), "slo": slo.model_dump(), **found.model_dump(), "sweep": sweep}
+    write_json(folder / RECOMMENDATION, report)
+
+
+def read_recommendation(folder: Path) -> Recommendation:
+    """What `write_recommendation` wrote."""
+    return Recommendation.model_validate(read_json(folder / RECOMMENDATION))
+
+
+def best_of_sweep(sweep: Rows) -> CellRow:
     """The settings with the best goodput; of those within 2 %, the ones with the lowest TTFT P95."""
     most = max(row["goodput_per_s"] for row in sweep)
     return min((row for row in sweep if row["goodput_per_s"] >= 0.98 * most), key=lambda row: row["ttft_p95_s"])

@@ -1,4 +1,7 @@
-"""One cell measured: the load, the server's gauges while it runs, and both sides reconciled."""
+"""One cell measured: the load, the server's gauges while it runs, and both sides reconciled.
+
+Which cells there are is in `cells`, going through all of them in `matrix_measurement`.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,17 @@ import aiohttp
 from fc_assets.errors import FcAssetsError
 from fc_assets.load_test.load.client import Client
 from fc_assets.load_test.load.generator import LoadResult, drive
-from fc_assets.load_test.load.request_statistics import Judge, succeeded, summarise
+from fc_assets.load_test.load.request_statistics import CallValidator, succeeded, summarise
 from fc_assets.load_test.load.workload import MakeRequest
-from fc_assets.load_test.matrix.cell import Cell
+from fc_assets.load_test.matrix.cells import MatrixCell
 from fc_assets.load_test.server_side.machine import MachineMeter
-from fc_assets.load_test.server_side.reconcile import parse_metrics, reconcile, server_figures
+from fc_assets.load_test.server_side.reconciliation import reconcile, server_figures
 from fc_assets.profiles import BenchmarkSettings
 from fc_assets.serving.endpoint import Endpoint
+from fc_assets.serving.vllm_metrics import ALL_OF_VLLM, GAUGES, parse_metrics
 
 SAMPLE_SECONDS = 0.5
-"""Between two looks at the server's gauges; a look costs vLLM some milliseconds, so oftener would disturb."""
+"""Between two looks at the server's gauges; a look costs vLLM some milliseconds, so more of them would disturb it."""
 
 
 class CellFailedError(FcAssetsError):
@@ -37,7 +41,7 @@ class CellResult:
     per quantity that client and server both counted.
     """
 
-    cell: Cell
+    cell: MatrixCell
     figures: Mapping[str, Any]
     requests: Sequence[Mapping[str, Any]]
     reconciliation: Sequence[Mapping[str, Any]]
@@ -46,13 +50,13 @@ class CellResult:
 async def measure_cell(
     client: Client,
     endpoint: Endpoint,
-    cell: Cell,
+    cell: MatrixCell,
     make: MakeRequest,
     settings: BenchmarkSettings,
-    is_valid_call: Judge | None = None,
+    is_valid_call: CallValidator | None = None,
 ) -> CellResult:
     """Run the cell's load and return its figures. Raises `CellFailedError` naming the cell when the server is gone."""
-    meter = MachineMeter(endpoint.info.get("pid", 0))
+    meter = MachineMeter(endpoint.info.pid)
     before = await _metrics(client)
     gauges: list[Mapping[str, float]] = []
     watching = asyncio.create_task(_watch(client, meter, gauges))
@@ -77,23 +81,23 @@ async def measure_cell(
     return CellResult(cell, figures, _request_rows(cell, result), rows)
 
 
-async def _metrics(client: Client) -> dict[str, float]:
-    """The server's counters; none when it has no /metrics (it need not be vLLM)."""
+async def _metrics(client: Client, beginnings: tuple[str, ...] = ALL_OF_VLLM) -> dict[str, float]:
+    """The server's metrics whose names begin so; none when it has no /metrics (it need not be vLLM)."""
     try:
-        return parse_metrics(await client.get("/metrics"))
-    except (aiohttp.ClientError, TimeoutError):
+        return parse_metrics(await client.get("/metrics"), beginnings)
+    except (aiohttp.ClientError, TimeoutError, ValueError):
         return {}
 
 
 async def _watch(client: Client, meter: MachineMeter, gauges: list[Mapping[str, float]]) -> None:
     while True:
         meter.sample(time.perf_counter())
-        if found := await _metrics(client):
+        if found := await _metrics(client, GAUGES):
             gauges.append(found)
         await asyncio.sleep(SAMPLE_SECONDS)
 
 
-def _require_server(endpoint: Endpoint, cell: Cell, result: LoadResult) -> None:
+def _require_server(endpoint: Endpoint, cell: MatrixCell, result: LoadResult) -> None:
     failures = Counter(sample.reply.failure for sample in result.samples if sample.reply.failure)
     if not failures:
         return
@@ -106,7 +110,7 @@ def _require_server(endpoint: Endpoint, cell: Cell, result: LoadResult) -> None:
         raise CellFailedError(f"The server answers, but only with errors in cell {cell.name} ({kinds})")
 
 
-def _describe(cell: Cell) -> dict[str, object]:
+def _describe(cell: MatrixCell) -> dict[str, object]:
     return {
         "cell": cell.name,
         "kind": cell.kind,
@@ -116,7 +120,7 @@ def _describe(cell: Cell) -> dict[str, object]:
     }
 
 
-def _request_rows(cell: Cell, result: LoadResult) -> list[dict[str, object]]:
+def _request_rows(cell: MatrixCell, result: LoadResult) -> list[dict[str, object]]:
     """Times relative to the start of the measuring window, seconds."""
     zero = result.window_start
     return [

@@ -1,29 +1,27 @@
-"""The server's own account of a load beside the client's: two witnesses who must agree.
+"""What the server counted during a load beside what the client saw: two witnesses who must agree.
 
 vLLM's Prometheus metrics are read before and after a load; the differences cover every request of it, the thrown-away
 ones included, and are compared with what the client saw. Gauges sampled during the load are summarised here as well.
-Names are those of vLLM 0.32.
+Names are those of vLLM 0.32; reading its text is in `serving.vllm_metrics`.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fc_assets.load_test.load.generator import Sample
 from fc_assets.load_test.load.request_statistics import succeeded
+from fc_assets.serving.vllm_metrics import KV_CACHE_USE, RUNNING, WAITING
 
 RELATIVE_BOUND = 0.20
 ABSOLUTE_BOUND_S = 0.025
 """Mean times may differ by a fifth or by 25 ms: the client's clock stops when its loop gets to read."""
 
-_LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{[^}]*\})?\s+(\S+)")
-
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Reconciliation:
     """One quantity as both saw it. `bound` is the largest difference that still counts as agreement.
 
     With `may_wait_before` the client may see more than that, but never less: vLLM's clock starts when a request has
@@ -43,20 +41,9 @@ class Comparison:
         return excess >= -self.bound and (self.may_wait_before or excess <= self.bound)
 
 
-def parse_metrics(text: str) -> dict[str, float]:
-    """vLLM's samples in Prometheus' text format, summed over their labels; histogram buckets are left out."""
-    totals: dict[str, float] = {}
-    for line in text.splitlines():
-        if not line.startswith("vllm:") or "_bucket{" in line:
-            continue
-        if match := _LINE.match(line):
-            totals[match[1]] = totals.get(match[1], 0.0) + float(match[2])
-    return totals
-
-
 def reconcile(
     samples: Sequence[Sample], before: Mapping[str, float], after: Mapping[str, float], *, held_back: bool = False
-) -> list[Comparison]:
+) -> list[Reconciliation]:
     """Compare every request of a load with the server's counters around it; empty when the server has none of them.
 
     With `held_back` the server streams through a tool-call parser, which keeps the first tokens until the name of the
@@ -90,12 +77,13 @@ def reconcile(
     return compared
 
 
-def _count(quantity: str, client: float, server: float) -> Comparison:
-    return Comparison(quantity, float(client), server, 0.0)
+def _count(quantity: str, client: float, server: float) -> Reconciliation:
+    return Reconciliation(quantity, float(client), server, 0.0)
 
 
-def _time(quantity: str, client: float, server: float, *, may_wait_before: bool = False) -> Comparison:
-    return Comparison(quantity, client, server, max(RELATIVE_BOUND * server, ABSOLUTE_BOUND_S), may_wait_before)
+def _time(quantity: str, client: float, server: float, *, may_wait_before: bool = False) -> Reconciliation:
+    bound = max(RELATIVE_BOUND * server, ABSOLUTE_BOUND_S)
+    return Reconciliation(quantity, client, server, bound, may_wait_before)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -118,13 +106,13 @@ def server_figures(
         return after[name] - before.get(name, 0.0) if name in after else None
 
     hits, queries = delta("vllm:prefix_cache_hits_total"), delta("vllm:prefix_cache_queries_total")
-    running, waiting = seen("vllm:num_requests_running"), seen("vllm:num_requests_waiting")
+    running, waiting = seen(RUNNING), seen(WAITING)
     return {
         "running_mean": _mean(running) if running else None,
         "running_max": max(running, default=None),
         "waiting_mean": _mean(waiting) if waiting else None,
         "waiting_max": max(waiting, default=None),
-        "kv_cache_max": max(seen("vllm:kv_cache_usage_perc"), default=None),
+        "kv_cache_max": max(seen(KV_CACHE_USE), default=None),
         "preemptions": delta("vllm:num_preemptions_total"),
         "prefix_cache_hit_rate": hits / queries if queries and hits is not None else None,
     }

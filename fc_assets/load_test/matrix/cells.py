@@ -1,4 +1,7 @@
-"""Which loads make up the matrix. Running them is `measure`'s, keeping them `resume`'s."""
+"""Which loads make up the matrix.
+
+Measuring one is in `cell_measurement`, keeping it in `resume`.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,14 @@ MEASURED_PER_WORKER = 4
 
 _SPREAD_S = 0.05
 
-Kind = Literal["closed", "open", "tools-free", "tools-constrained"]
+CellKind = Literal["closed", "open", "tools-free", "tools-constrained"]
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class MatrixCell:
     """One load of the matrix: `concurrency` or, for an open one, `rate`; a tool-call load has no fixed context."""
 
-    kind: Kind
+    kind: CellKind
     context_length: int = 0
     concurrency: int = 0
     rate: float = 0.0
@@ -44,7 +47,7 @@ class Cell:
         )
 
 
-def matrix_cells(settings: BenchmarkSettings, *, tools: bool) -> list[Cell]:
+def matrix_cells(settings: BenchmarkSettings, *, tools: bool) -> list[MatrixCell]:
     """The cells of the chosen mode: closed ones, then open ones at the shortest context, then tool-call ones.
 
     `tools` says whether there are conversations to ask; these loads run at the SLO's concurrency.
@@ -56,15 +59,15 @@ def matrix_cells(settings: BenchmarkSettings, *, tools: bool) -> list[Cell]:
         raise FcAssetsError(
             f"The {settings.mode} matrix is empty: name at least one concurrency and one context length for it"
         )
-    cells = [Cell("closed", context, level) for context in contexts for level in levels]
-    cells += [Cell("open", contexts[0], rate=rate) for rate in sorted(settings.request_rates)]
+    cells = [MatrixCell("closed", context, level) for context in contexts for level in levels]
+    cells += [MatrixCell("open", contexts[0], rate=rate) for rate in sorted(settings.request_rates)]
     if tools and settings.tool_call_tokens:
         level = settings.slo.at_concurrency
-        cells += [Cell("tools-free", concurrency=level), Cell("tools-constrained", concurrency=level)]
+        cells += [MatrixCell("tools-free", concurrency=level), MatrixCell("tools-constrained", concurrency=level)]
     return cells
 
 
-def check_fit(cells: list[Cell], output_tokens: int, max_model_len: int | None) -> None:
+def check_fit(cells: list[MatrixCell], output_tokens: int, max_model_len: int | None) -> None:
     """Raise `FcAssetsError` when a prompt and its answer would not fit the server's context window."""
     longest = max(cell.context_length for cell in cells) + output_tokens
     if max_model_len and longest > max_model_len:

@@ -1,4 +1,7 @@
-"""Whether an answer to a tool-call conversation is a call that could be run. Which requests to send is `workload`'s."""
+"""Whether the answer to a tool-call conversation is a call that could be run.
+
+What the requests are is in `workload`.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ from fc_assets.calls.call import Call
 from fc_assets.calls.conversations import Turn
 from fc_assets.calls.tools import compile_tools
 from fc_assets.load_test.load.client import Reply
-from fc_assets.load_test.load.request_statistics import Judge
+from fc_assets.load_test.load.request_statistics import CallValidator
 
 
-def valid_call_judge(turns: Sequence[Turn]) -> Judge:
-    """A judge for `workload.conversations(turns)`: at least one call, and each validates against its tool's schema."""
+def call_validator(turns: Sequence[Turn]) -> CallValidator:
+    """For the answers to `workload.conversations(turns)`: at least one call, and each satisfies its tool's schema."""
 
     def is_valid(index: int, reply: Reply) -> bool:
         tools = compile_tools(turns[index % len(turns)].tools)
