@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fc_assets.calls.tool_forms import listed_tools, read_form
 from fc_assets.errors import FcAssetsError
 
 Tool = Mapping[str, Any]
@@ -49,21 +50,10 @@ def tools_from_json(text: str) -> list[dict[str, Any]]:
 
     Raises FcAssetsError on any other form.
     """
-    value = _loads(text, "tools")
-    if isinstance(value, dict) and isinstance(value.get("tools"), list):
-        value = value["tools"]  # the whole result of `tools/list`
+    value = listed_tools(_loads(text, "tools"))
     if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
         raise FcAssetsError(f"tools must be a JSON list of objects, but they are {text:.200}")
-    return [_as_function(tool) for tool in value]
-
-
-def _as_function(tool: dict[str, Any]) -> dict[str, Any]:
-    if isinstance(tool.get("function"), dict):
-        return tool["function"]
-    if "inputSchema" in tool:
-        kept = {name: tool[name] for name in ("name", "description") if name in tool}
-        return {**kept, "parameters": tool["inputSchema"]}
-    return tool
+    return [dict(read_form(tool).function) for tool in value]
 
 
 def _is_call(item: Any) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fc_assets.calls.call import Call, Tool
 from fc_assets.calls.match import Match, match_calls
 from fc_assets.calls.parse import Parsed, parse_strict
-from fc_assets.calls.tools import ToolSet, compile_tools
+from fc_assets.calls.toolset import ToolSet, compile_tools
 
 
 @dataclass(frozen=True, slots=True)

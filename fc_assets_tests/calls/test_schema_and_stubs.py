@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fc_assets.calls.call import Call
-from fc_assets.calls.tools import compile_tools
+from fc_assets.calls.toolset import compile_tools
 from fc_assets.errors import FcAssetsError
 from fc_assets_tests.support.tools import BOOK, TOOLS, WEATHER, weather
 

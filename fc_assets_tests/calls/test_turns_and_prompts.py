@@ -15,7 +15,7 @@ from fc_assets.calls.call import Call, calls_from_json, calls_to_json, tools_fro
 from fc_assets.calls.conversations import Turn, turns_of
 from fc_assets.calls.parse import parse_strict
 from fc_assets.calls.prompts import THINK_OFF, answer_text, messages, render_prompt, wrap_tools
-from fc_assets.calls.tools import compile_tools
+from fc_assets.calls.toolset import compile_tools
 from fc_assets.errors import FcAssetsError
 from fc_assets_tests.support.tools import PING, TOOLS, weather
 
