@@ -19,6 +19,7 @@ from fc_assets.calls.conversations import Turn, turns_of
 from fc_assets.calls.prompts import THINK_OFF, render_prompt
 from fc_assets.data.sources.files import read_files
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.hub import checkpoint_on_hub, download_snapshot
 from fc_assets.foundation.jobs import Job, Log, run_child
 
 SAMPLED_ROWS = 2000
@@ -127,16 +128,7 @@ def _turns(split: Path) -> Iterator[Turn]:
 def _tokenizer_folder(source: Mapping[str, str]) -> Path:
     if source.get("folder"):
         return Path(source["folder"])
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(source["model"], revision=source["revision"], allow_patterns=list(_FILES)))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise FcAssetsError(
-            f"The tokenizer of {source['model']} cannot be had from the hub ({error.__class__.__name__}); connect "
-            "once, or set base_model.source to folder and base_model.path to a checkpoint"
-        ) from None
+    return download_snapshot(checkpoint_on_hub(source["model"], source["revision"]), _FILES)
 
 
 if __name__ == "__main__":
