@@ -1,8 +1,8 @@
 """A hub on this machine: enough of its protocol for `huggingface_hub` and `datasets` to list, download, resume, commit.
 
 Serves the files of folders as models or data sets, and takes commits where a `root` for new repositories is given; can
-demand a token, cut transfers short, and counts what it was asked. Used by the tests of everything that talks to a hub, since no test may
-reach a real one.
+demand a token, cut transfers short, and counts what it was asked. Used by the tests of everything that talks to a hub,
+since no test may reach a real one.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ they are not decided here.
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -20,6 +19,7 @@ from fc_assets.evaluation.report.comparison import ALL_ROWS, Comparison, Estimat
 from fc_assets.evaluation.report.intervals import BOOTSTRAP_SAMPLES
 from fc_assets.evaluation.scoring import gold_rows
 from fc_assets.evaluation.taxonomy import CATEGORIES
+from fc_assets.foundation.json_files import finite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,7 +141,7 @@ def results(report: Report) -> dict[str, Any]:
 
     `variants.<name>.<metric>` holds the plain values under the names of docs/metrics.md, `intervals` their bounds.
     """
-    return _finite(
+    return finite(
         {
             "variants": {
                 variant: {
@@ -251,11 +251,3 @@ def _counts(frame: pd.DataFrame, failing: Sequence[object]) -> Counts:
         cut=int((frame["finish_reason"] == "length").sum()),
         failed_rows=len(failing),
     )
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
