@@ -1,7 +1,7 @@
 """Semantic consistency: is each emitted value grounded in something that the model was given?
 
 Deterministic and cheap. A leaf value is grounded in the conversation, in its schema's enum or default, or in the
-description of its argument or tool. Whether it is the *right* value is for `match.py`.
+description of its argument or tool. Whether it is the *right* value is decided in `match`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 from fc_assets.calls import numerals
 from fc_assets.calls.call import Call
 from fc_assets.calls.match import equal
-from fc_assets.calls.stubs import json_types
-from fc_assets.calls.toolset import ToolSet
+from fc_assets.calls.tools.stubs import json_types
+from fc_assets.calls.tools.toolset import ToolSet
 
 TOKEN_SHARE = 0.5  # of a string's tokens that must occur in the text, see docs/metrics.md
 MAX_LEAVES = 1000  # of one argument; what lies beyond is not looked at
@@ -23,7 +23,7 @@ MAX_LEAVES = 1000  # of one argument; what lies beyond is not looked at
 
 @dataclass(frozen=True, slots=True)
 class GroundingText:
-    """A text made ready for look-ups: folded, its words, and every number it states, in digits, words or units."""
+    """A text that may state values: folded, its words, and every number it states, in digits, words or units."""
 
     text: str
     words: frozenset[str]

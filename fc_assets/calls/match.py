@@ -2,6 +2,8 @@
 
 Arguments are compared in canonical form: an optional argument that states its declared default is left out on both
 sides, because leaving it out means the same. So stating defaults neither helps nor harms.
+
+What a match is worth is decided in `metrics` and `rewards`.
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ from typing import Any
 
 from fc_assets.calls.call import Call
 from fc_assets.calls.coercion import number_in_text
-from fc_assets.calls.stubs import json_types
-from fc_assets.calls.toolset import ToolSet
+from fc_assets.calls.tools.stubs import json_types
+from fc_assets.calls.tools.toolset import ToolSet
 
 RELATIVE_TOLERANCE = 1e-6
 # BFCL's standardisation of strings (ast_checker.standardize_string): these characters are dropped, case is folded.

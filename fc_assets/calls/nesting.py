@@ -1,6 +1,7 @@
 """How deep data may nest before it is refused: a bound that keeps recursive readers off hostile data.
 
-Whoever reads untrusted JSON asks here: `parse` for a model's text, `data.rows.normalise` for rows of a source.
+`parse` asks for a model's text, `data.rows.normalise` for the rows of a source. What becomes of data that nests too
+deeply is decided there.
 """
 
 from __future__ import annotations

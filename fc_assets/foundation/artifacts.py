@@ -256,7 +256,7 @@ class ArtifactStore:
 
 @contextlib.contextmanager
 def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the advisory lock of a folder; without `wait`, raise BlockingIOError when somebody else has it."""
+    """Hold the advisory lock of a folder; without `wait`, raise BlockingIOError when another process has it."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fc_assets.calls.call import Call
 from fc_assets.calls.grounding import grounded_leaves, grounding_text
-from fc_assets.calls.toolset import compile_tools
+from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets_tests.support.tools import TOOLS
 
 STATED: list[tuple[str, Any, bool]] = [

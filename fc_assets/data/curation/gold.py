@@ -15,8 +15,8 @@ from fc_assets.calls.call import Call, calls_from_json, calls_to_json
 from fc_assets.calls.coercion import coerced_argument
 from fc_assets.calls.prompts import answer_text
 from fc_assets.calls.rewards import rewards
-from fc_assets.calls.schema import is_valid
-from fc_assets.calls.toolset import CompiledTool, ToolSet, compile_tools
+from fc_assets.calls.tools.schema import is_valid
+from fc_assets.calls.tools.toolset import CompiledTool, ToolSet, compile_tools
 
 FLAG_COERCED = "gold_coerced"
 FLAG_IMPERFECT = "gold_imperfect"

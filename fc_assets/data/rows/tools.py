@@ -14,8 +14,8 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from fc_assets.calls.coercion import coerced_default
-from fc_assets.calls.schema import closed, compile_schema
-from fc_assets.calls.tool_forms import listed_tools, read_form
+from fc_assets.calls.tools.forms import listed_tools, read_form
+from fc_assets.calls.tools.schema import closed, compile_schema
 from fc_assets.data.rows.xlam_types import parse_type
 from fc_assets.errors import FcAssetsError
 

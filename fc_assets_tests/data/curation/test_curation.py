@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_assets.calls.toolset import compile_tools
+from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets.data.curation.bfcl_questions import questions_folder, read_questions
 from fc_assets.data.curation.curate import (
     FLAG_BFCL,

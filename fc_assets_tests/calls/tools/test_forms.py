@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from fc_assets.calls.call import tools_from_json
-from fc_assets.calls.tool_forms import listed_tools, read_form
+from fc_assets.calls.tools.forms import listed_tools, read_form, tools_from_json
 from fc_assets.data.rows.tools import read_tool
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}

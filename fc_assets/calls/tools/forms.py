@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from fc_assets.calls.call import json_value
+from fc_assets.errors import FcAssetsError
+
 
 class ToolForm(NamedTuple):
     """A tool as {"name", "description", "parameters"}, as far as it has these keys.
@@ -35,3 +38,14 @@ def listed_tools(value: object) -> object:
     if isinstance(value, dict) and isinstance(value.get("tools"), list):
         return value["tools"]
     return value
+
+
+def tools_from_json(text: str) -> list[dict[str, Any]]:
+    """Read a JSON list of tools: functions, OpenAI's wrapped ones, or those that an MCP server's `tools/list` returns.
+
+    Raises FcAssetsError on any other form.
+    """
+    value = listed_tools(json_value(text, "tools"))
+    if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
+        raise FcAssetsError(f"tools must be a JSON list of objects, but they are {text:.200}")
+    return [dict(read_form(tool).function) for tool in value]

@@ -1,6 +1,7 @@
-"""JSON Schema Draft 2020-12, closed against undeclared arguments. Compiles and validates; knows nothing of calls.
+"""JSON Schema Draft 2020-12, closed against undeclared arguments: compiled, and values validated against it.
 
 The validator is jsonschema-rs: patterns from a data set run under a backtracking limit, references are never fetched.
+What a call is does not belong here.
 """
 
 from __future__ import annotations
