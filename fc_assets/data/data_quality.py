@@ -8,7 +8,7 @@ from typing import Any
 
 from fc_assets.calls.call import calls_from_json
 from fc_assets.calls.conversations import turns_of
-from fc_assets.calls.tools import compile_tools
+from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets.data.rows.examples_file import read_examples
 from fc_assets.data.rows.normal_query import normal_query
 from fc_assets.data.sources.files import read_files

@@ -16,6 +16,7 @@ from fc_assets.calls.prompts import THINK_OFF, render_prompt
 from fc_assets.data.jobs import SplitTokens, SplitToMeasure, TokenLengthsJob, TokenLengthsResult
 from fc_assets.data.splits import split_rows
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.hub import checkpoint_on_hub, download_snapshot
 from fc_assets.foundation.jobs import Log, run_job
 from fc_assets.profiles import EMBEDDED, BaseModelSettings
 
@@ -120,16 +121,7 @@ def _tokenizer_folder(settings: BaseModelSettings) -> Path:
     """Where the tokenizer of the base model lies; it is downloaded if it is on the hub."""
     if settings.source != "hub":
         return EMBEDDED if settings.source == "embedded" else Path(settings.path)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(settings.model, revision=settings.revision, allow_patterns=list(_FILES)))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise FcAssetsError(
-            f"The tokenizer of {settings.model} cannot be had from the hub ({error.__class__.__name__}); connect "
-            "once, or set base_model.source to folder and base_model.path to a checkpoint"
-        ) from None
+    return download_snapshot(checkpoint_on_hub(settings.model, settings.revision), _FILES)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What every asset's decorator says alike: its owners, and for a step on the card its pool and tags.
+"""What all assets' decorators have in common: owners, and for a step on the card its pool and tags.
 
-Whatever differs between assets (description, kinds, dependencies) stands at the asset.
+What differs between assets (description, kinds, dependencies) stands at the asset.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from fc_assets.names import EXAMPLES
 from fc_assets.profiles import Profile, load_profile
 from fc_assets.release.assets import build_promoted_policy
 from fc_assets.release.promotion import LINEAGE
+from fc_assets_tests.support.tools import WEIGHTS
 
 TOOLS = [
     {
@@ -197,5 +198,7 @@ def _results(inputs: dict[str, Artifact]) -> dict[str, object]:
     frames = {}
     for variant in ("base", "sft", "grpo"):
         (answers,) = read_predictions(inputs[f"predictions/{variant}"].path / PREDICTIONS_FILE).values()
-        frames[variant] = score_rows(scoring_rows(turns, [Prediction(each.id, each.text, "stop") for each in answers]))
-    return results(build_report(frames, samples=50, extra_tables={"BFCL": [{"category": "simple", "C": 0.5}]}))
+        frames[variant] = score_rows(
+            scoring_rows(turns, [Prediction(each.id, each.text, "stop") for each in answers]), WEIGHTS
+        )
+    return results(build_report(frames, WEIGHTS, samples=50, extra_tables={"BFCL": [{"category": "simple", "C": 0.5}]}))

@@ -7,22 +7,19 @@ is explained by its cause, and values of another type are mended on request.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fc_assets.calls.call import Call, calls_from_json, calls_to_json
+from fc_assets.calls.coercion import coerced_argument
 from fc_assets.calls.prompts import answer_text
 from fc_assets.calls.rewards import rewards
-from fc_assets.calls.schema import is_valid
-from fc_assets.calls.tools import CompiledTool, ToolSet, compile_tools
+from fc_assets.calls.tools.schema import is_valid
+from fc_assets.calls.tools.toolset import CompiledTool, ToolSet, compile_tools
 
 FLAG_COERCED = "gold_coerced"
 FLAG_IMPERFECT = "gold_imperfect"
-
-_INTEGER = re.compile(r"-?\d{1,15}")
-_NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,31 +97,6 @@ def _mended(tool: CompiledTool | None, arguments: Mapping[str, Any]) -> dict[str
     if tool is None:
         return dict(arguments)
     return {
-        name: value if tool.stub.accepts_type(name, value) else _as_type(value, tool.property_schema(name))
+        name: value if tool.stub.accepts_type(name, value) else coerced_argument(value, tool.property_schema(name))
         for name, value in arguments.items()
     }
-
-
-def _as_type(value: Any, schema: Mapping[str, Any]) -> Any:
-    """The value in its declared type where only the spelling differs; otherwise the value itself."""
-    kind = schema.get("type")
-    if isinstance(value, str):
-        text = value.strip()
-        if kind == "integer" and _INTEGER.fullmatch(text):
-            return int(text)
-        if kind == "number" and _NUMBER.fullmatch(text):
-            return float(text) if "." in text else int(text)
-        if kind == "boolean" and text.lower() in ("true", "false"):
-            return text.lower() == "true"
-        if kind in ("array", "object") and text[:1] in ("[", "{"):
-            return _parsed(text, value)
-    if kind == "string" and isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    return value
-
-
-def _parsed(text: str, otherwise: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return otherwise

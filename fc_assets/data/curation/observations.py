@@ -8,8 +8,8 @@ from __future__ import annotations
 import orjson
 
 from fc_assets.calls.call import calls_from_json
-from fc_assets.calls.stubs import StubError
-from fc_assets.calls.tools import compile_tools
+from fc_assets.calls.tools.stubs import StubError
+from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets.data.rows.normalise import Example
 from fc_assets.data.rows.sharegpt import conversation
 

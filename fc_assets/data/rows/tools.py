@@ -6,7 +6,6 @@ Reading rows is in `normalise`, type annotations in `xlam_types`.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,9 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from fc_assets.calls.schema import closed, compile_schema
+from fc_assets.calls.coercion import coerced_default
+from fc_assets.calls.tools.forms import listed_tools, read_form
+from fc_assets.calls.tools.schema import closed, compile_schema
 from fc_assets.data.rows.xlam_types import parse_type
 from fc_assets.errors import FcAssetsError
 
@@ -27,8 +28,6 @@ MAX_PARAMETERS = 512
 _CACHED_TOOLS = 65_536
 _CACHED_OFFERS = 32_768
 _EMPTY_DEFAULTS = ("", None)
-_INTEGER = re.compile(r"-?\d{1,15}")
-_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?")
 
 
 class RowRejectedError(ValueError):
@@ -83,8 +82,7 @@ class ToolReader:
 
     def read(self, value: object) -> list[ReadTool]:
         """The tools in `value`: a list, or an MCP result `{"tools": [...]}`. Raises `RowRejectedError`."""
-        if isinstance(value, dict) and isinstance(value.get("tools"), list):
-            value = value["tools"]
+        value = listed_tools(value)
         if not isinstance(value, list):
             raise RowRejectedError("tools are not a list", f"found {type(value).__name__}")
         if not value:
@@ -118,25 +116,24 @@ class ToolReader:
 
 def read_tool(tool: object, policy: RequiredPolicy = "unless_optional_or_default") -> ReadTool:
     """Convert one tool; raises `RowRejectedError` if it has no name or its parameters are no valid schema."""
-    if isinstance(tool, dict) and isinstance(tool.get("function"), dict):
-        tool = tool["function"]
     if not isinstance(tool, dict):
         raise RowRejectedError("tool is not an object", f"found {type(tool).__name__}")
-    name = tool.get("name")
+    function, from_mcp = read_form(tool)
+    name = function.get("name")
     if not isinstance(name, str) or not name.strip():
-        raise RowRejectedError("tool without a name", f"{tool!r:.120}")
-    parameters = tool["inputSchema"] if "inputSchema" in tool else tool.get("parameters")
+        raise RowRejectedError("tool without a name", f"{function!r:.120}")
+    parameters = function.get("parameters")
     if parameters is None:
         parameters = {}
     if not isinstance(parameters, dict):
         raise RowRejectedError("parameters are not an object", f"tool {name!r} has {parameters!r:.80}")
     unknown: list[str] = []
-    if "inputSchema" in tool or _is_json_schema(parameters):
+    if from_mcp or _is_json_schema(parameters):
         schema = {"type": "object", "properties": {}, **parameters}
     else:
         schema = _from_flat(name, parameters, policy, unknown)
     _expect_valid(name, schema)
-    converted = {"name": name, "description": str(tool.get("description") or ""), "parameters": schema}
+    converted = {"name": name, "description": str(function.get("description") or ""), "parameters": schema}
     return ReadTool(name, orjson.dumps(converted).decode(), tuple(unknown))
 
 
@@ -175,28 +172,13 @@ def _from_flat(tool: str, parameters: Mapping[str, Any], policy: RequiredPolicy,
         if default in _EMPTY_DEFAULTS:
             default = meaning.default
         if default not in _EMPTY_DEFAULTS:
-            part["default"] = _fitting(default, meaning.schema)
+            part["default"] = coerced_default(default, meaning.schema)
         properties[name] = part
         needed = not meaning.optional and "default" not in part
         if policy == "all" or (policy == "unless_optional_or_default" and needed):
             required.append(name)
     schema: dict[str, Any] = {"type": "object", "properties": properties}
     return {**schema, "required": required} if required else schema
-
-
-def _fitting(default: object, schema: Mapping[str, Any]) -> object:
-    """The default as its type has it: xLAM writes many numbers and booleans as text. What does not fit stays."""
-    if not isinstance(default, str):
-        return default
-    text = default.strip()
-    kind = schema.get("type")
-    if kind == "boolean" and text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    if kind == "integer" and _INTEGER.fullmatch(text):
-        return int(text)
-    if kind == "number" and _NUMBER.fullmatch(text):
-        return float(text)
-    return default
 
 
 def _expect_valid(tool: str, schema: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from fc_assets.calls.call import Call
 from fc_assets.calls.conversations import Turn
-from fc_assets.calls.tools import compile_tools
+from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets.load_test.load.client import Reply
 from fc_assets.load_test.load.request_statistics import CallValidator
 

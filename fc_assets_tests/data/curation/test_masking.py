@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from fc_assets.calls.tools import compile_tools
+from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets.data.curation.gold import audit
 from fc_assets.data.curation.masking import mask, masker
 from fc_assets.data.rows.normalise import normalise_row

@@ -1,4 +1,7 @@
-"""The tools offered in one row, compiled: validators, stubs and defaults by name. Cached, since rows share tools."""
+"""The tools offered in one row, compiled: validators, stubs and defaults by name. Cached, since rows share tools.
+
+Which forms of a tool are read is decided in `forms`.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from fc_assets.calls.call import Call, Tool, tools_from_json
-from fc_assets.calls.schema import closed, compile_schema, is_valid
-from fc_assets.calls.stubs import Stub, make_stub
+from fc_assets.calls.call import Call, Tool
+from fc_assets.calls.tools.forms import tools_from_json
+from fc_assets.calls.tools.schema import closed, compile_schema, is_valid
+from fc_assets.calls.tools.stubs import Stub, make_stub
 from fc_assets.errors import FcAssetsError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fc_assets.calls.call import Call
-from fc_assets.calls.tools import compile_tools
+from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets.errors import FcAssetsError
 from fc_assets_tests.support.tools import BOOK, TOOLS, WEATHER, weather
 
@@ -22,7 +22,7 @@ BOOKINGS: list[tuple[dict[str, Any], bool, bool]] = [
     ({"type": "round", "seats": True}, False, False),
     ({"type": None, "seats": 2}, False, False),
     ({"type": "round", "seats": 2, "smoking": False}, False, False),
-    ({"type": "round", "seats": 0}, False, True),  # bounds are the schema's business
+    ({"type": "round", "seats": 0}, False, True),  # bounds are checked by the schema
     ({"type": "round", "seats": 2, "dates": [1]}, False, True),  # and so is what is nested
     ({"type": "round", "seats": 2, "guest": {"title": "Dr"}}, False, True),
     ({"type": "round", "seats": 10**400}, True, True),

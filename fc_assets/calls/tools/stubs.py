@@ -1,7 +1,7 @@
 """A callable stand-in for a tool, made from its schema: it checks what a Python function would, and echoes.
 
-A stub looks at the signature, the defaults, the enums and the outermost type of each argument; bounds, patterns and
-nested types are the schema's business (`schema.py`). Text is never executed.
+A stub looks at the signature, the defaults, the enums and the outermost type of each argument. Text is never executed.
+Bounds, patterns and nested types are checked by `schema`.
 """
 
 from __future__ import annotations

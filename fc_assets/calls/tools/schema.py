@@ -1,6 +1,7 @@
-"""JSON Schema Draft 2020-12, closed against undeclared arguments. Compiles and validates; knows nothing of calls.
+"""JSON Schema Draft 2020-12, closed against undeclared arguments: compiled, and values validated against it.
 
 The validator is jsonschema-rs: patterns from a data set run under a backtracking limit, references are never fetched.
+What a call is does not belong here.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def compile_schema(schema: Mapping[str, Any], where: str) -> jsonschema_rs.Draft
 
     try:
         return jsonschema_rs.Draft202012Validator(
-            schema, offline=True, pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACK_LIMIT)
+            dict(schema),
+            offline=True,
+            pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACK_LIMIT),
         )
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError, TypeError) as error:
         reason = getattr(error, "message", str(error))
