@@ -20,7 +20,7 @@ from fc_assets.edge import assets as edge_assets
 from fc_assets.edge import checks as edge_checks
 from fc_assets.evaluation import assets as evaluation_assets
 from fc_assets.evaluation import checks as evaluation_checks
-from fc_assets.foundation.resources import build_resources
+from fc_assets.foundation.resources import build_resources, with_settings
 from fc_assets.load_test import assets as load_test_assets
 from fc_assets.load_test import checks as load_test_checks
 from fc_assets.load_test import schedules as load_test_schedules
@@ -38,15 +38,18 @@ def build_defs(profile: Profile | None = None, home: Path | None = None) -> dg.D
     gates = [*data_checks.CHECKS, *training_checks.CHECKS, *evaluation_checks.CHECKS]
     blocking = [spec.key for definition in gates for spec in definition.check_specs if spec.blocking]
     return dg.Definitions(
-        assets=[
-            *data_assets.ASSETS,
-            *training_assets.ASSETS,
-            *evaluation_assets.ASSETS,
-            release_assets.build_promoted_policy(blocking),
-            *deployment_assets.ASSETS,
-            *load_test_assets.ASSETS,
-            *edge_assets.ASSETS,
-        ],
+        assets=with_settings(
+            [
+                *data_assets.ASSETS,
+                *training_assets.ASSETS,
+                *evaluation_assets.ASSETS,
+                release_assets.build_promoted_policy(blocking),
+                *deployment_assets.ASSETS,
+                *load_test_assets.ASSETS,
+                *edge_assets.ASSETS,
+            ],
+            profile,
+        ),
         asset_checks=[
             *gates,
             *release_checks.CHECKS,

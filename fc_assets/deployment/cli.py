@@ -34,7 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         commands.add_parser(name, help=said, description=said)
     command = parser.parse_args(arguments).command
     try:
-        profile, home = load_profile(), default_home()
+        profile = load_profile()
+        home = default_home(profile.name)
         stack = Stack(home / "deployment", profile.deployment)
         starts = command in ("up", "rollback")
         if missing := why_unavailable(profile.deployment.image if starts else ""):

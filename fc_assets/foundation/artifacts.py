@@ -3,7 +3,8 @@
 An artefact is a folder `<home>/artifacts/<asset>/<first 16 hex digits of its digest>` that never changes again.
 Its files are written into `<home>/staging/`, flushed to disk, and renamed into place in one step, so nobody ever
 sees a half-written one. Beside the files lies `MANIFEST.json`: every file's sha256 and size, what the artefact was
-made from, the code version and the profile.
+made from, the code version, the profile and the settings. How a run went (times, memory, the machine) is no part of
+an artefact: it lies in `<home>/records/<asset>/<digest>/<run>/` and is in no digest.
 
 What an artefact *means* does not belong here, nor does Dagster: `fc_assets.foundation.resources` connects the two.
 """
@@ -40,9 +41,12 @@ class NoSpaceError(FcAssetsError):
     """The disk is full; nothing was published."""
 
 
-def default_home() -> Path:
-    """The artefact home: `$FC_ASSETS_HOME`, else `.fc_assets` in the working directory."""
-    return Path(os.environ.get(HOME_VARIABLE) or ".fc_assets").absolute()
+def default_home(profile: str) -> Path:
+    """The artefact home: `$FC_ASSETS_HOME`, else `.fc_assets/<profile>` in the working directory.
+
+    A home for each profile: what the demo made must never stand in for what a card made.
+    """
+    return Path(os.environ.get(HOME_VARIABLE) or Path(".fc_assets", profile)).absolute()
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,10 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A published artefact. `inputs` maps each upstream asset's name to the digest that was used."""
+    """A published artefact. `inputs` maps each upstream asset's name to the digest that was used.
+
+    `settings` are the profile's sections that made it, and those of its origin (`data`, `base_model`), by name.
+    """
 
     asset: str
     path: Path
@@ -64,6 +71,7 @@ class Artifact:
     inputs: Mapping[str, str] = field(default_factory=dict)
     code_version: str = ""
     profile: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
     created: str = ""
 
     @property
@@ -148,6 +156,10 @@ class ArtifactStore:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def record_folder(self, asset: str, digest: str, run: str) -> Path:
+        """Where a run's own records of an artefact lie: times, memory, logs. They are in no digest."""
+        return self.home / "records" / asset / digest[:16] / run
+
     @contextlib.contextmanager
     def workspace(self, asset: str) -> Iterator[Path]:
         """A temporary folder for one step; gone afterwards, however the step ends.
@@ -191,11 +203,12 @@ class ArtifactStore:
         inputs: Mapping[str, str] | None = None,
         code_version: str = "",
         profile: str = "",
+        settings: Mapping[str, Any] | None = None,
     ) -> Artifact:
         """Move the finished `folder` to its place and return the artefact.
 
         `folder` must lie on the same file system as the home (inside a `workspace`). Publishing the same bytes twice is
-        not an error: the first copy stays, and this attempt's description of it is returned.
+        not an error: the first copy of the files stays, and its manifest is replaced by this attempt's description.
         """
         files = _scan(folder)
         if not files:
@@ -210,6 +223,7 @@ class ArtifactStore:
             inputs=dict(inputs or {}),
             code_version=code_version,
             profile=profile,
+            settings=dict(settings or {}),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         if target.exists():
@@ -218,6 +232,7 @@ class ArtifactStore:
             except ArtifactChangedError:
                 shutil.rmtree(target)  # a damaged copy: the one in hand has the right bytes
             else:
+                _replace_manifest(target, artifact)
                 return artifact
         write_json(folder / MANIFEST, _manifest(artifact))
         _flush(folder)
@@ -231,14 +246,17 @@ class ArtifactStore:
         _flush_directory(target.parent)
         return artifact
 
-    def open(self, asset: str, digest: str, path: Path | None = None) -> Artifact:
-        """The artefact of that digest, verified byte by byte.
+    def open(self, asset: str, digest: str) -> Artifact:
+        """The artefact of that digest, wherever the home lies now, verified byte by byte.
 
         Raises `FcAssetsError` when it is not there and `ArtifactChangedError` when its bytes differ.
         """
-        folder = path or self.folder(asset, digest)
+        folder = self.folder(asset, digest)
         if not folder.is_dir():
-            raise FcAssetsError(f"{asset} with digest {digest} is not at {folder}; materialise {asset} again")
+            raise FcAssetsError(
+                f"{asset} with digest {digest} is not in the home {self.home}: set {HOME_VARIABLE} to the folder whose "
+                f"artifacts/{asset} holds {folder.name}, or materialise {asset} again"
+            )
         files = _scan(folder)
         _expect(asset, folder, digest, files)
         manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
@@ -250,6 +268,7 @@ class ArtifactStore:
             inputs=manifest.get("inputs", {}),
             code_version=manifest.get("code_version", ""),
             profile=manifest.get("profile", ""),
+            settings=manifest.get("settings", {}),
             created=manifest.get("created", ""),
         )
 
@@ -272,9 +291,17 @@ def _manifest(artifact: Artifact) -> dict[str, object]:
         "created": artifact.created,
         "code_version": artifact.code_version,
         "profile": artifact.profile,
+        "settings": dict(artifact.settings),
         "inputs": dict(artifact.inputs),
         "files": {name: {"sha256": entry.sha256, "bytes": entry.bytes} for name, entry in artifact.files.items()},
     }
+
+
+def _replace_manifest(folder: Path, artifact: Artifact) -> None:
+    """The same bytes were made again, perhaps from other inputs or settings: the manifest describes the latest."""
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".manifest.") as scratch:
+        write_json(Path(scratch) / MANIFEST, _manifest(artifact))
+        (Path(scratch) / MANIFEST).replace(folder / MANIFEST)
 
 
 def _flush(folder: Path) -> None:

@@ -14,6 +14,7 @@ import dagster as dg
 
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.json_files import finite
+from fc_assets.profiles import settings_digest
 
 MAX_TABLE_ROWS = 200
 """More rows than this slow the page down; the full table is a file of the artefact."""
@@ -66,13 +67,15 @@ def picture_file(path: Path, title: str) -> dg.MarkdownMetadataValue:
     return picture(path.read_bytes(), title)
 
 
-def describe(artifact: Artifact) -> dict[str, object]:
-    """What every materialisation records of its artefact."""
+def describe(artifact: Artifact, home: Path) -> dict[str, object]:
+    """What every materialisation records of its artefact; `path` is relative to `home`, so that a home can be moved."""
     return {
-        "path": dg.MetadataValue.path(artifact.path),
+        "path": dg.MetadataValue.path(artifact.path.relative_to(home)),
         "sha256": artifact.digest,
         "bytes": artifact.bytes,
         "inputs": dg.MetadataValue.json(dict(artifact.inputs)),
         "artifact_code_version": artifact.code_version,
         "profile": artifact.profile,
+        "made_with": dg.MetadataValue.json(dict(artifact.settings)),
+        "settings_digest": settings_digest(artifact.settings)[:16],
     }

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,16 @@ from fc_assets.foundation.jobs import Job, Result, write_job
 from fc_assets.foundation.json_files import finite, write_json
 from fc_assets.foundation.metadata import describe
 from fc_assets.names import REPORT
-from fc_assets.profiles import Profile, load_profile, parse_profile
+from fc_assets.profiles import (
+    ORIGIN,
+    Profile,
+    Settings,
+    differences,
+    load_profile,
+    parse_profile,
+    settings_digest,
+    settings_of,
+)
 
 # Dagster remarks on a function that only Dagster itself calls.
 warnings.filterwarnings("ignore", "Function `PipesMessageReader.expected_writer_count`", dg.PreviewWarning)
@@ -35,6 +45,16 @@ CHILD_ENVIRONMENT = {
     # Threads that spin while they wait made training ten times slower on cores that something else used as well.
     "OMP_WAIT_POLICY": "passive",
 }
+
+
+CODE_VERSION_TAG = "dagster/code_version"
+"""Dagster's own tag, by which it tells whether an asset is stale."""
+SETTINGS_MARK = "+"
+"""Between the two halves of a version: code, settings."""
+PROFILE_TAG = "fc_assets/profile"
+"""On every run: the profile whose settings it used."""
+_DIGITS = 12
+_SHOWN_DIFFERENCES = 3
 
 
 class StepError(dg.Failure):
@@ -91,8 +111,8 @@ class ArtifactIOManager(dg.IOManager):
     so that an asset can be materialised alone, in another run or on another day.
     """
 
-    def __init__(self, store: ArtifactStore) -> None:
-        self.store = store
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
 
     def handle_output(self, context: dg.OutputContext, obj: Artifact) -> None:
         if not isinstance(obj, Artifact):
@@ -100,32 +120,46 @@ class ArtifactIOManager(dg.IOManager):
 
     def load_input(self, context: dg.InputContext) -> Artifact:
         try:
-            return latest_artifact(context.instance, self.store, context.asset_key)
+            return self.runtime.latest(context.instance, context.asset_key)
         except FcAssetsError as error:
             raise StepError(str(error)) from error
 
 
 def latest_artifact(instance: dg.DagsterInstance, store: ArtifactStore, key: dg.AssetKey) -> Artifact:
-    """The artefact of the latest materialisation of `key`, verified byte by byte."""
+    """The artefact of the latest materialisation of `key`, verified byte by byte, as that materialisation describes it.
+
+    The same bytes may have been made more than once, from other inputs or settings: what counts is the latest record.
+    """
     name = key.to_user_string()
     event = instance.get_latest_materialization_event(key)
     materialization = event.asset_materialization if event else None
     if materialization is None:
         raise FcAssetsError(f"{name} has not been materialised yet; materialise it first")
-    digest = materialization.metadata["sha256"].value
-    return store.open(name, str(digest), Path(str(materialization.metadata["path"].value)))
+    recorded = {label: value.value for label, value in materialization.metadata.items()}
+    return replace(
+        store.open(name, str(recorded["sha256"])),
+        inputs=recorded["inputs"],
+        code_version=recorded["artifact_code_version"],
+        profile=recorded["profile"],
+        settings=recorded["made_with"],
+    )
 
 
 @dataclass(frozen=True)
 class AssetStep:
-    """One step's folders. What is written into `out` becomes the artefact; `scratch` is thrown away."""
+    """One step's folders. What is written into `out` becomes the artefact; `scratch` is thrown away.
+
+    What says how this run went (times, memory) goes into `records`, which is kept beside the artefact and in no digest.
+    """
 
     key: dg.AssetKey
     out: Path
     scratch: Path
+    records: Path
     store: ArtifactStore
     profile: Profile
     code_version: str
+    run_id: str
 
     def publish(
         self,
@@ -134,28 +168,57 @@ class AssetStep:
         check_results: Sequence[dg.AssetCheckResult] = (),
         report: Mapping[str, object] | BaseModel | None = None,
     ) -> dg.MaterializeResult[Artifact]:
-        """Publish `out` and describe it: lineage, digest as data version, and the stage's own metadata.
+        """Publish `out` and describe it: lineage, digest as data version, settings, and the stage's own metadata.
 
         A `report` is what the step's own process returned; it is kept in the artefact as `report.json`, for checks
-        and for later readers.
+        and for later readers, so it must hold nothing that differs when the same work is done again.
         """
         if report is not None:
             write_json(self.out / REPORT, report.model_dump(mode="json") if isinstance(report, BaseModel) else report)
+        name = self.key.to_user_string()
+        own = settings_of(self.profile, name)
+        code = self.code_version.partition(SETTINGS_MARK)[0]
         artifact = self.store.publish(
-            self.key.to_user_string(),
+            name,
             self.out,
             inputs={artifact.asset: artifact.digest for artifact in inputs},
-            code_version=self.code_version,
+            code_version=code,
             profile=self.profile.name,
+            settings={**_inherited(inputs), **own},
         )
-        shown: dict[str, Any] = {**{name: finite(value) for name, value in metadata.items()}, **describe(artifact)}
+        self._keep_records(artifact)
         return dg.MaterializeResult(
             asset_key=self.key,
             value=artifact,
             data_version=dg.DataVersion(artifact.digest),
-            metadata=shown,
+            metadata={
+                **{label: finite(value) for label, value in metadata.items()},
+                **describe(artifact, self.store.home),
+            },
             check_results=list(check_results),
+            # Dagster would record the definition's version, made from the location's settings: an asset made with
+            # other ones in the launchpad would then look fresh.
+            tags={CODE_VERSION_TAG: versioned(code, own)},
         )
+
+    def _keep_records(self, artifact: Artifact) -> None:
+        if any(self.records.iterdir()):
+            kept = self.store.record_folder(artifact.asset, artifact.digest, self.run_id)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(kept, ignore_errors=True)  # of an earlier attempt in the same run
+            self.records.replace(kept)
+
+
+def _inherited(inputs: Sequence[Artifact]) -> dict[str, Any]:
+    """The sections of the origin (data, base model) that the inputs were made with."""
+    return {
+        section: artifact.settings[section] for section in ORIGIN for artifact in inputs if section in artifact.settings
+    }
+
+
+def versioned(code: str, settings: Settings) -> str:
+    """An asset's version as Dagster compares it: of the code that makes it, and of the settings that it is made with."""
+    return f"{code}{SETTINGS_MARK}{settings_digest(settings)[:_DIGITS]}"
 
 
 @dataclass(frozen=True)
@@ -165,6 +228,21 @@ class Runtime:
     store: ArtifactStore
     profile: Profile
 
+    def latest(self, instance: dg.DagsterInstance, key: dg.AssetKey) -> Artifact:
+        """`latest_artifact`, refused when it comes from another data set or base model than this run's settings name."""
+        artifact = latest_artifact(instance, self.store, key)
+        wanted = {section: getattr(self.profile, section).model_dump(mode="json") for section in ORIGIN}
+        if found := differences(
+            {name: artifact.settings[name] for name in ORIGIN if name in artifact.settings}, wanted
+        ):
+            shown = "; ".join(found[:_SHOWN_DIFFERENCES]) + ("; ..." if len(found) > _SHOWN_DIFFERENCES else "")
+            raise FcAssetsError(
+                f"{artifact.asset} was made by profile {artifact.profile} with other settings than this run's "
+                f"({self.profile.name}): {shown}. Materialise {artifact.asset} and what it is made from again, or run "
+                "with the settings that made it"
+            )
+        return artifact
+
     @contextlib.contextmanager
     def step(self, context: dg.AssetExecutionContext, key: dg.AssetKey | None = None) -> Iterator[AssetStep]:
         """Folders for making the asset `key` (default: the context's only one); gone when the block is left.
@@ -173,11 +251,14 @@ class Runtime:
         """
         key = key or context.asset_key
         version = context.assets_def.code_versions_by_key.get(key)
+        context.instance.add_run_tags(context.run.run_id, {PROFILE_TAG: self.profile.name})
         try:
             with self.store.workspace(key.to_user_string()) as folder:
-                step = AssetStep(key, folder / "out", folder / "scratch", self.store, self.profile, version or "")
-                step.out.mkdir()
-                step.scratch.mkdir()
+                out, scratch, records = folder / "out", folder / "scratch", folder / "records"
+                for made in (out, scratch, records):
+                    made.mkdir()
+                run = context.run.run_id
+                step = AssetStep(key, out, scratch, records, self.store, self.profile, version or "", run)
                 yield step
         except FcAssetsError as error:
             raise StepError(f"{key.to_user_string()}: {error}") from error
@@ -247,19 +328,29 @@ class Runtime:
         )
 
 
+def with_settings(assets: Sequence[dg.AssetsDefinition], profile: Profile) -> list[dg.AssetsDefinition]:
+    """The assets, each versioned by its code and by the sections of `profile` that make it, and labelled with it."""
+
+    def labelled(spec: dg.AssetSpec) -> dg.AssetSpec:
+        version = versioned(spec.code_version or "", settings_of(profile, spec.key.to_user_string()))
+        return spec.replace_attributes(code_version=version).merge_attributes(metadata={"active_profile": profile.name})
+
+    return [definition.map_asset_specs(labelled) for definition in assets]
+
+
 def build_resources(profile: Profile | None = None, home: Path | None = None) -> dict[str, object]:
     """The resources of the code location: profile, runtime, and the IO manager."""
     profile = profile or load_profile()
-    store = ArtifactStore(home or default_home())
+    store = ArtifactStore(home or default_home(profile.name))
 
-    # A function, not a ConfigurableResource: it has no setting of its own, and the launchpad would offer the home's
+    # Functions, not ConfigurableResources: they have no setting of their own, and the launchpad would offer the home's
     # folder as one, which a run must not change.
     @dg.resource(required_resource_keys={"profile"}, description="Artefact store and child processes of a step.")
     def runtime(context: dg.InitResourceContext) -> Runtime:
         return Runtime(store, context.resources.profile)
 
-    return {
-        "profile": profile_resource(profile),
-        "runtime": runtime,
-        "io_manager": ArtifactIOManager(store),
-    }
+    @dg.io_manager(required_resource_keys={"runtime"}, description="Hands artefacts to the next step, verified.")
+    def io_manager(context: dg.InitResourceContext) -> ArtifactIOManager:
+        return ArtifactIOManager(context.resources.runtime)
+
+    return {"profile": profile_resource(profile), "runtime": runtime, "io_manager": io_manager}

@@ -18,6 +18,7 @@ from fc_assets.profiles.loading import (
     parse_profile,
     profile_names,
 )
+from fc_assets.profiles.provenance import ORIGIN, SECTIONS, Settings, differences, settings_digest, settings_of
 from fc_assets.profiles.release import DeploymentSettings, HubSettings
 from fc_assets.profiles.sections import Section
 from fc_assets.profiles.serving import ServerSettings
@@ -33,8 +34,10 @@ from fc_assets.profiles.training import (
 __all__ = [
     "DEFAULT_PROFILE",
     "EMBEDDED",
+    "ORIGIN",
     "PROFILES",
     "PROFILE_VARIABLE",
+    "SECTIONS",
     "BaseModelSettings",
     "BenchmarkSettings",
     "BfclSettings",
@@ -53,9 +56,13 @@ __all__ = [
     "Section",
     "ServerSettings",
     "ServiceLevel",
+    "Settings",
     "SftSettings",
     "Thresholds",
+    "differences",
     "load_profile",
     "parse_profile",
     "profile_names",
+    "settings_digest",
+    "settings_of",
 ]

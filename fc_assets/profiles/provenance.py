@@ -1,0 +1,67 @@
+"""Which settings made an asset: the sections that its step reads, so that a record can say what it was made with.
+
+A changed setting of one of these sections makes the asset stale; a setting of another section does not. Sections that
+only judge (`gates`), or that say where a copy goes (`hub`), make nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fc_assets import names
+from fc_assets.profiles.loading import Profile
+
+Settings = Mapping[str, Mapping[str, Any]]
+"""Sections of a profile by name, as JSON data."""
+
+_ASKING = ("server", "evaluation")
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    names.XLAM_RAW: ("data",),
+    names.SHAREGPT_TRAIN: ("data", "base_model"),  # the tokenizer counts the tokens of its rows
+    names.SHAREGPT_VAL: ("data", "base_model"),
+    names.BASE_MODEL: ("base_model",),
+    names.LORA_ADAPTER: ("sft",),
+    names.MERGED_MODEL: ("sft",),
+    names.GRPO_POLICY: ("grpo",),
+    **{names.predictions(variant): _ASKING for variant in names.VARIANT_MODELS},
+    **{names.bfcl_scores(variant): (*_ASKING, "bfcl") for variant in names.VARIANT_MODELS},
+    names.EVAL_REPORT: ("evaluation", "grpo"),  # the rewards' weights
+    names.PROMOTED_POLICY: ("server", "deployment"),  # the memory that serving takes; the canary questions
+    names.BENCHMARK_MATRIX: ("server", "benchmark"),
+    names.SERVING_RECOMMENDATION: ("server", "benchmark"),
+    names.GGUF_ARTIFACTS: ("edge",),
+    names.EDGE_REPORT: ("edge",),
+    names.VLLM_DEPLOYMENT: ("server", "deployment"),
+}
+"""The sections that make each asset."""
+
+ORIGIN = ("data", "base_model")
+"""Sections that everything downstream inherits: artefacts of another data set or base model are never mixed."""
+
+
+def settings_of(profile: Profile, asset: str) -> dict[str, dict[str, Any]]:
+    """The sections of `profile` that make `asset`; none for an asset that is not of this graph."""
+    return {section: getattr(profile, section).model_dump(mode="json") for section in SECTIONS.get(asset, ())}
+
+
+def settings_digest(settings: Settings) -> str:
+    """A sha256 in hex over the settings as canonical JSON: sorted keys, no white space."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def differences(recorded: Settings, wanted: Settings) -> list[str]:
+    """Where sections that both hold differ, one `section.field: recorded, not wanted` each."""
+    found: list[str] = []
+    for section in recorded.keys() & wanted.keys():
+        found += _differing(section, recorded[section], wanted[section])
+    return sorted(found)
+
+
+def _differing(path: str, recorded: Any, wanted: Any) -> list[str]:
+    if isinstance(recorded, Mapping) and isinstance(wanted, Mapping):
+        keys = dict.fromkeys([*recorded, *wanted])
+        return [line for key in keys for line in _differing(f"{path}.{key}", recorded.get(key), wanted.get(key))]
+    return [] if recorded == wanted else [f"{path} is {recorded!r}, not {wanted!r}"]
