@@ -5,11 +5,20 @@ Whatever differs between assets (description, kinds, dependencies) stands at the
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 from fc_assets.foundation.gpu import GPU_OP_TAGS, GPU_POOL
 
 OWNERS = ["team:fc-assets"]
 
-ON_THE_GPU: dict[str, Any] = {"pool": GPU_POOL, "op_tags": GPU_OP_TAGS}
+
+class PoolAndTags(TypedDict):
+    """The arguments of an asset's decorator that say where its step runs."""
+
+    pool: str
+    op_tags: Mapping[str, Any]
+
+
+ON_THE_GPU: PoolAndTags = {"pool": GPU_POOL, "op_tags": GPU_OP_TAGS}
 """For a step that needs the card: `@dg.asset(**ON_THE_GPU, ...)`."""

@@ -7,7 +7,8 @@ import pytest
 
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import Runtime, build_resources, profile_resource
-from fc_assets.profiles import Profile, load_profile, profile_names
+from fc_assets.profiles import BaseModelSettings, Profile, load_profile, profile_names
+from fc_assets.training.jobs import BaseModelJob
 
 
 @dg.asset
@@ -29,12 +30,8 @@ def second(
 @dg.asset
 def hopeless(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime]) -> dg.MaterializeResult[Artifact]:
     with runtime.step(context) as step:
-        runtime.run_module(
-            context,
-            "fc_assets.training.base_model_job",
-            {"settings": {"source": "folder", "path": ""}, "out": step.out},
-            step.scratch,
-        )
+        job = BaseModelJob(settings=BaseModelSettings(source="folder", path=""), out=step.out)
+        runtime.run_job(context, job, step.scratch)
         return step.publish([], {})
 
 
