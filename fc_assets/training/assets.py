@@ -1,6 +1,7 @@
 """The training assets: each starts a process of its own and describes what came back; the work is in those modules."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import dagster as dg
@@ -11,16 +12,9 @@ from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.metadata import picture, table
 from fc_assets.foundation.resources import Runtime
 from fc_assets.names import ADAPTER_FOLDER, MODEL_FOLDER, SHAREGPT_TRAIN, split_file
-from fc_assets.training.jobs import BaseModelJob, GrpoJob, MergeJob, SftJob
+from fc_assets.training.jobs import BaseModelJob, GrpoJob, GrpoResult, MergeJob, SftJob, SftResult
 from fc_assets.training.plots import loss_curve, reward_curve
-from fc_assets.training.training_log import (
-    GRPO_COLUMNS,
-    SFT_COLUMNS,
-    columns,
-    quarter_means,
-    reward_column,
-    series,
-)
+from fc_assets.training.training_log import GRPO_COLUMNS, SFT_COLUMNS, columns, quarter_means, reward_column, series
 
 GROUP = "training"
 TRAIN_FILE = split_file(SHAREGPT_TRAIN)
@@ -84,22 +78,7 @@ def lora_adapter(
         )
         done = runtime.run_job(context, job, step.scratch)
         shutil.rmtree(resume)
-        return step.publish(
-            inputs,
-            {
-                "curves": picture(loss_curve(done.log), "loss and token accuracy"),
-                "final_loss": done.final_loss,
-                "token_accuracy": done.token_accuracy,
-                "seconds": done.seconds,
-                "turns": done.turns,
-                "overlong_turns": len(done.overlong),
-                "trainable_parameters": done.trainable_parameters,
-                "peak_rss_mb": done.peak_rss_mb,
-                "training_log": table(columns(done.log, SFT_COLUMNS)),
-                "learnt_span": dg.MetadataValue.md(f"```text\n{done.learnt_span}\n```"),
-            },
-            report=done,
-        )
+        return step.publish(inputs, _describe_sft(done), report=done)
 
 
 @dg.asset(
@@ -175,24 +154,38 @@ def grpo_policy(
         )
         done = runtime.run_job(context, job, step.scratch)
         shutil.rmtree(resume)
-        first, last = quarter_means(series(done.log, "reward"))
-        signals = list(settings.rewards.model_dump())
-        return step.publish(
-            inputs,
-            {
-                "curves": picture(reward_curve(done.log, signals), "sampled reward and its signals"),
-                "reward_first_quarter": first,
-                "reward_last_quarter": last,
-                "seconds": done.seconds,
-                "prompts": done.prompts,
-                "capped_rows": len(done.capped),
-                "peak_rss_mb": done.peak_rss_mb,
-                "samples_at_the_start": table(asdict(sample) for sample in done.first_samples),
-                "samples_at_the_end": table(asdict(sample) for sample in done.last_samples),
-                "reward_log": table(columns(done.log, [*GRPO_COLUMNS, *map(reward_column, signals)])),
-            },
-            report=done,
-        )
+        return step.publish(inputs, _describe_grpo(done, list(settings.rewards.model_dump())), report=done)
+
+
+def _describe_sft(done: SftResult) -> dict[str, object]:
+    return {
+        "curves": picture(loss_curve(done.log), "loss and token accuracy"),
+        "final_loss": done.final_loss,
+        "token_accuracy": done.token_accuracy,
+        "seconds": done.seconds,
+        "turns": done.turns,
+        "overlong_turns": len(done.overlong),
+        "trainable_parameters": done.trainable_parameters,
+        "peak_rss_mb": done.peak_rss_mb,
+        "training_log": table(columns(done.log, SFT_COLUMNS)),
+        "learnt_span": dg.MetadataValue.md(f"```text\n{done.learnt_span}\n```"),
+    }
+
+
+def _describe_grpo(done: GrpoResult, signals: Sequence[str]) -> dict[str, object]:
+    first, last = quarter_means(series(done.log, "reward"))
+    return {
+        "curves": picture(reward_curve(done.log, signals), "sampled reward and its signals"),
+        "reward_first_quarter": first,
+        "reward_last_quarter": last,
+        "seconds": done.seconds,
+        "prompts": done.prompts,
+        "capped_rows": len(done.capped),
+        "peak_rss_mb": done.peak_rss_mb,
+        "samples_at_the_start": table(asdict(sample) for sample in done.first_samples),
+        "samples_at_the_end": table(asdict(sample) for sample in done.last_samples),
+        "reward_log": table(columns(done.log, [*GRPO_COLUMNS, *map(reward_column, signals)])),
+    }
 
 
 ASSETS = [base_model, lora_adapter, merged_model, grpo_policy]

@@ -2,7 +2,7 @@
 
 trl's SFTTrainer on prompt ids and completion ids; the loss sees the answer only. Differences to the usual recipe:
 sequences that do not fit are left out and counted, never cut. The adapter is saved in peft's format with its tokenizer
-beside it; merging is `merge_job`'s work.
+beside it. `merge_job` merges it.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def _config(tokenizer: Qwen2Tokenizer) -> Qwen3Config:
 def _pretrain(model: Qwen3ForCausalLM, tokenizer: Qwen2Tokenizer, seed: int, forbidden: frozenset[str]) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.98))
     total = _SHORT_ECHO_STEPS + _LONG_ECHO_STEPS + _REQUEST_STEPS
-    # Even, then falling to nought over the last half.
+    # Constant, then falling to zero over the last half.
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / _WARMUP_STEPS, 2 * (total - step) / total, 1.0)
     )
