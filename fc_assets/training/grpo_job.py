@@ -17,10 +17,10 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.jobs import Log, run_job
 from fc_assets.names import ADAPTER_FOLDER, MODEL_FOLDER
 from fc_assets.profiles import GrpoSettings
+from fc_assets.training.grpo.prompt_selection import draw_turns, without_capped_turns
+from fc_assets.training.grpo.reward_functions import RewardFunctions
 from fc_assets.training.jobs import GrpoJob, GrpoResult
 from fc_assets.training.merging import merge_adapter
-from fc_assets.training.prompt_selection import draw_turns, without_capped_turns
-from fc_assets.training.reward_functions import RewardFunctions
 
 _LOGGED = ("reward", "loss", "completions/mean_length")
 

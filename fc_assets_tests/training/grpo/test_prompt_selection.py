@@ -1,7 +1,7 @@
 """Which turns GRPO is asked: those that can earn the full reward, with their share of turns that expect no call."""
 
 from fc_assets.calls.call import Call
-from fc_assets.training.prompt_selection import draw_turns, without_capped_turns
+from fc_assets.training.grpo.prompt_selection import draw_turns, without_capped_turns
 from fc_assets_tests.training.conftest import FIVE_MINUTES, SIGNAL_WEIGHTS, timer_turn
 
 

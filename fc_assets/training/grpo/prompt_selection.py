@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
 
 from fc_assets.calls.conversations import Turn
-from fc_assets.training.reward_functions import judge_completion
+from fc_assets.training.grpo.reward_functions import judge_completion
 
 _ROUNDING = 1e-9
 

@@ -2,7 +2,7 @@
 
 from fc_assets.calls.call import Call
 from fc_assets.calls.prompts import answer_text
-from fc_assets.training.reward_functions import RewardFunctions
+from fc_assets.training.grpo.reward_functions import RewardFunctions
 from fc_assets_tests.training.conftest import FIVE_MINUTES, SIGNAL_WEIGHTS, timer_turn
 
 NINE_MINUTES = Call("set_timer", {"minutes": 9})
