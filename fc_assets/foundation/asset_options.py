@@ -5,7 +5,6 @@ Whatever differs between assets (description, kinds, dependencies) stands at the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from fc_assets.foundation.gpu import GPU_OP_TAGS, GPU_POOL
@@ -13,12 +12,12 @@ from fc_assets.foundation.gpu import GPU_OP_TAGS, GPU_POOL
 OWNERS = ["team:fc-assets"]
 
 
-class PoolAndTags(TypedDict):
-    """The arguments of an asset's decorator that say where its step runs."""
+class GpuOptions(TypedDict):
+    """Arguments of `@dg.asset`, typed so that the decorated function keeps its type."""
 
     pool: str
-    op_tags: Mapping[str, Any]
+    op_tags: dict[str, Any]
 
 
-ON_THE_GPU: PoolAndTags = {"pool": GPU_POOL, "op_tags": GPU_OP_TAGS}
+ON_THE_GPU: GpuOptions = {"pool": GPU_POOL, "op_tags": GPU_OP_TAGS}
 """For a step that needs the card: `@dg.asset(**ON_THE_GPU, ...)`."""
