@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from fc_assets.calls.call import Call, Tool
@@ -46,7 +46,7 @@ def answer_text(calls: Sequence[Call]) -> str:
 
 
 def render_prompt(
-    tokenizer: ChatTokenizer, messages: Sequence[dict[str, Any]], tools: Sequence[Tool], thinking_off: bool
+    tokenizer: ChatTokenizer, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool], thinking_off: bool
 ) -> str:
     """The prompt up to the assistant's turn, by the tokenizer's own chat template.
 
