@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.json_files import finite
-from fc_assets.profiles import settings_digest
+from fc_assets.profiles import Settings, settings_digest
 
 MAX_TABLE_ROWS = 200
 """More rows than this slow the page down; the full table is a file of the artefact."""
@@ -67,7 +70,7 @@ def picture_file(path: Path, title: str) -> dg.MarkdownMetadataValue:
     return picture(path.read_bytes(), title)
 
 
-def describe(artifact: Artifact, home: Path) -> dict[str, object]:
+def describe(artifact: Artifact, home: Path) -> dict[str, Any]:
     """What every materialisation records of its artefact; `path` is relative to `home`, so that a home can be moved."""
     return {
         "path": dg.MetadataValue.path(artifact.path.relative_to(home)),
@@ -79,3 +82,32 @@ def describe(artifact: Artifact, home: Path) -> dict[str, object]:
         "made_with": dg.MetadataValue.json(dict(artifact.settings)),
         "settings_digest": settings_digest(artifact.settings)[:16],
     }
+
+
+@dataclass(frozen=True)
+class ArtifactRecord:
+    """What a materialisation says of its artefact: the reading of what `describe` wrote."""
+
+    digest: str
+    inputs: Mapping[str, str]
+    code_version: str
+    profile: str
+    settings: Settings
+
+
+def record_of(materialization: dg.AssetMaterialization) -> ArtifactRecord:
+    """The record in a materialisation of this project. Raises `FcAssetsError` for one that holds none."""
+    values: dict[str, Any] = {name: value.value for name, value in materialization.metadata.items()}
+    try:
+        return ArtifactRecord(
+            digest=str(values["sha256"]),
+            inputs=dict(values["inputs"]),
+            code_version=str(values["artifact_code_version"]),
+            profile=str(values["profile"]),
+            settings=dict(values["made_with"]),
+        )
+    except KeyError as error:
+        name = materialization.asset_key.to_user_string()
+        raise FcAssetsError(
+            f"The latest materialisation of {name} has no {error} in its record: materialise {name} again"
+        ) from None

@@ -24,7 +24,7 @@ from fc_assets.foundation import processes
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore, default_home
 from fc_assets.foundation.jobs import Job, Result, write_job
 from fc_assets.foundation.json_files import finite, write_json
-from fc_assets.foundation.metadata import describe
+from fc_assets.foundation.metadata import describe, record_of
 from fc_assets.names import REPORT
 from fc_assets.profiles import (
     ORIGIN,
@@ -135,13 +135,13 @@ def latest_artifact(instance: dg.DagsterInstance, store: ArtifactStore, key: dg.
     materialization = event.asset_materialization if event else None
     if materialization is None:
         raise FcAssetsError(f"{name} has not been materialised yet; materialise it first")
-    recorded = {label: value.value for label, value in materialization.metadata.items()}
+    recorded = record_of(materialization)
     return replace(
-        store.open(name, str(recorded["sha256"])),
-        inputs=recorded["inputs"],
-        code_version=recorded["artifact_code_version"],
-        profile=recorded["profile"],
-        settings=recorded["made_with"],
+        store.open(name, recorded.digest),
+        inputs=recorded.inputs,
+        code_version=recorded.code_version,
+        profile=recorded.profile,
+        settings=recorded.settings,
     )
 
 
@@ -191,10 +191,7 @@ class AssetStep:
             asset_key=self.key,
             value=artifact,
             data_version=dg.DataVersion(artifact.digest),
-            metadata={
-                **{label: finite(value) for label, value in metadata.items()},
-                **describe(artifact, self.store.home),
-            },
+            metadata={**finite(dict(metadata)), **describe(artifact, self.store.home)},
             check_results=list(check_results),
             # Dagster would record the definition's version, made from the location's settings: an asset made with
             # other ones in the launchpad would then look fresh.
@@ -217,7 +214,7 @@ def _inherited(inputs: Sequence[Artifact]) -> dict[str, Any]:
 
 
 def versioned(code: str, settings: Settings) -> str:
-    """An asset's version as Dagster compares it: of the code that makes it, and of the settings that it is made with."""
+    """An asset's version as Dagster compares it: of its code, and of the settings that it is made with."""
     return f"{code}{SETTINGS_MARK}{settings_digest(settings)[:_DIGITS]}"
 
 
@@ -229,7 +226,7 @@ class Runtime:
     profile: Profile
 
     def latest(self, instance: dg.DagsterInstance, key: dg.AssetKey) -> Artifact:
-        """`latest_artifact`, refused when it comes from another data set or base model than this run's settings name."""
+        """`latest_artifact`, refused when its data set or base model is another than this run's settings name."""
         artifact = latest_artifact(instance, self.store, key)
         wanted = {section: getattr(self.profile, section).model_dump(mode="json") for section in ORIGIN}
         if found := differences(

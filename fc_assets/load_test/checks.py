@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from fc_assets.foundation.artifacts import Artifact
-from fc_assets.foundation.metadata import table
+from fc_assets.foundation.artifacts import Artifact, ArtifactStore
+from fc_assets.foundation.metadata import record_of, table
 from fc_assets.foundation.resources import Runtime
 from fc_assets.load_test.assets import benchmark_matrix, serving_recommendation
 from fc_assets.load_test.findings.headline import at_slo
@@ -97,7 +97,7 @@ def not_slower_than_before(
     from fc_assets.load_test.findings.regression import latency_ratios, slower_cells
 
     settings = runtime.profile.benchmark
-    earlier = _last_comparable(context.instance, benchmark_matrix)
+    earlier = _last_comparable(context.instance, runtime.store, benchmark_matrix)
     if earlier is None:
         return dg.AssetCheckResult(
             passed=True, description="There is no earlier measurement under the same conditions to compare with."
@@ -116,15 +116,15 @@ def not_slower_than_before(
     )
 
 
-def _last_comparable(instance: dg.DagsterInstance, current: Artifact) -> Path | None:
+def _last_comparable(instance: dg.DagsterInstance, store: ArtifactStore, current: Artifact) -> Path | None:
     """The latest earlier matrix that had no failure and was measured under the same conditions."""
     wanted = read_record(current.path).conditions
     for record in instance.fetch_materializations(benchmark_matrix.key, limit=EARLIER_LOOKED_AT).records:
         if record.asset_materialization is None:
             continue
-        metadata = record.asset_materialization.metadata
-        folder = Path(str(metadata["path"].value))
-        is_other = metadata["sha256"].value != current.digest and metadata["error_rate"].value == 0
+        digest = record_of(record.asset_materialization).digest
+        folder = store.folder(current.asset, digest)
+        is_other = digest != current.digest and record.asset_materialization.metadata["error_rate"].value == 0
         if is_other and (folder / MATRIX_RECORD).is_file() and read_record(folder).conditions == wanted:
             return folder
     return None

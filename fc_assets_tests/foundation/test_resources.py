@@ -59,7 +59,7 @@ def test_lineage_and_data_version_are_digests(home: Path) -> None:
         assert event.metadata["inputs"].value == {"first": upstream.metadata["sha256"].value}
         assert event.tags["dagster/data_version"] == event.metadata["sha256"].value
         assert event.metadata["profile"].value == "demo"
-        assert Path(event.metadata["path"].value, "copy.txt").read_text() == "32"
+        assert Path(home, event.metadata["path"].value, "copy.txt").read_text() == "32"
         assert upstream.metadata["broken"].value is None
 
 
