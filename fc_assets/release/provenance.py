@@ -1,4 +1,4 @@
-"""What a release was made by: code, commit, libraries, settings. Read from this machine; judging it is for others.
+"""What a release was made by: code, commit, libraries, settings. Only read from this machine, not judged.
 
 Nothing secret may leave through here: settings lose the credentials in URLs, and no environment variable is read.
 """
@@ -59,7 +59,8 @@ def git_commit() -> str:
 
 def public_settings(profile: Profile) -> dict[str, object]:
     """All settings of the profile as plain values, user names and passwords in URLs removed."""
-    return _without_credentials(profile.model_dump(mode="json"))  # type: ignore[return-value]
+    settings = profile.model_dump(mode="json")
+    return {name: _without_credentials(value) for name, value in settings.items()}
 
 
 def _without_credentials(value: object) -> object:
