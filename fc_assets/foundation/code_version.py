@@ -1,6 +1,7 @@
 """Which code made an asset: a hash of the modules that do its work, so that staleness sees which of them changed.
 
-The modules named for an asset and everything of the rooms that they import count, read as text without importing them.
+The modules named for an asset and everything of the rooms that they import count, read as text without importing them,
+and so do the files in a folder `templates` beside one of them.
 What every room stands on (`foundation`, `profiles`, `names`) does not: a change of plumbing or of a setting's
 description makes nothing another thing, and a changed setting is seen by its value.
 """
@@ -38,6 +39,8 @@ def code_version(*modules: str) -> str:
             raise ValueError(f"{name} is no module of {_ROOT}")
         seen[name] = file
         frontier += _imported(file)
+    templates = {folder: sorted((folder / "templates").glob("*")) for folder in {file.parent for file in seen.values()}}
+    seen |= {file.relative_to(_PACKAGE).as_posix(): file for files in templates.values() for file in files}
     digest = hashlib.sha256()
     for name, file in sorted(seen.items()):
         digest.update(name.encode() + b"\0" + file.read_bytes())
