@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fc_assets.foundation.templates import render_template
 from fc_assets.names import BASE, GRPO, SFT, SHAREGPT_VAL, SHIPPED_VARIANT
@@ -21,8 +22,6 @@ CARD_LABELS = {BASE: "A: base", SFT: "B: SFT", GRPO: "C: SFT + GRPO"}
 _TEMPLATE = Path(__file__).parent / "templates" / "model_card.md.j2"
 _HUB_LICENCES = {"MIT": "mit", "Apache-2.0": "apache-2.0"}
 """The hub's identifiers of licences; one that is not here is `other`."""
-_FRONT_MATTER_KEYS = ["library_name", "pipeline_tag", "license", "base_model", "datasets", "tags"]
-"""Their order; the results come last."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +48,16 @@ def model_card(record: ReleaseRecord, info: ModelInfo) -> str:
 def _front_matter(record: ReleaseRecord) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
-    data = ModelCardData(
+    fields: dict[str, Any] = dict(
         library_name="transformers",
         pipeline_tag="text-generation",
         license=_HUB_LICENCES.get(_weights_licence(record.licences), "other"),
         base_model=record.base.name,
         datasets=[each.what for each in record.licences if each.rows],
-        tags=["function-calling", "tool-use", "trl", "sft", "grpo", "lora"],
+        tags=["function-calling", "tool-use", "trl", SFT, GRPO, "lora"],
+    )
+    data = ModelCardData(
+        **fields,
         model_name=f"function caller from {record.base.name}",
         eval_results=[
             EvalResult(
@@ -71,7 +73,7 @@ def _front_matter(record: ReleaseRecord) -> str:
             if measure.variant == SHIPPED_VARIANT
         ],
     )
-    return str(data.to_yaml(original_order=_FRONT_MATTER_KEYS))
+    return str(data.to_yaml(original_order=list(fields)))
 
 
 def _weights_licence(licences: Sequence[Licence]) -> str:

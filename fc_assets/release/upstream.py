@@ -91,7 +91,7 @@ def data_licences(xlam_raw: Artifact) -> list[Licence]:
 
 
 def base_licence(base_model: Artifact) -> Licence:
-    """The base checkpoint's licence: this project's for the embedded one, else what its LICENSE file is."""
+    """The base checkpoint's licence: this project's own for the embedded one, else what its LICENSE file says."""
     base = base_checkpoint(base_model)
     name = base.name
     if base.source == EMBEDDED:

@@ -11,7 +11,7 @@ import yaml
 from fc_assets.deployment.engine import EngineSpec, engine_service, release_name
 from fc_assets.deployment.proxy import render_active, render_config
 from fc_assets.deployment.targets.compose import CARD_MONITOR, MONITORS, compose_file, to_yaml
-from fc_assets.deployment.targets.stack import Stack, StackError, StackState
+from fc_assets.deployment.targets.stack import STATE_FILE, Stack, StackError, StackState
 from fc_assets.profiles import DeploymentSettings, ServerSettings, load_profile, profile_names
 
 BLUE = EngineSpec("a" * 64, "/artifacts/a", "blue", load_profile("demo").server)
@@ -127,6 +127,14 @@ def test_the_record_survives_writing_and_reading(tmp_path: Path) -> None:
     state = StackState(serving=BLUE, previous=GREEN, wanted=True, since="2026-01-01T00:00:00+00:00")
     site.record(state)
     assert site.state() == state
+    written = json.loads((tmp_path / STATE_FILE).read_text())
+    assert list(written) == ["serving", "previous", "wanted", "since"]
+    assert written["serving"] == {
+        "release": "a" * 64,
+        "folder": "/artifacts/a",
+        "colour": "blue",
+        "server": BLUE.server.model_dump(mode="json"),
+    }
 
 
 def test_one_deployment_at_a_time(tmp_path: Path) -> None:
