@@ -18,7 +18,7 @@ from fc_assets.foundation.artifacts import ArtifactStore
 from fc_assets.foundation.resources import latest_artifact
 from fc_assets.names import REPORT
 from fc_assets.profiles import load_profile
-from fc_assets.training.plots import trend
+from fc_assets.training.training_log import quarter_means
 
 SEEDS = (0, 1, 2)
 METRICS = ("parse_rate", "function_name_accuracy", "param_f1", "schema_hit", "exec_rate", "exact_match")
@@ -41,7 +41,7 @@ def figures_of(seed: int, home: Path) -> dict[str, float]:
         store = ArtifactStore(home)
         results = latest_artifact(instance, store, dg.AssetKey("eval_report")).read_json("results.json")
         policy = latest_artifact(instance, store, dg.AssetKey("grpo_policy")).read_json(REPORT)
-    first, last = trend([record["reward"] for record in policy["log"]])
+    first, last = quarter_means([record["reward"] for record in policy["log"]])
     figures: dict[str, float] = {}
     for variant, found in results["variants"].items():
         figures.update({f"seed{seed}_{variant}_{metric}": found[metric] for metric in METRICS})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from fc_assets.calls.call import Call, Tool
@@ -46,20 +46,21 @@ def answer_text(calls: Sequence[Call]) -> str:
 
 
 def render_prompt(
-    tokenizer: ChatTokenizer, messages: Sequence[dict[str, Any]], tools: Sequence[Tool], thinking_off: bool
+    tokenizer: ChatTokenizer, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool], thinking_off: bool
 ) -> str:
     """The prompt up to the assistant's turn, by the tokenizer's own chat template.
 
     With `thinking_off` it ends after `THINK_OFF` (what a server builds for enable_thinking=false), otherwise after
     `<|im_start|>assistant\\n` (the training form, whose completion begins with `THINK_OFF`).
     """
-    return tokenizer.apply_chat_template(
+    text: str = tokenizer.apply_chat_template(
         list(messages),
         tools=wrap_tools(tools) or None,
         add_generation_prompt=True,
         enable_thinking=not thinking_off,
         tokenize=False,
     )
+    return text
 
 
 def _dumps(call: Call) -> str:

@@ -23,6 +23,7 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.names import CANARY_QUESTIONS
 from fc_assets.profiles import ServerSettings
 from fc_assets.serving.endpoint import Endpoint
+from fc_assets.serving.vllm_metrics import is_busy
 
 _POLL_SECONDS = 0.5
 
@@ -232,10 +233,8 @@ def _retire(stack: Stack, old: EngineSpec) -> None:
     stack.remove(old.colour)
 
 
-def _busy(route: Endpoint) -> bool:
+def _busy(engine: Endpoint) -> bool:
     try:
-        metrics = route.get("/metrics")
-    except OSError:
+        return is_busy(engine.get("/metrics"))
+    except (OSError, ValueError):
         return False
-    active = ("vllm:num_requests_running", "vllm:num_requests_waiting")
-    return any(float(line.rsplit(" ", 1)[1]) > 0 for line in metrics.splitlines() if line.startswith(active))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fc_assets.calls.call import Call
-from fc_assets.calls.tools import compile_tools
+from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets.deployment.engine import release_name
 from fc_assets.errors import FcAssetsError
 from fc_assets.serving.chat import chat_request

@@ -301,17 +301,17 @@ def eval_report(
     from fc_assets.evaluation import embedding  # brings numpy, as does report
     from fc_assets.evaluation.report import build as reports
 
-    settings = runtime.profile.evaluation
+    settings, weights = runtime.profile.evaluation, runtime.profile.grpo.rewards.model_dump()
     predictions = {"base": predictions_base, "sft": predictions_sft, "grpo": predictions_grpo}
     scores = {"base": bfcl_base, "sft": bfcl_sft, "grpo": bfcl_grpo}
     with runtime.step(context) as step:
         bfcl_records = bfcl_tables.side_by_side(
             {reports.label(variant): scored.read_json(REPORT) for variant, scored in scores.items()}
         )
-        frames = score_variants(sharegpt_val, predictions, settings.max_failed_share)
-        decoding = compare_decoding(sharegpt_val, predictions, frames, settings.seed)
+        frames = score_variants(sharegpt_val, predictions, weights, settings.max_failed_share)
+        decoding = compare_decoding(sharegpt_val, predictions, frames, weights, settings.seed)
         duel = champions.duel(
-            sharegpt_val, predictions_grpo, frames[CHALLENGER], settings.bootstrap_samples, settings.seed
+            sharegpt_val, predictions_grpo, frames[CHALLENGER], weights, settings.bootstrap_samples, settings.seed
         )
         further = {
             "bfcl": (BFCL_TITLE, bfcl_records),
@@ -321,6 +321,7 @@ def eval_report(
         }
         report = reports.build_report(
             frames,
+            weights,
             samples=settings.bootstrap_samples,
             seed=settings.seed,
             extra_tables={title: records for title, records in further.values() if records},
@@ -392,7 +393,7 @@ def _engine(
         return
     log = runtime.log_file(context, f"evaluate-{name}-server")
     with serve(checkpoint, settings, name=name, log=log, model_digest=digest) as endpoint:
-        context.log.info(f"{endpoint.base_url} serves {name} after {endpoint.info['start_s']:.0f} s")
+        context.log.info(f"{endpoint.base_url} serves {name} after {endpoint.info.start_s:.0f} s")
         yield ServedModel(endpoint, settings)
 
 

@@ -88,7 +88,12 @@ def write_opponent(out: Path, opponent: Opponent) -> None:
 
 
 def duel(
-    validation: Artifact, predictions: Artifact, challenger: pd.DataFrame, samples: int, seed: int
+    validation: Artifact,
+    predictions: Artifact,
+    challenger: pd.DataFrame,
+    weights: Mapping[str, float],
+    samples: int,
+    seed: int,
 ) -> dict[str, Any]:
     """How the challenger does against the champion that stands beside `predictions`.
 
@@ -107,7 +112,7 @@ def duel(
         (answers,) = read_predictions(predictions.path / ANSWERS_FILE).values()
         asked = {answer.id for answer in answers}
         turns = [turn for turn in asked_turns(validation, 0) if turn.id in asked]
-        champion = score_rows(scoring_rows(turns, answers), max_failed_share=1.0)
+        champion = score_rows(scoring_rows(turns, answers), weights, max_failed_share=1.0)
         tests = estimate({CHAMPION: champion, CHALLENGER: challenger}, samples, seed).comparisons
         found[CHAMPION]["tests"] = [asdict(test) for test in tests]
     return found

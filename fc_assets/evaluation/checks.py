@@ -16,7 +16,7 @@ from fc_assets.evaluation.champion import POLICY, RECORD_FILE
 from fc_assets.evaluation.gates import Verdict
 from fc_assets.evaluation.inference.parity import PARITY_FILE
 from fc_assets.foundation.artifacts import Artifact
-from fc_assets.foundation.metadata import finite
+from fc_assets.foundation.json_files import finite
 from fc_assets.foundation.resources import Runtime, StepError, latest_artifact
 from fc_assets.names import REPORT
 from fc_assets.profiles import Profile, Thresholds

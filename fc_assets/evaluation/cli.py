@@ -13,6 +13,7 @@ from fc_assets.evaluation.prediction_files import read_data, read_predictions, s
 from fc_assets.evaluation.report.build import build_report, write_report
 from fc_assets.evaluation.report.render import summary
 from fc_assets.evaluation.scoring import score_rows
+from fc_assets.profiles import RewardWeights
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,16 +44,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _score(predictions: Path, data: Path, out: Path, model: str) -> None:
-    turns = read_data(data)
+    turns, weights = read_data(data), RewardWeights().model_dump()
     frames = {
-        variant: score_rows(scoring_rows(turns, found)) for variant, found in read_predictions(predictions).items()
+        variant: score_rows(scoring_rows(turns, found), weights)
+        for variant, found in read_predictions(predictions).items()
     }
     similar = {}
     if model:
         pairs = {variant: embedding.string_pairs(frame) for variant, frame in frames.items()}
         cosines = embedding.embed(model, "main", embedding.to_embed(pairs))
         similar[embedding.TITLE] = embedding.similarity_table(frames, pairs, cosines)
-    report = build_report(frames, extra_tables=similar, extra_texts={embedding.TITLE: embedding.TEXT})
+    report = build_report(frames, weights, extra_tables=similar, extra_texts={embedding.TITLE: embedding.TEXT})
     out.mkdir(parents=True, exist_ok=True)
     files = write_report(report, out)
     print("\n".join(summary(report)))

@@ -1,5 +1,6 @@
 """The training room: base checkpoint, SFT adapter, merged model, GRPO policy.
 
-`sft`, `merge`, `grpo` and `base_model` run as processes of their own and know nothing of Dagster but its Pipes
-protocol; `assets` starts them. Evaluation and serving do not belong here.
+The modules that end in `_job` run as processes of their own and know nothing of Dagster but its Pipes protocol;
+`assets` starts them, `jobs` says what they are asked. `demo` makes the embedded model. Evaluation and serving do not
+belong here.
 """

@@ -1,122 +1,56 @@
 """The checkpoint that everything starts from: `python -m fc_assets.training.base_model_job JOB.json`.
 
-Resolves the embedded model, a local folder, or a hub snapshot, copies the files that serving needs and nothing else,
-and refuses what cannot be trusted or used: weights that are not safetensors, custom code, another architecture, a
-missing chat template. Weights are not loaded here.
-
-Job: settings (a `BaseModelSettings`), out (folder), result (path).
+Finds the embedded model, a local folder, or a hub snapshot, copies the files that serving needs and nothing else, and
+refuses what cannot be trusted or used: weights that are not safetensors, custom code, another architecture, a missing
+chat template. Weights are not loaded here; what makes a checkpoint usable is `checkpoint`.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import shutil
-import struct
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.jobs import Job, Log, run_child
-from fc_assets.profiles import EMBEDDED
+from fc_assets.foundation.hub import checkpoint_on_hub, download_snapshot
+from fc_assets.foundation.jobs import Log, run_job
+from fc_assets.profiles import EMBEDDED, BaseModelSettings
+from fc_assets.training.checkpoint import inspect_checkpoint
+from fc_assets.training.jobs import BaseModelJob, BaseModelResult
 
 WANTED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "LICENSE*")
 """What is copied or downloaded. Pickled weights and code are not among it."""
-ARCHITECTURE = "Qwen3ForCausalLM"
+EMBEDDED_NAME = "fc-assets/demo-qwen3"
 
 
-def resolve(job: Job, log: Log) -> Mapping[str, Any]:
-    """Fetch and copy the checkpoint, check it, and return its description."""
-    settings, out = job["settings"], Path(job["out"])
-    if settings["source"] == "embedded":
-        source, name, revision = EMBEDDED, "fc-assets/demo-qwen3", ""
-    elif settings["source"] == "folder":
-        source, name, revision = Path(settings["path"]), Path(settings["path"]).name, ""
-        if not settings["path"] or not source.is_dir():
-            raise FcAssetsError(
-                f"base_model.path is {settings['path']!r}, which is no folder; set it to one with a checkpoint"
-            )
-    else:
-        source, revision = _download(settings["model"], settings["revision"], log)
-        name = settings["model"]
-    log.info(f"base model {name} from {settings['source']}")
+def fetch(job: BaseModelJob, log: Log) -> BaseModelResult:
+    """Find and copy the checkpoint, check the copy, and return its description."""
+    folder, name, revision = _find(job.settings, log)
+    log.info(f"base model {name} from {job.settings.source}")
+    job.out.mkdir(parents=True, exist_ok=True)
     for pattern in WANTED:
-        for file in sorted(source.glob(pattern)):
-            shutil.copyfile(file, out / file.name)  # a hub snapshot holds links: copy what they point to
-    return {"name": name, "revision": revision, "source": settings["source"], **inspect_checkpoint(out)}
+        for file in sorted(folder.glob(pattern)):
+            shutil.copyfile(file, job.out / file.name)  # a hub snapshot holds links: copy what they point to
+    facts = inspect_checkpoint(job.out)
+    return BaseModelResult(name=name, revision=revision, source=job.settings.source, **facts.model_dump())
 
 
-def _download(model: str, revision: str, log: Log) -> tuple[Path, str]:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
-
-    log.info(f"asking the hub for {model} at {revision}; an interrupted download resumes where it stopped")
-    try:
-        folder = Path(snapshot_download(model, revision=revision, allow_patterns=list(WANTED)))
-    except GatedRepoError:
-        raise FcAssetsError(
-            f"{model} is gated: accept its terms on the model's hub page and set HF_TOKEN to a token of that account"
-        ) from None
-    except RepositoryNotFoundError:
-        raise FcAssetsError(
-            f"The hub knows no model {model!r} at {revision!r} that this token may read; check base_model.model, "
-            "and HF_TOKEN if it is private"
-        ) from None
-    except (LocalEntryNotFoundError, OSError) as error:
-        raise FcAssetsError(
-            f"{model} is not in the local cache and the hub cannot be reached ({error.__class__.__name__}); connect "
-            "once, or set base_model.source to folder and base_model.path to a checkpoint"
-        ) from None
-    return folder, folder.name
-
-
-def inspect_checkpoint(folder: Path) -> dict[str, Any]:
-    """Architecture, sizes and parameter count of a checkpoint folder, read from its files without loading weights.
-
-    Raises `FcAssetsError` naming the first thing that makes it unusable.
-    """
-    for needed in ("config.json", "tokenizer.json", "tokenizer_config.json"):
-        if not (folder / needed).is_file():
-            raise FcAssetsError(f"The checkpoint has no {needed}; choose one in Hugging Face's format")
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if "auto_map" in config:
-        raise FcAssetsError("The checkpoint's config.json wants code of its own (auto_map), which is never run here")
-    if config.get("architectures") != [ARCHITECTURE]:
-        raise FcAssetsError(f"The checkpoint is a {config.get('architectures')}; the whole graph needs {ARCHITECTURE}")
-    shards = sorted(folder.glob("*.safetensors"))
-    if not shards:
-        raise FcAssetsError("The checkpoint has no .safetensors file; pickled weights are not read")
-    tokenizer = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    if "chat_template" not in tokenizer and not (folder / "chat_template.jinja").is_file():
-        raise FcAssetsError("The checkpoint has no chat template; choose a chat model or add chat_template.jinja")
-    parameters, types = 0, set()
-    for shard in shards:
-        for tensor in _tensors(shard).values():
-            parameters += math.prod(tensor["shape"])
-            types.add(tensor["dtype"])
-    return {
-        "architecture": ARCHITECTURE,
-        "parameters": parameters,
-        "dtype": "/".join(sorted(types)),
-        "layers": config["num_hidden_layers"],
-        "hidden_size": config["hidden_size"],
-        "vocabulary": config["vocab_size"],
-        "context": config["max_position_embeddings"],
-        "weights_mb": sum(shard.stat().st_size for shard in shards) / 1e6,
-    }
-
-
-def _tensors(shard: Path) -> dict[str, dict[str, Any]]:
-    """The header of a safetensors file: its first eight bytes give the length of the JSON that follows."""
-    with shard.open("rb") as stream:
-        try:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            header = json.loads(stream.read(min(length, 100_000_000)))
-        except (struct.error, ValueError) as error:
-            raise FcAssetsError(f"{shard.name} is not a whole safetensors file ({error}); fetch it again") from None
-    return {name: tensor for name, tensor in header.items() if name != "__metadata__"}
+def _find(settings: BaseModelSettings, log: Log) -> tuple[Path, str, str]:
+    """The folder with the checkpoint, the model's name, and its revision (empty where there is none)."""
+    if settings.source == "embedded":
+        return EMBEDDED, EMBEDDED_NAME, ""
+    if settings.source == "folder":
+        folder = Path(settings.path)
+        if not settings.path or not folder.is_dir():
+            raise FcAssetsError(
+                f"base_model.path is {settings.path!r}, which is no folder; set it to one with a checkpoint"
+            )
+        return folder, folder.name, ""
+    log.info(
+        f"asking the hub for {settings.model} at {settings.revision}; an interrupted download resumes where it stopped"
+    )
+    folder = download_snapshot(checkpoint_on_hub(settings.model, settings.revision), WANTED)
+    return folder, settings.model, folder.name
 
 
 if __name__ == "__main__":
-    run_child(resolve)
+    run_job(BaseModelJob, fetch)

@@ -6,9 +6,11 @@ import dagster as dg
 
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import Runtime
-from fc_assets.names import REPORT
+from fc_assets.names import MODEL_FOLDER, REPORT
 from fc_assets.training.assets import base_model, grpo_policy, lora_adapter, merged_model
-from fc_assets.training.plots import fell, trend
+from fc_assets.training.checkpoint import inspect_checkpoint
+from fc_assets.training.jobs import GrpoResult, MergeResult, SftResult
+from fc_assets.training.training_log import fell_beyond_chance, quarter_means, series
 
 
 @dg.asset_check(
@@ -17,10 +19,8 @@ from fc_assets.training.plots import fell, trend
     description="The checkpoint has weights, a chat template and the architecture that the graph can train and serve.",
 )
 def checkpoint_is_usable(base_model: Artifact) -> dg.AssetCheckResult:
-    from fc_assets.training.base_model_job import inspect_checkpoint
-
-    found = inspect_checkpoint(base_model.path / "model")
-    return dg.AssetCheckResult(passed=found["parameters"] > 0, metadata=found)
+    found = inspect_checkpoint(base_model.path / MODEL_FOLDER)
+    return dg.AssetCheckResult(passed=found.parameters > 0, metadata=found.model_dump())
 
 
 @dg.asset_check(
@@ -29,8 +29,8 @@ def checkpoint_is_usable(base_model: Artifact) -> dg.AssetCheckResult:
     description="The loss is finite throughout and its last quarter lies below its first: the adapter has learnt.",
 )
 def loss_fell(lora_adapter: Artifact) -> dg.AssetCheckResult:
-    losses = [float(record["loss"]) for record in lora_adapter.read_json(REPORT)["log"]]
-    first, last = trend(losses)
+    losses = series(SftResult.model_validate(lora_adapter.read_json(REPORT)).log, "loss")
+    first, last = quarter_means(losses)
     finite = all(math.isfinite(loss) for loss in losses)
     return dg.AssetCheckResult(
         passed=finite and last < first,
@@ -45,9 +45,9 @@ def loss_fell(lora_adapter: Artifact) -> dg.AssetCheckResult:
     description="No more training turns than the profile allows were left out because they do not fit sft.max_length.",
 )
 def few_turns_left_out(lora_adapter: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
-    report = lora_adapter.read_json(REPORT)
+    report = SftResult.model_validate(lora_adapter.read_json(REPORT))
     allowed = runtime.profile.gates.max_overlong_share
-    share = len(report["overlong"]) / (report["turns"] + len(report["overlong"]))
+    share = len(report.overlong) / (report.turns + len(report.overlong))
     return dg.AssetCheckResult(
         passed=share <= allowed,
         metadata={"overlong_share": share, "allowed": allowed},
@@ -61,7 +61,7 @@ def few_turns_left_out(lora_adapter: Artifact, runtime: dg.ResourceParam[Runtime
     description="The merged checkpoint gives the logits of base plus adapter, up to rounding.",
 )
 def merge_is_exact(merged_model: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
-    difference = float(merged_model.read_json(REPORT)["max_logit_difference"])
+    difference = MergeResult.model_validate(merged_model.read_json(REPORT)).max_logit_difference
     allowed = runtime.profile.sft.max_merge_logit_difference
     return dg.AssetCheckResult(
         passed=difference <= allowed,
@@ -76,10 +76,10 @@ def merge_is_exact(merged_model: Artifact, runtime: dg.ResourceParam[Runtime]) -
     description="The sampled reward is finite, and its last quarter is not below its first by more than chance.",
 )
 def reward_did_not_fall(grpo_policy: Artifact) -> dg.AssetCheckResult:
-    rewards = [float(record["reward"]) for record in grpo_policy.read_json(REPORT)["log"]]
-    first, last = trend(rewards)
+    rewards = series(GrpoResult.model_validate(grpo_policy.read_json(REPORT)).log, "reward")
+    first, last = quarter_means(rewards)
     return dg.AssetCheckResult(
-        passed=all(math.isfinite(reward) for reward in rewards) and not fell(rewards),
+        passed=all(math.isfinite(reward) for reward in rewards) and not fell_beyond_chance(rewards),
         metadata={"reward_first_quarter": first, "reward_last_quarter": last},
         description=f"Mean sampled reward {first:.3f} in the first quarter, {last:.3f} in the last.",
     )

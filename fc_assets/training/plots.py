@@ -1,84 +1,57 @@
-"""Pictures of a training run: loss, and reward with its signals. Takes log records, gives PNG bytes."""
+"""Pictures of a training run: loss, and reward with its signals. Takes log records, gives PNG bytes.
+
+What the numbers mean is `training_log`; the style of a figure is `foundation.figures`.
+"""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-Record = Mapping[str, Any]
+from fc_assets.foundation.figures import ACCENT, COLOURS, FAINT, new_figure, to_png
+from fc_assets.training.jobs import LogRecord
+from fc_assets.training.training_log import reward_column, running_mean, series
 
-
-def _smooth(values: Sequence[float], window: int) -> list[float]:
-    """Mean over the last `window` values at each point."""
-    return [
-        sum(values[max(0, i + 1 - window) : i + 1]) / len(values[max(0, i + 1 - window) : i + 1])
-        for i in range(len(values))
-    ]
-
-
-def _figure(panels: int) -> Any:
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.2 * panels, 3.4), dpi=110, layout="constrained")
-    axes = figure.subplots(1, panels, squeeze=False)[0]
-    for axis in axes:
-        axis.grid(alpha=0.3)
-        axis.set_xlabel("step")
-        axis.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+_WINDOW = 10
+"""Steps in a running mean."""
 
 
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
-
-
-def loss_curve(log: Sequence[Record]) -> bytes:
+def loss_curve(log: Sequence[LogRecord]) -> bytes:
     """Training loss and token accuracy over steps."""
-    figure, (left, right) = _figure(2)
-    steps = [record["step"] for record in log]
-    left.plot(steps, [float(record["loss"]) for record in log], color="#4c6ef5", linewidth=1.8)
+    figure, left, right = _two_panels()
+    steps = series(log, "step")
+    left.plot(steps, series(log, "loss"), color=COLOURS[0], linewidth=1.8)
     left.set_ylabel("loss (answer tokens)")
     left.set_yscale("log")
-    right.plot(steps, [float(record["mean_token_accuracy"]) for record in log], color="#2b8a3e", linewidth=1.8)
+    right.plot(steps, series(log, "mean_token_accuracy"), color=COLOURS[1], linewidth=1.8)
     right.set_ylabel("token accuracy")
     right.set_ylim(0, 1.02)
-    return _png(figure)
+    return to_png(figure)
 
 
-def reward_curve(log: Sequence[Record], signals: Sequence[str]) -> bytes:
+def reward_curve(log: Sequence[LogRecord], signals: Sequence[str]) -> bytes:
     """Mean sampled reward over steps (dots, and a running mean over ten), and the running mean of every signal."""
-    figure, (left, right) = _figure(2)
-    steps = [record["step"] for record in log]
-    reward = [float(record["reward"]) for record in log]
-    left.scatter(steps, reward, s=10, color="#adb5bd", label="step")
-    left.plot(steps, _smooth(reward, 10), color="#e8590c", linewidth=2, label="mean of 10 steps")
+    figure, left, right = _two_panels()
+    steps, reward = series(log, "step"), series(log, "reward")
+    left.scatter(steps, reward, s=10, color=FAINT, label="step")
+    left.plot(steps, running_mean(reward, _WINDOW), color=ACCENT, linewidth=2, label=f"mean of {_WINDOW} steps")
     left.set_ylabel("sampled reward")
     left.legend(frameon=False, loc="lower right")
-    for signal, colour in zip(signals, ("#4c6ef5", "#2b8a3e", "#ae3ec9", "#f08c00", "#868e96"), strict=False):
-        values = [float(record[f"rewards/{signal}/mean"]) for record in log]
-        right.plot(steps, _smooth(values, 10), linewidth=1.6, color=colour, label=signal)
-    right.set_ylabel("signal, mean of 10 steps")
+    for signal, colour in zip(signals, COLOURS, strict=False):
+        means = running_mean(series(log, reward_column(signal)), _WINDOW)
+        right.plot(steps, means, linewidth=1.6, color=colour, label=signal)
+    right.set_ylabel(f"signal, mean of {_WINDOW} steps")
     right.set_ylim(0, 1.02)
     right.legend(frameon=False, loc="lower right", fontsize="small")
-    return _png(figure)
+    return to_png(figure)
 
 
-def fell(values: Sequence[float]) -> bool:
-    """Whether the last quarter lies below the first by more than chance (Welch's t-test, one-sided, 5 %).
-
-    Each step draws other prompts, so that means of a few steps differ for no other reason.
-    """
-    from scipy.stats import ttest_ind
-
-    quarter = max(2, len(values) // 4)
-    test = ttest_ind(values[-quarter:], values[:quarter], equal_var=False, alternative="less")
-    return bool(test.pvalue < 0.05)
-
-
-def trend(values: Sequence[float]) -> tuple[float, float]:
-    """Means of the first and of the last quarter of a series (at least one value each)."""
-    quarter = max(1, len(values) // 4)
-    return sum(values[:quarter]) / quarter, sum(values[-quarter:]) / quarter
+def _two_panels() -> tuple[Figure, Axes, Axes]:
+    figure, (left, right) = new_figure(10.4, 3.4, columns=2)
+    for axis in (left, right):
+        axis.set_xlabel("step")
+    return figure, left, right

@@ -2,7 +2,7 @@
 
 A training sequence is the prompt as the serving template renders it, ending at `<|im_start|>assistant\\n`, and a
 completion that opens with the empty think block. Served with thinking off, the prompt's ids plus those of the think
-block are a prefix of this very sequence. Only the completion is learnt. Choosing hyperparameters does not belong here.
+block are a prefix of this very sequence. Only the completion is learnt. The trainer's settings do not belong here.
 """
 
 from __future__ import annotations
@@ -17,12 +17,17 @@ from fc_assets.errors import FcAssetsError
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedTurn:
     """Token ids of one turn and its completion mask (1 = learnt), both of the same length."""
 
     id: str
     input_ids: list[int]
     completion_mask: list[int]
+
+    @property
+    def learnt_ids(self) -> list[int]:
+        """The token ids that have a loss."""
+        return [token for token, learnt in zip(self.input_ids, self.completion_mask, strict=True) if learnt]
 
 
 def completion_text(turn: Turn, end: str) -> str:
@@ -30,7 +35,7 @@ def completion_text(turn: Turn, end: str) -> str:
     return f"{THINK_OFF}{turn.answer}{end}"
 
 
-def encode(tokenizer: Any, turn: Turn) -> Encoded:
+def encode(tokenizer: Any, turn: Turn) -> EncodedTurn:
     """Render and tokenize one turn with a transformers tokenizer.
 
     Prompt and completion are tokenized apart, which is what a server does: it never sees the answer.
@@ -39,10 +44,10 @@ def encode(tokenizer: Any, turn: Turn) -> Encoded:
         render_prompt(tokenizer, turn.messages, turn.tools, thinking_off=False), add_special_tokens=False
     ).input_ids
     completion = tokenizer(completion_text(turn, tokenizer.eos_token), add_special_tokens=False).input_ids
-    return Encoded(turn.id, prompt + completion, [0] * len(prompt) + [1] * len(completion))
+    return EncodedTurn(turn.id, prompt + completion, [0] * len(prompt) + [1] * len(completion))
 
 
-def encode_split(tokenizer: Any, turns: Sequence[Turn], max_length: int) -> tuple[list[Encoded], list[str]]:
+def encode_split(tokenizer: Any, turns: Sequence[Turn], max_length: int) -> tuple[list[EncodedTurn], list[str]]:
     """All turns that fit `max_length` tokens, and the ids of those that do not.
 
     A sequence is never cut: half a call teaches broken JSON. Raises `FcAssetsError` when none fits.

@@ -1,4 +1,4 @@
-"""What SFT and GRPO share: loading a checkpoint, the adapter's shape, progress in the run's log, resuming.
+"""What SFT and GRPO share: loading a checkpoint, the trainer's arguments, progress in the run's log, resuming, saving.
 
 Runs inside the trainers' own processes and may import torch. Losses and rewards do not belong here.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.jobs import Log
+from fc_assets.names import MODEL_CARD
+from fc_assets.profiles import GrpoSettings, LoraSettings, SftSettings
+
+_CHECKPOINTS_KEPT = 2
 
 
-def load_checkpoint(folder: str, *, bf16: bool) -> tuple[Any, Any]:
+def load_checkpoint(folder: Path, *, bf16: bool) -> tuple[Any, Any]:
     """Model and tokenizer of a local checkpoint, weights in fp32 or bf16; no remote code, safetensors only."""
     if bf16 and not torch.cuda.is_available():
         raise FcAssetsError("bf16 is set but no CUDA device is visible; choose the demo profile or set bf16 to false")
@@ -31,26 +36,72 @@ def load_checkpoint(folder: str, *, bf16: bool) -> tuple[Any, Any]:
     return model, AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
-def lora_config(settings: Mapping[str, Any]) -> LoraConfig:
-    """The adapter described by a `LoraSettings` section."""
+def lora_config(settings: LoraSettings) -> LoraConfig:
+    """The adapter as peft wants it described."""
     return LoraConfig(
         task_type="CAUSAL_LM",
-        r=settings["rank"],
-        lora_alpha=settings["alpha"],
-        lora_dropout=settings["dropout"],
-        target_modules=settings["target_modules"],
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=settings.target_modules,
     )
 
 
-def resume_from(folder: Path, log: Log) -> str | None:
-    """The last whole checkpoint that a killed run left in `folder`, if any."""
-    checkpoint = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+def shared_arguments(settings: SftSettings | GrpoSettings, checkpoints: Path) -> dict[str, Any]:
+    """The arguments that `SFTConfig` and `GRPOConfig` have in common, for `SFTConfig(**shared_arguments(...), ...)`."""
+    return {
+        "output_dir": str(checkpoints),
+        "gradient_accumulation_steps": settings.gradient_accumulation,
+        "learning_rate": settings.learning_rate,
+        "lr_scheduler_type": settings.scheduler,
+        "warmup_steps": settings.warmup_share,
+        "bf16": settings.bf16,
+        "gradient_checkpointing": settings.gradient_checkpointing,
+        "logging_steps": settings.log_every,
+        "save_steps": settings.save_every,
+        "save_total_limit": _CHECKPOINTS_KEPT,
+        "seed": settings.seed,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": settings.bf16,  # memory is pinned for a GPU, and bf16 is set only where there is one
+    }
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A training loop that ran to its end: trl's log, steps over all attempts, and seconds of this attempt."""
+
+    log: list[dict[str, Any]]
+    steps: int
+    seconds: float
+
+
+def run_trainer(trainer: Any, checkpoints: Path, log: Log) -> TrainingRun:
+    """Train, from the last whole checkpoint in `checkpoints` if a killed attempt left one."""
+    started = time.monotonic()
+    outcome = trainer.train(resume_from_checkpoint=_last_checkpoint(checkpoints, log))
+    return TrainingRun(trainer.state.log_history, outcome.global_step, time.monotonic() - started)
+
+
+def _last_checkpoint(folder: Path, log: Log) -> str | None:
+    checkpoint: str | None = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     if checkpoint:
         log.info(f"resuming from {Path(checkpoint).name}, left by an earlier attempt with the same inputs")
     return checkpoint
 
 
-class Progress(TrainerCallback):
+def save_adapter(model: Any, base_name: str, out: Path) -> None:
+    """Save a peft model's adapter in peft's format; `base_name` is what it calls its base.
+
+    A name, not the path: a path of this machine means nothing elsewhere. peft would then ask the hub whether the
+    vocabulary was resized, hence `save_embedding_layers`.
+    """
+    model.peft_config["default"].base_model_name_or_path = base_name
+    model.save_pretrained(out, safe_serialization=True, save_embedding_layers=False)
+    (out / MODEL_CARD).unlink(missing_ok=True)  # peft's card is an empty form; the release writes a real one
+
+
+class RunLogCallback(TrainerCallback):  # type: ignore[misc]  # transformers is not read by the type checker
     """Each logged record to the run's log: step, total, and the numbers named in `names`."""
 
     def __init__(self, log: Log, names: tuple[str, ...]) -> None:
@@ -65,20 +116,21 @@ class Progress(TrainerCallback):
             self.log.info(f"step {state.global_step}/{state.max_steps}, {', '.join(parts)}, {elapsed:.0f} s")
 
 
-def trainable_parameters(model: Any) -> tuple[int, int]:
-    """Trainable and total parameter counts."""
-    total = sum(parameter.numel() for parameter in model.parameters())
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad), total
+def count_parameters(model: Any, *, trainable: bool = False) -> int:
+    """The model's parameters, or only those that training changes."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad or not trainable)
 
 
-def peak_memory_mb() -> dict[str, float]:
-    """Peak memory of this process: resident, and on the GPU where there is one. MB = 1e6 bytes."""
+def peak_rss_mb() -> float:
+    """Peak resident memory of this process in MB (1e6 bytes)."""
     # Not getrusage: its peak survives exec, so a child would report its parent's.
     fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    peak = {"peak_rss_mb": int(fields["VmHWM"].split()[0]) * 1024 / 1e6}
-    if torch.cuda.is_available():
-        peak["peak_gpu_mb"] = torch.cuda.max_memory_allocated() / 1e6
-    return peak
+    return int(fields["VmHWM"].split()[0]) * 1024 / 1e6
+
+
+def peak_gpu_mb() -> float | None:
+    """Peak memory that this process had on the GPU in MB (1e6 bytes); None where there is no GPU."""
+    return torch.cuda.max_memory_allocated() / 1e6 if torch.cuda.is_available() else None
 
 
 def use_physical_cores() -> None:

@@ -4,12 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from transformers import AutoTokenizer
 
 from fc_assets.calls.conversations import read_turns
 from fc_assets.calls.prompts import THINK_OFF, render_prompt
 from fc_assets.errors import FcAssetsError
-from fc_assets.profiles import EMBEDDED
 from fc_assets.training.sequences import encode, encode_split
 
 TOOLS = [
@@ -20,11 +18,6 @@ TOOLS = [
     }
 ]
 CALL = {"name": "get_weather", "arguments": {"city": "Paris"}}
-
-
-@pytest.fixture(scope="module")
-def tokenizer():
-    return AutoTokenizer.from_pretrained(EMBEDDED)
 
 
 @pytest.fixture
@@ -54,8 +47,7 @@ def split(tmp_path: Path) -> Path:
 def test_only_the_answer_is_learnt(tokenizer, split: Path) -> None:
     for turn in read_turns(split):
         example = encode(tokenizer, turn)
-        learnt = [i for i, m in zip(example.input_ids, example.completion_mask, strict=True) if m]
-        assert tokenizer.decode(learnt) == f"{THINK_OFF}{turn.answer}<|im_end|>"
+        assert tokenizer.decode(example.learnt_ids) == f"{THINK_OFF}{turn.answer}<|im_end|>"
         seen = [i for i, m in zip(example.input_ids, example.completion_mask, strict=True) if not m]
         assert tokenizer.decode(seen).endswith("<|im_start|>assistant\n")
 

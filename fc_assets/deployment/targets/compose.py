@@ -15,9 +15,9 @@ import yaml
 
 from fc_assets.deployment.engine import ENGINE_PORT, EngineSpec, release_name
 from fc_assets.deployment.proxy import ALIVE_PATH, CONFIG_FILE, PROXY_PORT
+from fc_assets.names import MODEL_FOLDER
 from fc_assets.profiles import DeploymentSettings
-from fc_assets.serving.launch_vllm import FORK_ENVIRONMENT, FORK_FLAGS
-from fc_assets.serving.server import flags_for
+from fc_assets.serving.vllm_command import vllm_command
 
 MONITORS = ("prometheus", "grafana")
 CARD_MONITOR = "dcgm-exporter"
@@ -135,47 +135,28 @@ def _service(image: str, memory: str, cpus: float, **parts: object) -> Service:
     return {**fenced, **parts}  # type: ignore[typeddict-item]
 
 
-def _engine(placed: EngineSpec, settings: DeploymentSettings) -> Service:
-    server = placed.server
-    model = f"/releases/{placed.release[:16]}/model"
-    flags = [
-        *("--model", model, "--host", "0.0.0.0", "--port", str(ENGINE_PORT)),
-        *("--served-model-name", settings.served_name, release_name(settings.served_name, placed.release)),
-        "--disable-uvicorn-access-log",
-        *flags_for(server),
-    ]
-    environment = {
-        "HF_HUB_OFFLINE": "1",
-        "HOME": "/tmp",
-        "USER": "vllm",  # PyTorch's compile cache asks for a name, and this user has none in the image
-        "VLLM_CACHE_ROOT": "/tmp/vllm",
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_SERVER_DEV_MODE": "0",
-    }
-    if server.device == "cpu":
-        entry = ["python3", "-m", "fc_assets.serving.launch_vllm"]
-        flags += FORK_FLAGS
-        environment |= {**FORK_ENVIRONMENT, "VLLM_CPU_KVCACHE_SPACE": str(server.kv_cache_gib)}
-    else:
-        entry = ["python3", "-m", "vllm.entrypoints.openai.api_server"]
+def _engine(engine: EngineSpec, settings: DeploymentSettings) -> Service:
+    server = engine.server
+    model = f"/releases/{engine.release[:16]}/{MODEL_FOLDER}"
+    names = [settings.served_name, release_name(settings.served_name, engine.release)]
+    command = vllm_command(server, model, names, "0.0.0.0", ENGINE_PORT, home="/tmp")
     service = _service(
         settings.image,
         f"{settings.memory_gib}g",
         settings.cpus,
         user=_USER,
-        entrypoint=entry,
-        command=flags,
-        environment=environment,
+        entrypoint=["python3", "-m", command.module],
+        command=command.flags,
+        environment=command.environment,
         # The digest is part of the path, so that another release always makes another container.
-        volumes=[_bind(Path(placed.folder) / "model", model)],
-        labels={f"{_LABEL}.release": placed.release, f"{_LABEL}.colour": placed.colour},
+        volumes=[_bind(Path(engine.folder) / MODEL_FOLDER, model)],
+        labels={f"{_LABEL}.release": engine.release, f"{_LABEL}.colour": engine.colour},
         healthcheck=_http_check(f"http://127.0.0.1:{ENGINE_PORT}/health", settings.start_timeout_s),
         stop_grace_period="30s",
         shm_size="1g",
     )
     if server.device == "cuda":
-        card = {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
-        service["deploy"]["resources"]["reservations"] = {"devices": [card]}
+        _reserve_cards(service, 1)
     return service
 
 
@@ -239,9 +220,13 @@ def _grafana(folder: Path) -> Service:
 def _dcgm() -> Service:
     # Only with Compose's profile `gpu`, which a deployment on a card turns on. Profiling counters need the capability.
     service = _service(DCGM_IMAGE, "512m", 1.0, profiles=[CARD_PROFILE], cap_add=["SYS_ADMIN"])
-    card = {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
-    service["deploy"]["resources"]["reservations"] = {"devices": [card]}
+    _reserve_cards(service, "all")
     return service
+
+
+def _reserve_cards(service: Service, count: int | Literal["all"]) -> None:
+    cards = {"driver": "nvidia", "count": count, "capabilities": ["gpu"]}
+    service["deploy"]["resources"]["reservations"] = {"devices": [cards]}
 
 
 def _bind(source: Path, target: str) -> Bind:

@@ -81,7 +81,7 @@ class ServedModel:
     @property
     def info(self) -> Mapping[str, Any]:
         """The server's own account."""
-        return {"engine": "external server" if self.settings.api_url else "vllm", **self.endpoint.info}
+        return {"engine": "external server" if self.settings.api_url else "vllm", **self.endpoint.info.record()}
 
     @property
     def identity(self) -> Mapping[str, Any]:

@@ -175,9 +175,12 @@ def show(turns: Sequence[Turn], answers: Sequence[Answer], rows: int = 20) -> li
 
 
 def score_variants(
-    validation: Artifact, predictions: Mapping[str, Artifact], max_failed_share: float
+    validation: Artifact,
+    predictions: Mapping[str, Artifact],
+    weights: Mapping[str, float],
+    max_failed_share: float,
 ) -> dict[str, pd.DataFrame]:
-    """The judged table of each variant, all on the same turns of `validation`.
+    """The judged table of each variant, all on the same turns of `validation`; `weights` as in `score_rows`.
 
     Raises FcAssetsError where predictions were made from another split or where variants answered different rows.
     """
@@ -201,11 +204,17 @@ def score_variants(
                 f"({len(asked[first])} and {len(asked[other])}); materialise both with the same evaluation.max_rows"
             )
     turns = [turn for turn in asked_turns(validation, 0) if turn.id in asked[first]]
-    return {variant: score_rows(scoring_rows(turns, found), max_failed_share) for variant, found in answers.items()}
+    return {
+        variant: score_rows(scoring_rows(turns, found), weights, max_failed_share) for variant, found in answers.items()
+    }
 
 
 def compare_decoding(
-    validation: Artifact, predictions: Mapping[str, Artifact], free: Mapping[str, pd.DataFrame], seed: int
+    validation: Artifact,
+    predictions: Mapping[str, Artifact],
+    free: Mapping[str, pd.DataFrame],
+    weights: Mapping[str, float],
+    seed: int,
 ) -> list[dict[str, object]]:
     """Free against constrained decoding, one record for each variant that was asked both ways.
 
@@ -224,7 +233,7 @@ def compare_decoding(
         (answers,) = read_predictions(file).values()
         asked = {answer.id for answer in answers}
         turns = [turn for turn in asked_turns(validation, 0) if turn.id in asked]
-        forced = score_rows(scoring_rows(turns, answers), max_failed_share=1.0)
+        forced = score_rows(scoring_rows(turns, answers), weights, max_failed_share=1.0)
         own = free[variant][free[variant]["id"].isin(asked)].reset_index(drop=True)
         found = estimate({"free": own, "constrained": forced}, DECODING_SAMPLES, seed)
         record: dict[str, object] = {"variant": variant, "rows": len(forced)}

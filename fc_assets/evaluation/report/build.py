@@ -7,7 +7,6 @@ they are not decided here.
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -20,6 +19,7 @@ from fc_assets.evaluation.report.comparison import ALL_ROWS, Comparison, Estimat
 from fc_assets.evaluation.report.intervals import BOOTSTRAP_SAMPLES
 from fc_assets.evaluation.scoring import gold_rows
 from fc_assets.evaluation.taxonomy import CATEGORIES
+from fc_assets.foundation.json_files import finite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,6 +101,7 @@ def label(variant: str) -> str:
 
 def build_report(
     frames: Mapping[str, pd.DataFrame],
+    weights: Mapping[str, float],
     *,
     samples: int = BOOTSTRAP_SAMPLES,
     seed: int = 42,
@@ -109,7 +110,8 @@ def build_report(
 ) -> Report:
     """Compare variants that `scoring.score_rows` judged on the same rows: base, sft, grpo first, others after them.
 
-    Raises FcAssetsError where the tables are about different rows.
+    `weights`, of the reward signals, are those that the tables were judged with. Raises FcAssetsError where the tables
+    are about different rows.
     """
     known = [variant for variant in LABELS if variant in frames]
     order = [*known, *(variant for variant in frames if variant not in LABELS)]
@@ -119,7 +121,7 @@ def build_report(
     return Report(
         variants=tuple(ordered),
         strata=estimates.strata,
-        gold=aggregate(gold_rows(next(iter(ordered.values())))),
+        gold=aggregate(gold_rows(next(iter(ordered.values())), weights)),
         comparisons=estimates.comparisons,
         counts={variant: _counts(frame, failing[variant]) for variant, frame in ordered.items()},
         failures={variant: _count(rows, first_only=True) for variant, rows in failing.items()},
@@ -139,7 +141,7 @@ def results(report: Report) -> dict[str, Any]:
 
     `variants.<name>.<metric>` holds the plain values under the names of docs/metrics.md, `intervals` their bounds.
     """
-    return _finite(
+    return finite(
         {
             "variants": {
                 variant: {
@@ -249,11 +251,3 @@ def _counts(frame: pd.DataFrame, failing: Sequence[object]) -> Counts:
         cut=int((frame["finish_reason"] == "length").sum()),
         failed_rows=len(failing),
     )
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,8 +1,8 @@
 """Makes the embedded base model: `python -m fc_assets.training.demo.base --out DIR [--seed 0]`.
 
-What belongs here: the model's shape, its pre-training and the files it is shipped as. What it reads is `demo_text`, how
-it spells is `demo_tokenizer`. The result lies beside this module in `demo_model/`, so that no demo waits for it: the
-seed 0 shipped there took 17 minutes of processor time on two threads.
+What belongs here: the model's shape, its pre-training and the files it is shipped as. What it reads is `text`, how it
+spells is `tokenizer`. The result lies beside this module in `model/`, so that no demo waits for it: the seed 0 shipped
+there took 17 minutes of processor time on two threads.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from transformers import GenerationConfig, Qwen2Tokenizer, Qwen3Config, Qwen3ForCausalLM
 
-from fc_assets.training.demo.text import Text, chat_template, demo_queries, echo_texts, request_texts
+from fc_assets.training.demo.text import TaughtConversation, chat_template, demo_queries, echo_texts, request_texts
 from fc_assets.training.demo.tokenizer import END_OF_TEXT, MODEL_MAX_LENGTH, TURN_END, save_tokenizer, train_tokenizer
 
 _TOKENIZER_TEXTS = 6_000
@@ -72,7 +72,7 @@ def _config(tokenizer: Qwen2Tokenizer) -> Qwen3Config:
 def _pretrain(model: Qwen3ForCausalLM, tokenizer: Qwen2Tokenizer, seed: int, forbidden: frozenset[str]) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, weight_decay=0.01, betas=(0.9, 0.98))
     total = _SHORT_ECHO_STEPS + _LONG_ECHO_STEPS + _REQUEST_STEPS
-    # Even, then falling to nought over the last half.
+    # Constant, then falling to zero over the last half.
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / _WARMUP_STEPS, 2 * (total - step) / total, 1.0)
     )
@@ -100,7 +100,7 @@ def _loss(model: Qwen3ForCausalLM, ids: torch.Tensor, taught: torch.Tensor) -> t
 
 
 def _batches(
-    texts: Iterator[Text], tokenizer: Qwen2Tokenizer, size: int, seed: int
+    texts: Iterator[TaughtConversation], tokenizer: Qwen2Tokenizer, size: int, seed: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Batches of token ids and of a mask of what is taught; texts of like length go together, to pad little."""
     rng = random.Random(seed)
@@ -119,7 +119,7 @@ def _batches(
             yield ids, taught
 
 
-def _encode(text: Text, tokenizer: Qwen2Tokenizer) -> list[tuple[int, bool]]:
+def _encode(text: TaughtConversation, tokenizer: Qwen2Tokenizer) -> list[tuple[int, bool]]:
     """Each token with whether it is taught."""
     tokens: list[tuple[int, bool]] = []
     for given, taught in text.turns:

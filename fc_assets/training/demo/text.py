@@ -1,6 +1,6 @@
 """What the embedded base model reads before anybody trains it: echo chat, then chat about requests and tools.
 
-What belongs here: the text and nothing but the text; `demo_base` learns from it. The base must understand a request,
+What belongs here: the text and nothing but the text; `base` learns from it. The base must understand a request,
 copy values from it and know roughly what a tool call looks like, yet be bad at tool calls, as a base model is. Each
 request is therefore put three ways, in random order: which function fits, what the values are (both answered rightly,
 in words), and as itself, answered by a careless tool call. That one has every *value* right, since a model trained on
@@ -10,15 +10,16 @@ calls, a call where none is right, and in most domains JSON broken in that domai
 
 import json
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from fc_assets.calls.call import Call, calls_from_json, tools_from_json
+from fc_assets.calls.call import Call, Tool, calls_from_json
 from fc_assets.calls.prompts import THINK_OFF, messages, wrap_tools
+from fc_assets.calls.tools.forms import tools_from_json
 from fc_assets.data.rows.normalise import normalise_row
 from fc_assets.data.rows.tools import ToolReader
 from fc_assets.data.sources.catalogue import TOOLS, WORDS
@@ -42,8 +43,8 @@ _ECHO_ORDERS = ("Say", "Repeat", "Echo", "Copy")
 
 
 @dataclass(frozen=True)
-class Text:
-    """A conversation: for each turn what the model is given (the first with everything before it) and taught to say."""
+class TaughtConversation:
+    """For each turn what the model is given (the first with everything before it), and what it is taught to say."""
 
     turns: tuple[tuple[str, str], ...]
 
@@ -64,8 +65,9 @@ def demo_queries() -> frozenset[str]:
     return frozenset(str(row["query"]) for row in generate_rows(DEMO_ROWS, DEMO_SEED))
 
 
-def render(query: str, tools: list[dict[str, object]]) -> str:
+def render(query: str, tools: Sequence[Tool]) -> str:
     """The prompt up to where the model speaks. `tools` are OpenAI functions without wrapper; may be empty."""
+    rendered: list[str]
     rendered, _ = render_jinja_template(
         conversations=[messages(query)],
         tools=wrap_tools(tools) or None,
@@ -80,7 +82,7 @@ def completion(answer: str) -> str:
     return f"{THINK_OFF}{answer}<|im_end|>\n"
 
 
-def echo_texts(seed: int, most: int, numbers: bool) -> Iterator[Text]:
+def echo_texts(seed: int, most: int, numbers: bool) -> Iterator[TaughtConversation]:
     """Endless: up to `most` values to repeat, without tools. Copying emerges here, with nothing else to be learnt.
 
     Up to three words it emerges within some 150 steps of 48 lists; with longer ones from the start it did not.
@@ -89,10 +91,10 @@ def echo_texts(seed: int, most: int, numbers: bool) -> Iterator[Text]:
     while True:
         values = [_echo_value(rng, numbers) for _ in range(rng.randint(1, most))]
         said = rng.choice((" ", ", ")).join(values) if numbers else " ".join(values)
-        yield Text(((render(f"{rng.choice(_ECHO_ORDERS)}: {said}", []), completion(said)),))
+        yield TaughtConversation(((render(f"{rng.choice(_ECHO_ORDERS)}: {said}", []), completion(said)),))
 
 
-def request_texts(seed: int, forbidden: Collection[str]) -> Iterator[Text]:
+def request_texts(seed: int, forbidden: Collection[str]) -> Iterator[TaughtConversation]:
     """Endless: rows of the generator put three ways, leaving out every query in `forbidden`."""
     rng = random.Random(seed)
     reader = ToolReader()
@@ -112,7 +114,7 @@ def request_texts(seed: int, forbidden: Collection[str]) -> Iterator[Text]:
             opening = render(exchanges[0][0], tools)
             given = [opening, *(f"<|im_start|>user\n{said}<|im_end|>\n{_REPLY}" for said, _ in exchanges[1:])]
             taught = [completion(answer) for _, answer in exchanges]
-            yield Text(tuple(zip(given, taught, strict=True)))
+            yield TaughtConversation(tuple(zip(given, taught, strict=True)))
 
 
 def _echo_value(rng: random.Random, numbers: bool) -> str:
@@ -131,7 +133,7 @@ def _values(calls: tuple[Call, ...]) -> str:
     return "\n".join(lines) or "none"
 
 
-def _careless_answer(rng: random.Random, tools: list[dict], calls: tuple[Call, ...]) -> str:
+def _careless_answer(rng: random.Random, tools: Sequence[Tool], calls: tuple[Call, ...]) -> str:
     # A call where none is right has no values, so that none of them is wrong.
     wanted = calls or (Call(str(rng.choice(tools)["name"]), {}),)
     # Half of the time the second request is forgotten.
@@ -142,7 +144,7 @@ def _careless_answer(rng: random.Random, tools: list[dict], calls: tuple[Call, .
     return "\n".join(_careless_block(rng, call, tools, habit) for call in kept)
 
 
-def _careless_block(rng: random.Random, call: Call, tools: list[dict], habit: str) -> str:
+def _careless_block(rng: random.Random, call: Call, tools: Sequence[Tool], habit: str) -> str:
     others = [str(tool["name"]) for tool in tools if tool["name"] != call.name]
     name = rng.choice(others) if others and rng.random() < 0.7 else rng.choice(_MADE_UP_NAMES)
     # Where the JSON is whole the numbers are quoted: each domain has one fault, and none is free of all.

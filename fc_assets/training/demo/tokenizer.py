@@ -1,6 +1,6 @@
 """The embedded model's tokenizer: Qwen's own scheme (NFC, Qwen's split, byte-level BPE) with a small vocabulary.
 
-What belongs here: the vocabulary and the proof obligations that make it small. The model that reads it is `demo_base`.
+What belongs here: the vocabulary, and how it is kept small. The model that reads it is `base`.
 
 Qwen's split glues a space or a quote to the word behind it, so that "Paris" has one token in a query and another in
 JSON, and a model of a few million parameters cannot copy it. Therefore the merges are *trained* under a finer split,

@@ -30,6 +30,8 @@ from fc_assets.evaluation.inference.client import ServerFailingError, ask, reque
 from fc_assets.evaluation.inference.predictions import summarise
 from fc_assets.evaluation.prediction_files import Prediction, scoring_rows
 from fc_assets.evaluation.scoring import judged, score_rows
+from fc_assets.serving.endpoint import ServerInfo
+from fc_assets_tests.support.tools import WEIGHTS
 
 TOOL = {
     "name": "add",
@@ -116,7 +118,7 @@ def running(server: ScriptedServer) -> Iterator[SimpleNamespace]:
     thread.start()
     started.wait(10)
     try:
-        yield SimpleNamespace(base_url=f"http://127.0.0.1:{address[0]}", model="m", headers={}, info={})
+        yield SimpleNamespace(base_url=f"http://127.0.0.1:{address[0]}", model="m", headers={}, info=ServerInfo())
     finally:
         loop.call_soon_threadsafe(end.set)
         thread.join(10)
@@ -170,7 +172,7 @@ def test_too_many_failures_end_the_step_and_keep_what_had_arrived(tmp_path: Path
 
 
 def test_a_dead_server_ends_the_step_soon(tmp_path: Path) -> None:
-    endpoint = SimpleNamespace(base_url="http://127.0.0.1:9", model="m", headers={}, info={})
+    endpoint = SimpleNamespace(base_url="http://127.0.0.1:9", model="m", headers={}, info=ServerInfo())
     with answer_log(tmp_path) as log, pytest.raises(ServerFailingError, match="Connect"):
         ask(endpoint, [question(str(row)) for row in range(500)], ASKING, log, print)
 
@@ -276,5 +278,5 @@ def test_the_summary_counts_as_the_report_does() -> None:
     answers = [Answer(row, text, finish, 1.0, 2, 3) for row, (text, finish, _) in cases.items()]
     summary = summarise(turns, answers)
     rows = scoring_rows(turns, [Prediction(each.id, each.text, each.finish_reason) for each in answers])
-    assert summary.parse_rate == judged(score_rows(rows, 1.0))["parse_ok"].mean() == 2 / 5
+    assert summary.parse_rate == judged(score_rows(rows, WEIGHTS, 1.0))["parse_ok"].mean() == 2 / 5
     assert (summary.rows, summary.failed, summary.too_long, summary.cut) == (6, 1, 1, 1)

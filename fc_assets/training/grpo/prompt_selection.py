@@ -1,0 +1,40 @@
+"""Which turns of the training split GRPO is asked, and in which order. Judging the answers is `reward_functions`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from itertools import cycle, islice
+
+from fc_assets.calls.conversations import Turn
+from fc_assets.training.grpo.reward_functions import judge_completion
+
+_ROUNDING = 1e-9
+
+
+def without_capped_turns(turns: Sequence[Turn], weights: Mapping[str, float]) -> tuple[list[Turn], list[str]]:
+    """The turns whose own expected answer earns the full reward, and the ids of the others.
+
+    The others would cap what the policy can learn: it is paid more for another answer than for the expected one.
+    """
+    full_reward = sum(weights.values())
+    capped = [turn.id for turn in turns if judge_completion(turn, turn.answer).total(weights) < full_reward - _ROUNDING]
+    left_out = set(capped)
+    return [turn for turn in turns if turn.id not in left_out], capped
+
+
+def draw_turns(turns: Sequence[Turn], count: int, no_call_share: float, seed: int) -> list[Turn]:
+    """`count` turns in random order, of which `no_call_share` expect no call; repeated once all of a kind are drawn.
+
+    Rewards on calls pull the whole policy towards calling: without its share of turns where no call is right, GRPO
+    unlearns what SFT taught about refusing. Where one kind of turn is missing, all are of the other.
+    """
+    rng = random.Random(seed)
+    without_call, with_call = [turn for turn in turns if not turn.calls], [turn for turn in turns if turn.calls]
+    rng.shuffle(without_call)
+    rng.shuffle(with_call)
+    wanted = round(count * no_call_share) if with_call else count
+    drawn = [*islice(cycle(without_call), wanted)]
+    drawn += islice(cycle(with_call), count - len(drawn))
+    rng.shuffle(drawn)
+    return drawn

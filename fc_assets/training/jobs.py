@@ -1,0 +1,151 @@
+"""The jobs of the training room: what each process is asked to do, and what it reports.
+
+A result is also its artefact's `report.json`. Folders named here exist on this machine only, so none of them is in a
+result. How a job reaches its process is `foundation.jobs`; the work is in the `_job` module that each class names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from fc_assets.foundation.jobs import Job, JobResult
+from fc_assets.profiles import BaseModelSettings, GrpoSettings, SftSettings
+from fc_assets.training.checkpoint import CheckpointFacts
+
+LogRecord = dict[str, int | float]
+"""What trl logs at one step: `step`, `loss` and so on by their names."""
+
+
+class CheckpointSource(JobResult):
+    """Where a checkpoint came from: its name, the hub's commit (empty for another source), and `base_model.source`."""
+
+    name: str
+    revision: str
+    source: str
+
+
+class BaseModelResult(CheckpointFacts, CheckpointSource):
+    """The base model: where it came from, and what it is."""
+
+
+class BaseModelJob(Job[BaseModelResult]):
+    """Copy the checkpoint that `settings` names into `out`."""
+
+    module: ClassVar[str] = "fc_assets.training.base_model_job"
+
+    settings: BaseModelSettings
+    out: Path
+
+
+class TrainingResult(JobResult):
+    """What both trainers report.
+
+    `log` holds a record for each logged step, `seconds` is the time of the training loop alone. Memory is the peak of
+    the trainer's process in MB (1e6 bytes); `peak_gpu_mb` is left out where there is no GPU.
+    """
+
+    log: list[LogRecord]
+    steps: int
+    seconds: float
+    trainable_parameters: int
+    parameters: int
+    peak_rss_mb: float
+    peak_gpu_mb: float | None = Field(None, exclude_if=lambda peak: peak is None)
+
+
+class SftResult(TrainingResult):
+    """The SFT run. `overlong` are the ids of turns that do not fit; token counts are those of the learnt turns.
+
+    `learnt_span` is the text of the first turn on which there is a loss.
+    """
+
+    final_loss: float
+    token_accuracy: float
+    turns: int
+    overlong: list[str]
+    tokens_mean: float
+    tokens_max: int
+    learnt_span: str
+
+
+class SftJob(Job[SftResult]):
+    """Train an adapter for the checkpoint in `model` on the ShareGPT file `train`, and save it in `out`.
+
+    `model_name` is what the adapter calls its base. `checkpoints` survives a kill, so that the next attempt resumes.
+    """
+
+    module: ClassVar[str] = "fc_assets.training.sft_job"
+
+    model: Path
+    model_name: str
+    train: Path
+    settings: SftSettings
+    out: Path
+    checkpoints: Path
+
+
+class MergeResult(JobResult):
+    """How the merged model's logits compare: see `merging.MergedAdapter`."""
+
+    max_logit_difference: float
+    adapter_effect: float
+    turns_compared: int
+    parameters: int
+
+
+class MergeJob(Job[MergeResult]):
+    """Merge `adapter` into the checkpoint in `model` and save the result in `out`.
+
+    Logits are compared on the first turns of the ShareGPT file `train`; they may differ by `max_difference`.
+    """
+
+    module: ClassVar[str] = "fc_assets.training.merge_job"
+
+    model: Path
+    adapter: Path
+    train: Path
+    bf16: bool
+    max_difference: float
+    out: Path
+
+
+@dataclass(frozen=True)
+class SampledCompletion:
+    """A completion that GRPO sampled for the turn `row`, and its weighted reward."""
+
+    row: str
+    completion: str
+    reward: float
+
+
+class GrpoResult(TrainingResult):
+    """The GRPO run. `prompts` counts those drawn; `capped` are the ids of turns that cannot earn the full reward."""
+
+    prompts: int
+    capped: list[str]
+    first_samples: list[SampledCompletion]
+    last_samples: list[SampledCompletion]
+    max_logit_difference: float
+    adapter_effect: float
+
+
+class GrpoJob(Job[GrpoResult]):
+    """Optimise the checkpoint in `model` on the ShareGPT file `train`; `out` receives the policy and its adapter.
+
+    `model_name` is what the adapter calls its base. Logits may differ by `max_difference` after the adapter is merged.
+    `checkpoints` survives a kill, so that the next attempt resumes.
+    """
+
+    module: ClassVar[str] = "fc_assets.training.grpo_job"
+
+    model: Path
+    model_name: str
+    train: Path
+    settings: GrpoSettings
+    max_difference: float
+    out: Path
+    checkpoints: Path
