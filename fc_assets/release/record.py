@@ -14,25 +14,25 @@ from fc_assets.release.upstream import BaseCheckpoint, Licence, Measure
 RECORD_FORMAT = 1
 
 
-class _Part(BaseModel):
+class _RecordPart(BaseModel):
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
 
 
-class PolicyRecord(_Part):
+class PolicyRecord(_RecordPart):
     """Which artefact is shipped."""
 
     asset: str
     digest: str
 
 
-class LineageRecord(_Part):
+class LineageRecord(_RecordPart):
     """One asset of the lineage: its digest, and the digests of what it was made from, by asset."""
 
     digest: str
     inputs: dict[str, str]
 
 
-class GateRecord(_Part):
+class GateRecord(_RecordPart):
     """How one gate was decided: no time and no run id, so that the same decision always has the same bytes."""
 
     asset: str
@@ -44,21 +44,21 @@ class GateRecord(_Part):
     values: dict[str, str | int | float | bool]
 
 
-class OverrideRecord(_Part):
+class OverrideRecord(_RecordPart):
     """Why somebody promoted in spite of these unmet gates."""
 
     reason: str
     unmet: list[str]
 
 
-class CodeRecord(_Part):
+class CodeRecord(_RecordPart):
     """Version and commit of this project."""
 
     version: str
     git_commit: str
 
 
-class ReleaseRecord(_Part):
+class ReleaseRecord(_RecordPart):
     """The content of `release.json`. `override` is None when every gate was met; `profile` holds all its settings."""
 
     format: int
