@@ -14,8 +14,8 @@ from fc_assets.calls.conversations import Turn
 from fc_assets.calls.judge import judge
 from fc_assets.data.rows.table import EXAMPLES
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.inference.predictions import PREDICTIONS_FILE
 from fc_assets.foundation.artifacts import Artifact
+from fc_assets.names import PREDICTIONS, RESULTS
 
 OWN_LICENCE = "MIT"
 APACHE = "Apache-2.0"
@@ -64,9 +64,7 @@ class Base:
 
 def evaluation_tables(eval_report: Artifact) -> Tables:
     """The report's numbers, all metrics of all variants that have a value."""
-    from fc_assets.evaluation.report.build import RESULTS_FILE  # needs numpy, which the definitions do without
-
-    results = eval_report.read_json(RESULTS_FILE)
+    results = eval_report.read_json(RESULTS)
     measures = [
         Measure(metric, variant, values[metric], low, high, values["rows_counted"][metric])
         for variant, values in results["variants"].items()
@@ -74,7 +72,7 @@ def evaluation_tables(eval_report: Artifact) -> Tables:
         if values[metric] is not None
     ]
     if not measures:
-        raise FcAssetsError(f"{RESULTS_FILE} of eval_report holds no metric: materialise eval_report again")
+        raise FcAssetsError(f"{RESULTS} of eval_report holds no metric: materialise eval_report again")
     return Tables(measures, results.get("extra_tables", {}))
 
 
@@ -110,7 +108,7 @@ def answered_rightly(predictions: Artifact, turns: Sequence[Turn]) -> Iterator[T
     """Those turns that expect calls and were answered with exactly those, in the split's order."""
     from fc_assets.evaluation.prediction_files import read_predictions
 
-    (answers,) = read_predictions(predictions.path / PREDICTIONS_FILE).values()
+    (answers,) = read_predictions(predictions.path / PREDICTIONS).values()
     texts = {answer.id: answer.text for answer in answers}
     for turn in turns:
         if turn.calls and judge(texts.get(turn.id, ""), turn.tools, turn.calls).exact:

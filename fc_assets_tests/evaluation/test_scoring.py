@@ -13,7 +13,7 @@ from fc_assets.calls.call import Call
 from fc_assets.calls.judge import judge
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.inference.answers import FAILED, TOO_LONG
+from fc_assets.evaluation.answers import FAILED, TOO_LONG
 from fc_assets.evaluation.scoring import ScoringRow, TooManyFailedError, gold_rows, judged, score_rows
 from fc_assets.evaluation.taxonomy import CATEGORIES, failures
 from fc_assets_tests.support.tools import PING, TOOLS, WEATHER, weather

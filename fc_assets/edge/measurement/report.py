@@ -59,7 +59,7 @@ def results(files: Sequence[GgufFile], asked: Mapping[str, Asked], split: Path) 
 
 
 def _result(file: GgufFile, asked: Asked, turns: Mapping[str, Any], baseline: Mapping[str, str]) -> FileResult:
-    from fc_assets.evaluation.report.intervals import wilson
+    from fc_assets.evaluation.intervals import wilson
 
     answers = asked["answers"]
     verdicts = [judge(answer["text"], turns[answer["id"]].tools, turns[answer["id"]].calls) for answer in answers]
