@@ -129,26 +129,26 @@ def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
         sharegpt_val: Artifact,
     ) -> Iterator[dg.MaterializeResult[Artifact]]:
         wanted = context.selected_asset_keys
-        lent = _lent(context, runtime)
+        evaluation = _evaluation_context(context, runtime)
         with _errors_for_people(variant), contextlib.ExitStack() as stack:
             if predictions_key(variant) in wanted:
                 # Before the other server: a card may hold one engine only.
                 release = promoted_release(context.instance) if variant == SHIPPED_VARIANT else None
-                champion = champion_answers(lent, release, model, sharegpt_val)
+                champion = champion_answers(evaluation, release, model, sharegpt_val)
                 # Begun before the server, which takes longer to start than this takes.
-                measure_parity = stack.enter_context(parity_measurement(lent, model, sharegpt_val))
-            engine = stack.enter_context(engine_for(lent, variant, model.path / MODEL_FOLDER, model.digest))
+                measure_parity = stack.enter_context(parity_measurement(evaluation, model, sharegpt_val))
+            engine = stack.enter_context(engine_for(evaluation, variant, model.path / MODEL_FOLDER, model.digest))
             # Predictions first: should BFCL fail, they are published already.
             if predictions_key(variant) in wanted:
                 with (
                     runtime.step(context, predictions_key(variant)) as step,
-                    variant_answers(lent, variant, engine, sharegpt_val, measure_parity) as answers,
+                    variant_answers(evaluation, variant, engine, sharegpt_val, measure_parity) as answers,
                 ):
                     yield _publish_predictions(step, answers, champion, [model, sharegpt_val])
             if bfcl_key(variant) in wanted:
                 with (
                     runtime.step(context, bfcl_key(variant)) as step,
-                    bfcl_result(lent, variant, engine, step.scratch) as result,
+                    bfcl_result(evaluation, variant, engine, step.scratch) as result,
                 ):
                     yield _publish_bfcl_scores(step, variant, result, [model])
 
@@ -170,7 +170,7 @@ def _predictions_description(variant: str, model_asset: str) -> str:
     return described
 
 
-def _lent(context: dg.AssetExecutionContext, runtime: Runtime) -> EvaluationContext:
+def _evaluation_context(context: dg.AssetExecutionContext, runtime: Runtime) -> EvaluationContext:
     return EvaluationContext(
         profile=runtime.profile,
         store=runtime.store,
@@ -257,7 +257,7 @@ def eval_report(
 
     answered = {BASE: predictions_base, SFT: predictions_sft, GRPO: predictions_grpo}
     scores = {BASE: bfcl_base, SFT: bfcl_sft, GRPO: bfcl_grpo}
-    settings, run_job = runtime.profile.evaluation, _lent(context, runtime).run_job
+    settings, run_job = runtime.profile.evaluation, _evaluation_context(context, runtime).run_job
     with runtime.step(context) as step:
         found = compare_variants(sharegpt_val, answered, scores, settings, run_job, step.scratch)
         files = found.write(step.out)

@@ -77,6 +77,6 @@ def comparison_table(found: ChampionComparison) -> list[dict[str, object]]:
         return []
     names = ("metric", "difference", "low", "high", "p_value", "test", "pairs", "detectable")
     return [
-        {"champion": found.champion.release[:16], **{name: getattr(test, name) for name in names}}
+        {CHAMPION: found.champion.release[:16], **{name: getattr(test, name) for name in names}}
         for test in found.champion.tests
     ]

@@ -37,7 +37,7 @@ class ScoringRow:
     """One question with its expected calls and one model's answer.
 
     `context` is all that the model was told (the query; in a conversation also what the tools said). `tools` is the
-    JSON text of the tools offered. The strata flags are None where nobody knows. `finish_reason` is that of
+    JSON text of the tools offered. The strata flags are None where they are unknown. `finish_reason` is that of
     `answers.Answer`: `FAILED` marks an infrastructure failure, an answer that never came.
     """
 

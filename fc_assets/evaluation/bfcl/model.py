@@ -36,7 +36,7 @@ class BfclSample:
 
 @dataclass(frozen=True, slots=True)
 class CategoryScore:
-    """The official verdict on one category, with a Wilson 95 % interval, and what our parser saw beside it.
+    """The official verdict on one category, with a Wilson 95 % interval, and what `parse_strict` saw beside it.
 
     `parse_fail_share`: rows with a malformed block, or with no call where one is expected. The official checker counts
     a malformed block as silence, so on irrelevance a broken model scores well: read the two numbers together.

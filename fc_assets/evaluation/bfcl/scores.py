@@ -1,4 +1,4 @@
-"""The Berkeley Function Calling Leaderboard: its questions, our answers as its results, its verdicts.
+"""The Berkeley Function Calling Leaderboard: its questions, a model's answers as its results, its verdicts.
 
 The official checker runs in an environment of its own through `checker`. This module only translates and counts; asking
 a model is `evaluate_bfcl`, and no verdict is formed here.
@@ -93,7 +93,7 @@ def _as_schema(document: Mapping[str, Any]) -> dict[str, Any]:
 def result_text(text: str) -> str:
     """An answer in the exact form that the official Qwen handler reads; text without a call stays as it is.
 
-    The handler wants each call on a line of its own; a call that our strict parser reads is written that way.
+    The handler wants each call on a line of its own; a call that `parse_strict` reads is written that way.
     """
     parsed = parse_strict(text)
     return answer_text(parsed.calls) if parsed.calls else parsed.answer

@@ -251,5 +251,5 @@ def _is_too_long(raw: bytes) -> bool:
     error = _error_of(raw)
     message = str(error.get("message"))
     # OpenAI names it by code, vLLM only in words (vllm/renderers/params.py, v1/engine/input_processor.py).
-    said = "maximum context length" in message or "maximum model length" in message
-    return error.get("code") == "context_length_exceeded" or said
+    in_words = "maximum context length" in message or "maximum model length" in message
+    return error.get("code") == "context_length_exceeded" or in_words

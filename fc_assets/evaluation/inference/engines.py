@@ -115,8 +115,8 @@ class ServedModel:
         except urllib.error.HTTPError as error:
             if error.code == 404:
                 raise NoTokenIdsError(f"the server at {base_url} has no {path}") from error
-            said = error.read()[:300].decode("utf-8", "replace")
-            raise FcAssetsError(f"{path} of {base_url} answered HTTP {error.code}: {said}") from error
+            reason = error.read()[:300].decode("utf-8", "replace")
+            raise FcAssetsError(f"{path} of {base_url} answered HTTP {error.code}: {reason}") from error
         except OSError as error:
             raise FcAssetsError(f"{path} of {base_url} cannot be reached: {error}") from error
 

@@ -26,7 +26,7 @@ from fc_assets.evaluation.bfcl.scores import find_python
 from fc_assets.evaluation.inference.engines import LocalModel
 from fc_assets.evaluation.inference.prompt_encoding import prompt_ids
 from fc_assets.evaluation.jobs import GenerateJob, GenerateResult, RunJob
-from fc_assets.foundation.jobs import JobFiles, write_job
+from fc_assets.foundation.jobs import Job, JobFiles, Result, write_job
 from fc_assets.foundation.resources import CHILD_ENVIRONMENT, latest_artifact
 from fc_assets.names import REPORT, SHAREGPT_VAL, split_file
 from fc_assets.profiles import EMBEDDED, BfclSettings, ServerSettings
@@ -139,19 +139,34 @@ def test_the_record_says_what_answered() -> None:
     assert local(pytest.fail, dtype="bfloat16").identity != smaller.identity
 
 
-def start(files: JobFiles[GenerateResult]) -> subprocess.Popen[bytes]:
+def start(files: JobFiles[Any]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(files.argv, env={**os.environ, **CHILD_ENVIRONMENT})
+
+
+def run_job(job: Job[Result], scratch: Path) -> Result:
+    """Do a job in a process of its own, as a step does."""
+    files = write_job(job, scratch)
+    with start(files) as process:
+        assert process.wait(120) == 0
+    return files.result()
+
+
+@pytest.mark.slow
+@needs_model
+def test_the_ids_of_a_prompt_are_those_that_are_answered(generator: Any, tmp_path: Path) -> None:
+    asked = questions(3)
+    engine = local(run_job, tmp_path)
+    found = engine.prompt_ids(asked)
+    assert {row: list(ids) for row, ids in found.items()} == {
+        question.id: prompt_ids(generator.tokenizer, question) for question in asked
+    }
+    assert asked[0].messages[0]["content"] in engine.text_of(found[asked[0].id])
+    assert local(pytest.fail).prompt_ids([]) == {}, "no process starts for nothing"
 
 
 @pytest.mark.slow
 @needs_model
 def test_a_killed_process_is_gone_on_from(tmp_path: Path) -> None:
-    def run(job: GenerateJob, scratch: Path) -> GenerateResult:
-        files = write_job(job, scratch)
-        with start(files) as process:
-            assert process.wait(120) == 0
-        return files.result()
-
     jobs: list[GenerateJob] = []
 
     def note(job: GenerateJob, scratch: Path) -> GenerateResult:
@@ -171,7 +186,7 @@ def test_a_killed_process_is_gone_on_from(tmp_path: Path) -> None:
     before = [json.loads(line)["id"] for line in log.read_text().splitlines()]
     assert 3 <= len(before) < len(asked) and not files.result_file.exists()
 
-    answers = local(run, tmp_path).ask(asked, long, tmp_path, print)
+    answers = local(run_job, tmp_path).ask(asked, long, tmp_path, print)
     assert [each.id for each in answers] == [each.id for each in asked]
     after = [json.loads(line)["id"] for line in log.read_text().splitlines()]
     assert after[: len(before)] == before and sorted(after) == sorted(each.id for each in asked)
