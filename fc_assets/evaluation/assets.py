@@ -16,7 +16,7 @@ import dagster as dg
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.bfcl import tables as bfcl_tables
 from fc_assets.evaluation.bfcl.evaluate_bfcl import BfclResult, bfcl_result
-from fc_assets.evaluation.inference.champion_answers import ChampionAnswers, Release
+from fc_assets.evaluation.inference.champion_answers import ChampionAnswers, PromotedRelease
 from fc_assets.evaluation.inference.evaluate_variant import (
     EvaluationContext,
     VariantAnswers,
@@ -69,13 +69,13 @@ def bfcl_key(variant: str) -> dg.AssetKey:
     return dg.AssetKey.from_user_string(bfcl_scores(variant))
 
 
-def promoted_release(instance: dg.DagsterInstance) -> Release | None:
+def promoted_release(instance: dg.DagsterInstance) -> PromotedRelease | None:
     """The latest materialisation of `promoted_policy`; None before the first."""
     event = instance.get_latest_materialization_event(dg.AssetKey(PROMOTED_POLICY))
     if event is None or (materialization := event.asset_materialization) is None:
         return None
     metadata: Mapping[str, Any] = {name: value.value for name, value in materialization.metadata.items()}
-    return Release(metadata["sha256"], Path(metadata["path"]), metadata["inputs"])
+    return PromotedRelease(metadata["sha256"], Path(metadata["path"]), metadata["inputs"])
 
 
 def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:

@@ -33,7 +33,7 @@ POLICY = VARIANT_MODELS[SHIPPED_VARIANT]
 
 
 @dataclass(frozen=True)
-class Release:
+class PromotedRelease:
     """The latest release: its digest, its folder, and the digests of what it was made from, by asset."""
 
     digest: str
@@ -67,7 +67,11 @@ class ChampionAnswers:
 
 
 def recorded_answers(
-    release: Release, store: ArtifactStore, validation: Artifact, turns: Sequence[Turn], asked: Mapping[str, Any]
+    release: PromotedRelease,
+    store: ArtifactStore,
+    validation: Artifact,
+    turns: Sequence[Turn],
+    asked: Mapping[str, Any],
 ) -> list[Answer] | None:
     """What the champion answered when it was evaluated, if it was asked the same turns in the same way.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from fc_assets.calls.conversations import Turn
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import Answer, Question, RequestSettings, resume_identity
-from fc_assets.evaluation.inference.champion_answers import ChampionAnswers, Release, recorded_answers
+from fc_assets.evaluation.inference.champion_answers import ChampionAnswers, PromotedRelease, recorded_answers
 from fc_assets.evaluation.inference.engines import TRANSFORMERS, Engine, LocalModel, ServedModel, identity_of
 from fc_assets.evaluation.inference.parity import Parity, compare, spread, training_ids
 from fc_assets.evaluation.inference.predictions import (
@@ -152,7 +152,7 @@ def variant_answers(
 
 
 def champion_answers(
-    context: EvaluationContext, release: Release | None, model: Artifact, validation: Artifact
+    context: EvaluationContext, release: PromotedRelease | None, model: Artifact, validation: Artifact
 ) -> ChampionAnswers | None:
     """The promoted policy's answers to the same turns; None when nothing is promoted, or when `model` is.
 
