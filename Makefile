@@ -29,8 +29,13 @@ test: setup
 test-slow: setup
 	@$(BIN)/python -m pytest -m slow --timeout 1800
 
+# What holds the rules of docs/architecture.md: style, types, the order of the rooms, and definitions that load.
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/dg check defs
+	@$(BIN)/dagster definitions validate
 
 # The locks, made anew from pyproject.toml. PyTorch is left out: its build depends on where it comes from.
 lock: setup

@@ -24,11 +24,13 @@ import orjson
 from benchmarks._results import write_result
 from fc_assets.data.curation.curate import CurationReport, curate, without_repeats
 from fc_assets.data.curation.irrelevance import IrrelevanceMaker
-from fc_assets.data.raw_table import Source, build_raw
-from fc_assets.data.rows.table import EXAMPLES, read_examples
+from fc_assets.data.raw_table import build_raw_table
+from fc_assets.data.rows.examples_file import read_examples
 from fc_assets.data.sources.files import read_files
 from fc_assets.data.sources.generator import generate_rows
+from fc_assets.data.sources.row_source import RowSource
 from fc_assets.data.splits import build_splits
+from fc_assets.names import EXAMPLES
 from fc_assets.profiles import CurationSettings
 
 SIZES = (60_000, 600_000)
@@ -64,8 +66,8 @@ def pipeline(source: Path, folder: Path, curation: CurationSettings | None = Non
     folders = folder / "train", folder / "validation"
     for each in folders:
         each.mkdir(exist_ok=True)
-    build_raw(
-        [Source("generator", "MIT", read_files(source))],
+    build_raw_table(
+        [RowSource("generator", "MIT", read_files(source))],
         folder,
         policy="unless_optional_or_default",
         max_reject_share=0.0,

@@ -31,6 +31,7 @@ from fc_assets.evaluation.inference.client import KEEP_ALIVE_S, ask, request_bod
 from fc_assets.evaluation.intervals import BOOTSTRAP_SAMPLES
 from fc_assets.evaluation.report import comparison
 from fc_assets.evaluation.scoring import ScoringRow, score_rows
+from fc_assets.profiles import RewardWeights
 from fc_assets.serving.endpoint import Endpoint
 
 ROWS = 6_000
@@ -97,10 +98,11 @@ def _best(times: Sequence[tuple[float, float]], requests: int) -> dict[str, floa
 
 def main() -> None:
     """Measure and write `results/scoring.json`."""
+    weights = RewardWeights().model_dump()
     variants = {variant: rows_with_errors(ROWS, share, SEED) for variant, share in WRONG_SHARES.items()}
-    score_rows(next(iter(variants.values()))[:50])  # imports and caches that a long run pays once
+    score_rows(next(iter(variants.values()))[:50], weights)  # imports and caches that a long run pays once
     start = time.process_time()  # one core's time: scoring runs on one, whatever else the machine does
-    frames = {variant: score_rows(rows) for variant, rows in variants.items()}
+    frames = {variant: score_rows(rows, weights) for variant, rows in variants.items()}
     scored_s = time.process_time() - start
     start = time.process_time()
     for row in variants["sft"]:

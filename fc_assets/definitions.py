@@ -1,4 +1,4 @@
-"""The code location: every room's assets, checks, schedules and sensors, and the resources they are given.
+"""The code location: every room's assets, checks, jobs, schedules and sensors, and the resources they are given.
 
 Importing this module starts nothing and loads no model library: `dagster dev` and the daemon stay small. What an asset
 does belongs to its room.
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from fc_assets.asset_jobs import ASSET_JOBS
 from fc_assets.data import assets as data_assets
 from fc_assets.data import checks as data_checks
 from fc_assets.deployment import assets as deployment_assets
@@ -20,9 +21,9 @@ from fc_assets.edge import checks as edge_checks
 from fc_assets.evaluation import assets as evaluation_assets
 from fc_assets.evaluation import checks as evaluation_checks
 from fc_assets.foundation.resources import build_resources
-from fc_assets.load_test import assets as serving_assets
-from fc_assets.load_test import checks as serving_checks
-from fc_assets.load_test import schedules as serving_schedules
+from fc_assets.load_test import assets as load_test_assets
+from fc_assets.load_test import checks as load_test_checks
+from fc_assets.load_test import schedules as load_test_schedules
 from fc_assets.profiles import Profile, load_profile
 from fc_assets.release import assets as release_assets
 from fc_assets.release import checks as release_checks
@@ -43,17 +44,18 @@ def build_defs(profile: Profile | None = None, home: Path | None = None) -> dg.D
             *evaluation_assets.ASSETS,
             release_assets.build_promoted_policy(blocking),
             *deployment_assets.ASSETS,
-            *serving_assets.ASSETS,
+            *load_test_assets.ASSETS,
             *edge_assets.ASSETS,
         ],
         asset_checks=[
             *gates,
             *release_checks.CHECKS,
             *deployment_checks.CHECKS,
-            *serving_checks.CHECKS,
+            *load_test_checks.CHECKS,
             *edge_checks.CHECKS,
         ],
-        schedules=serving_schedules.schedules(profile),
+        jobs=ASSET_JOBS,
+        schedules=load_test_schedules.schedules(profile),
         sensors=[*release_sensors.SENSORS, *deployment_sensors.sensors(profile)],
         resources=build_resources(profile, home),
     )

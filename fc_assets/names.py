@@ -146,8 +146,15 @@ RECOMMENDATION = "recommendation.json"
 TOKENIZER_FOLDER = "tokenizer"
 """Tokenizer and chat template as transformers reads them."""
 GGUF_README = "README.md"
+"""How to run the files."""
 MODELFILE = "Modelfile"
 """For Ollama."""
+
+
+def gguf_file(kind: str) -> str:
+    """The GGUF file whose weights are stored as `kind`: F16, Q8_0 or Q4_K_M."""
+    return f"policy-{kind}.gguf"
+
 
 # vllm_deployment
 COMPOSE_FILE = "compose.yaml"

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -13,30 +12,8 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from fc_assets.definitions import build_defs
 from fc_assets.foundation.gpu import GPU_POOL
 from fc_assets.profiles import load_profile, profile_names
+from fc_assets_tests.support.graph import ASSETS, ROOT
 
-ROOT = Path(__file__).parent.parent
-ASSETS = {
-    "xlam_raw": "data",
-    "sharegpt_train": "data",
-    "sharegpt_val": "data",
-    "base_model": "training",
-    "lora_adapter": "training",
-    "merged_model": "training",
-    "grpo_policy": "training",
-    "predictions/base": "evaluation",
-    "predictions/sft": "evaluation",
-    "predictions/grpo": "evaluation",
-    "bfcl_scores/base": "evaluation",
-    "bfcl_scores/sft": "evaluation",
-    "bfcl_scores/grpo": "evaluation",
-    "eval_report": "evaluation",
-    "promoted_policy": "release",
-    "vllm_deployment": "release",
-    "benchmark_matrix": "serving",
-    "serving_recommendation": "serving",
-    "gguf_artifacts": "edge",
-    "edge_report": "edge",
-}
 ON_THE_GPU = {
     "lora_adapter",
     "merged_model",

@@ -1,9 +1,14 @@
-"""The whole graph on the demo profile, once, for real: every asset, every gate, and the order of the three models."""
+"""The whole graph on the demo profile, once, for real: every asset, every gate, and the order of the three models.
+
+It runs from a wheel in an empty folder, as an installed package does: what the wheel lacks is found here.
+"""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +22,24 @@ from fc_assets.foundation.resources import latest_artifact
 from fc_assets.names import REPORT
 from fc_assets.profiles import load_profile
 from fc_assets.training.plots import fell
-from fc_assets_tests.test_definitions import ASSETS, ROOT
+from fc_assets_tests.support.graph import ASSETS, ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 NEEDS_DOCKER = "vllm_deployment"
+
+
+def unpacked_wheel(folder: Path) -> Path:
+    """A wheel of this checkout, unpacked: `$PYTHONPATH` for a process that must not see the checkout."""
+    source = folder / "source"  # a copy: setuptools would pack what an earlier build left in the checkout
+    shutil.copytree(ROOT / "fc_assets", source / "fc_assets", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    argv = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*argv, "--wheel-dir", folder, source], check=True, capture_output=True, text=True)
+    (wheel,) = folder.glob("fc_assets-*.whl")
+    with zipfile.ZipFile(wheel) as content:
+        content.extractall(folder / "installed")
+    return folder / "installed"
 
 
 class Demo:
@@ -32,13 +51,16 @@ class Demo:
         (self.dagster_home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
         self.env = {
             **os.environ,
+            "PYTHONPATH": str(unpacked_wheel(folder)),
             "FC_PROFILE": "demo",
             "FC_ASSETS_HOME": str(self.home),
             "DAGSTER_HOME": str(self.dagster_home),
         }
+        empty = folder / "empty"
+        empty.mkdir()
         self.before = set(psutil.pids())
         self.done = subprocess.run(
-            [sys.executable, "-m", "fc_assets.cli", "demo"], env=self.env, cwd=folder, capture_output=True, text=True
+            [sys.executable, "-m", "fc_assets.cli", "demo"], env=self.env, cwd=empty, capture_output=True, text=True
         )
         self.instance = dg.DagsterInstance.from_config(str(self.dagster_home))
 

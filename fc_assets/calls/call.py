@@ -1,7 +1,7 @@
-"""What a call is, and how calls and tools are read from and written to JSON.
+"""What a call is, and how expected calls are read from and written to JSON.
 
 Trusted data only: the functions here read the project's own tables and raise on a broken one. A model's text is read by
-`parse.py`, which never raises.
+`parse`, which never raises; lists of tools are read by `tools.forms`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Call:
 
 def calls_from_json(text: str) -> tuple[Call, ...]:
     """Read expected calls: a JSON list of calls, or one call as an object. Raises FcAssetsError on any other form."""
-    value = _loads(text, "calls")
+    value = json_value(text, "calls")
     items = value if isinstance(value, list) else [value]
     for item in items:
         if not _is_call(item):
@@ -44,34 +44,13 @@ def calls_to_json(calls: tuple[Call, ...] | list[Call]) -> str:
     return json.dumps([call.as_dict() for call in calls], ensure_ascii=False)
 
 
-def tools_from_json(text: str) -> list[dict[str, Any]]:
-    """Read a JSON list of tools: functions, OpenAI's wrapped ones, or those that an MCP server's `tools/list` returns.
-
-    Raises FcAssetsError on any other form.
-    """
-    value = _loads(text, "tools")
-    if isinstance(value, dict) and isinstance(value.get("tools"), list):
-        value = value["tools"]  # the whole result of `tools/list`
-    if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
-        raise FcAssetsError(f"tools must be a JSON list of objects, but they are {text:.200}")
-    return [_as_function(tool) for tool in value]
-
-
-def _as_function(tool: dict[str, Any]) -> dict[str, Any]:
-    if isinstance(tool.get("function"), dict):
-        return tool["function"]
-    if "inputSchema" in tool:
-        kept = {name: tool[name] for name in ("name", "description") if name in tool}
-        return {**kept, "parameters": tool["inputSchema"]}
-    return tool
-
-
-def _is_call(item: Any) -> bool:
-    return isinstance(item, dict) and isinstance(item.get("name"), str) and isinstance(item.get("arguments"), dict)
-
-
-def _loads(text: str, what: str) -> Any:
+def json_value(text: str, what: str) -> Any:
+    """The parsed `text`. Raises FcAssetsError saying that `what` must be JSON."""
     try:
         return json.loads(text)
     except ValueError as error:
         raise FcAssetsError(f"{what} must be JSON, but {error}: {text!r:.200}") from error
+
+
+def _is_call(item: Any) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("name"), str) and isinstance(item.get("arguments"), dict)

@@ -1,7 +1,7 @@
 """Conversations in ShareGPT form as turns: each expected answer with what came before it and the tools offered.
 
 Training, evaluation, load test and edge report all read the splits through this module, so they agree on what a turn
-is. Rendering a turn as a prompt is `prompts`; making the splits is the data room's work.
+is. Rendering a turn as a prompt belongs to `prompts`, making the splits to the data room.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fc_assets.calls.call import Call, Tool, calls_from_json, tools_from_json
+from fc_assets.calls.call import Call, Tool, calls_from_json
 from fc_assets.calls.prompts import answer_text
+from fc_assets.calls.tools.forms import tools_from_json
 from fc_assets.errors import FcAssetsError
 
 _ROW_FIELDS = frozenset({"id", "conversations", "tools", "system"})

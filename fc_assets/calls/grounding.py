@@ -1,7 +1,7 @@
 """Semantic consistency: is each emitted value grounded in something that the model was given?
 
 Deterministic and cheap. A leaf value is grounded in the conversation, in its schema's enum or default, or in the
-description of its argument or tool. Whether it is the *right* value is for `match.py`.
+description of its argument or tool. Whether it is the *right* value is decided in `match`.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any
 from fc_assets.calls import numerals
 from fc_assets.calls.call import Call
 from fc_assets.calls.match import equal
-from fc_assets.calls.stubs import json_types
-from fc_assets.calls.tools import ToolSet
+from fc_assets.calls.tools.stubs import json_types
+from fc_assets.calls.tools.toolset import ToolSet
 
 TOKEN_SHARE = 0.5  # of a string's tokens that must occur in the text, see docs/metrics.md
 MAX_LEAVES = 1000  # of one argument; what lies beyond is not looked at
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """A text made ready for look-ups: folded, its words, and every number it states, in digits, words or units."""
+class GroundingText:
+    """A text that may state values: folded, its words, and every number it states, in digits, words or units."""
 
     text: str
     words: frozenset[str]
@@ -59,13 +59,13 @@ class Evidence:
 
 
 @lru_cache(maxsize=8192)
-def evidence(text: str) -> Evidence:
+def grounding_text(text: str) -> GroundingText:
     """Prepare a text: a query or a description. Cached, since one query serves many values and completions."""
     folded = numerals.fold(text)
     tokens = numerals.tokens(folded)
     words = {token for token in tokens if not token[0].isdigit()}
     stated = frozenset(round(number, 6) for number in numerals.numbers(tokens))
-    return Evidence(folded, frozenset(words | set(map(numerals.singular, words))), stated)
+    return GroundingText(folded, frozenset(words | set(map(numerals.singular, words))), stated)
 
 
 def grounded_leaves(calls: Sequence[Call], tools: ToolSet, context: str) -> tuple[int, int]:
@@ -88,11 +88,11 @@ def _verdicts(name: str, key: str, value: Any, tools: ToolSet, context: str) -> 
     tool = tools.first(name)
     schema = tool.property_schema(key) if tool else {}
     for leaf, leaf_schema in _leaves(value, schema):
-        if _declared(leaf, leaf_schema) or evidence(context).holds(leaf):
+        if _declared(leaf, leaf_schema) or grounding_text(context).holds(leaf):
             yield True
         else:
             described = f"{schema.get('description', '')} {tool.description}" if tool else ""
-            yield evidence(described).holds(leaf)
+            yield grounding_text(described).holds(leaf)
 
 
 def _declared(value: Any, schema: Mapping[str, Any]) -> bool:

@@ -1,4 +1,7 @@
-"""One reading of one answer. Rewards, metrics and failure taxonomy are all taken from it, so they cannot drift."""
+"""One reading of one answer. Rewards, metrics and failure taxonomy are all taken from it, so they cannot drift.
+
+What they make of it belongs to `rewards`, `metrics` and `evaluation.taxonomy`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 from fc_assets.calls.call import Call, Tool
 from fc_assets.calls.match import Match, match_calls
 from fc_assets.calls.parse import Parsed, parse_strict
-from fc_assets.calls.tools import ToolSet, compile_tools
+from fc_assets.calls.tools.toolset import ToolSet, compile_tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Judgement:
 
 
 def judge(text: str, tools: Sequence[Tool] | str, expected: Sequence[Call]) -> Judgement:
-    """Read `text` strictly and hold it against the tools (a list or its JSON text) and the expected calls.
+    """Read `text` strictly and compare it with the tools (a list or its JSON text) and the expected calls.
 
     Never raises for any `text`; raises FcAssetsError if a tool is malformed.
     """

@@ -2,6 +2,8 @@
 
 Arguments are compared in canonical form: an optional argument that states its declared default is left out on both
 sides, because leaving it out means the same. So stating defaults neither helps nor harms.
+
+What a match is worth is decided in `metrics` and `rewards`.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fc_assets.calls.call import Call
-from fc_assets.calls.stubs import json_types
-from fc_assets.calls.tools import ToolSet
+from fc_assets.calls.coercion import number_in_text
+from fc_assets.calls.tools.stubs import json_types
+from fc_assets.calls.tools.toolset import ToolSet
 
 RELATIVE_TOLERANCE = 1e-6
 # BFCL's standardisation of strings (ast_checker.standardize_string): these characters are dropped, case is folded.
@@ -98,12 +101,12 @@ def match_calls(emitted: Sequence[Call], expected: Sequence[Call], tools: ToolSe
 
 def paired(emitted: Sequence[Call], expected: Sequence[Call], tools: ToolSet) -> list[tuple[Call, Call]]:
     """The (emitted, expected) pairs that `match_calls` forms, for explaining a row. Unpaired calls are left out."""
-    result = []
+    result: list[tuple[Call, Call]] = []
     for name in Counter(call.name for call in expected):
         given = [call for call in emitted if call.name == name]
         wanted = [call for call in expected if call.name == name]
-        arguments = [[canonical(call, tools) for call in calls] for calls in (given, wanted)]
-        weights = _weights(*arguments, name, tools, lenient=False)
+        given_arguments, wanted_arguments = ([canonical(call, tools) for call in calls] for calls in (given, wanted))
+        weights = _weights(given_arguments, wanted_arguments, name, tools, lenient=False)
         result.extend((given[row], wanted[column]) for row, column in _assign(weights))
     return result
 
@@ -185,10 +188,8 @@ def _equal_as_numbers(left: Any, right: Any, schema: Mapping[str, Any] | None) -
     asks_for_number = schema is not None and json_types(schema) & {"number", "integer"}
     if not asks_for_number or not isinstance(text, str) or not isinstance(number, int | float):
         return False
-    try:
-        return _numbers_equal(float(text), number)
-    except ValueError:
-        return False
+    stated = number_in_text(text)
+    return stated is not None and _numbers_equal(stated, number)
 
 
 def _part(schema: Mapping[str, Any] | None, key: str) -> Mapping[str, Any] | None:

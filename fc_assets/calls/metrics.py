@@ -1,7 +1,7 @@
 """Every metric of docs/metrics.md: the counts that one row contributes, and the metrics as ratios of their sums.
 
 Each metric is a ratio of two linear sums over rows. So the same definition serves one row, a stratum, and a bootstrap
-sample. Intervals and tests are in `evaluation/statistics.py`.
+sample. Intervals and tests of significance belong to `evaluation.report`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fc_assets.calls.grounding import grounded_leaves
 from fc_assets.calls.judge import Judgement, judge
 from fc_assets.calls.match import match_calls
 from fc_assets.calls.parse import parse_lenient
-from fc_assets.calls.rewards import DEFAULT_WEIGHTS, rewards_of
+from fc_assets.calls.rewards import rewards_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +119,18 @@ METRICS: tuple[Metric, ...] = (
 METRIC_BY_NAME: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
 
 
-def score_row(text: str, tools: Sequence[Tool] | str, expected: Sequence[Call], context: str) -> RowScore:
-    """Score one answer. `context` is what the model was told (the query), in which values are grounded.
+def score_row(
+    text: str, tools: Sequence[Tool] | str, expected: Sequence[Call], context: str, weights: Mapping[str, float]
+) -> RowScore:
+    """Score one answer. `context` is what the model was told (the query), in which values are grounded; `weights` are
+    those of the reward signals in `reward`.
 
     Never raises for any `text`; raises FcAssetsError if a tool is malformed.
     """
-    return score_judgement(judge(text, tools, expected), text, context)
+    return score_judgement(judge(text, tools, expected), text, context, weights)
 
 
-def score_judgement(judgement: Judgement, text: str, context: str) -> RowScore:
+def score_judgement(judgement: Judgement, text: str, context: str, weights: Mapping[str, float]) -> RowScore:
     """The counts of a row that is already judged; `text` is the answer it was judged from."""
     calls, match, parsed = judgement.parsed.calls, judgement.match, judgement.parsed
     expects_call = bool(judgement.expected)
@@ -173,7 +176,7 @@ def score_judgement(judgement: Judgement, text: str, context: str) -> RowScore:
         reward_schema_hit=signals.schema_hit,
         reward_simulated_exec=signals.simulated_exec,
         reward_semantic_match=signals.semantic_match,
-        reward=signals.total(DEFAULT_WEIGHTS),
+        reward=signals.total(weights),
     )
 
 

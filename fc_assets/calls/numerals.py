@@ -1,6 +1,6 @@
 """The numbers that a text states, in digits, in English words, and converted between common units. Deterministic.
 
-Only what the grounding of values needs (`grounding.py`): generous on purpose, a number found too many costs little.
+Generous on purpose: a number found in excess costs little. Which values a text grounds is decided in `grounding`.
 """
 
 from __future__ import annotations

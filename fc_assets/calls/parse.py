@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fc_assets.calls.call import Call
+from fc_assets.calls.nesting import MAX_DEPTH, nested_too_deeply
 
 MAX_TEXT_CHARS = 200_000
 MAX_LITERAL_CHARS = 10_000  # ast.literal_eval builds a syntax tree, some 100 bytes for each character
-MAX_DEPTH = 32
 MAX_CALLS = 64  # bounds the quadratic pairing of calls
 
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
@@ -81,7 +81,7 @@ def _parse(text: str, load: Callable[[str], Any], to_call: Callable[[Any], Call]
 
 def _blocks(text: str) -> tuple[list[str], int]:
     """The inside of every closed block, and 1 if a last one never closes."""
-    blocks = []
+    blocks: list[str] = []
     position = text.find(_OPEN)
     while position >= 0:
         end = text.find(_CLOSE, position)
@@ -136,7 +136,7 @@ def _load_strict(text: str) -> Any:
         value = _DECODER.decode(text.strip())
     except (ValueError, RecursionError) as error:
         raise _Malformed from error
-    if _depth_exceeded(value):
+    if nested_too_deeply(value):
         raise _Malformed("nested too deeply")
     return value
 
@@ -239,17 +239,3 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, float) and math.isfinite(value):
         return value
     raise _Malformed(f"{type(value).__name__} is not JSON")
-
-
-def _depth_exceeded(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            item
-            for parent in level
-            if isinstance(parent, dict | list)
-            for item in (parent.values() if isinstance(parent, dict) else parent)
-        ]
-        if not level:
-            return False
-    return any(isinstance(item, dict | list) for item in level)

@@ -53,13 +53,14 @@ def render_prompt(
     With `thinking_off` it ends after `THINK_OFF` (what a server builds for enable_thinking=false), otherwise after
     `<|im_start|>assistant\\n` (the training form, whose completion begins with `THINK_OFF`).
     """
-    return tokenizer.apply_chat_template(
+    text: str = tokenizer.apply_chat_template(
         list(messages),
         tools=wrap_tools(tools) or None,
         add_generation_prompt=True,
         enable_thinking=not thinking_off,
         tokenize=False,
     )
+    return text
 
 
 def _dumps(call: Call) -> str:

@@ -1,4 +1,7 @@
-"""The rewards of GRPO, each in [0, 1] (docs/metrics.md). Evaluation reports the same numbers from the same code."""
+"""The rewards of GRPO, each in [0, 1] (docs/metrics.md). Evaluation reports the same numbers from the same code.
+
+How much each weighs is a setting: `grpo.rewards` of the profile.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,12 @@ from fc_assets.calls.call import Call, Tool
 from fc_assets.calls.judge import Judgement, judge
 from fc_assets.calls.prompts import answer_text
 
-DEFAULT_WEIGHTS: Mapping[str, float] = {
-    "json_parse": 0.25,
-    "schema_hit": 0.25,
-    "simulated_exec": 0.25,
-    "semantic_match": 0.25,
-    "hygiene": 0.0,
-}
 _SHORT_REPLY_CHARS = 600  # a reply in words up to this length is short enough for full hygiene
 
 
 @dataclass(frozen=True, slots=True)
 class Rewards:
-    """The four signals, and the optional fifth (`hygiene`, weight 0 by default)."""
+    """The four signals, and the optional fifth, `hygiene`."""
 
     json_parse: float
     schema_hit: float
@@ -30,9 +26,9 @@ class Rewards:
     semantic_match: float
     hygiene: float
 
-    def total(self, weights: Mapping[str, float] = DEFAULT_WEIGHTS) -> float:
+    def total(self, weights: Mapping[str, float]) -> float:
         """The weighted sum. A name in `weights` that is no signal raises AttributeError."""
-        return sum(weight * getattr(self, name) for name, weight in weights.items())
+        return sum(weight * float(getattr(self, name)) for name, weight in weights.items())
 
 
 SIGNALS: tuple[str, ...] = tuple(field.name for field in fields(Rewards))

@@ -1,26 +1,30 @@
 """The data assets: the raw table and the two splits. The work itself is done by the other modules of this room."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import dagster as dg
 
-from fc_assets.data.curation.bfcl_questions import questions_folder, read_questions
-from fc_assets.data.curation.curate import CurationReport, curate
-from fc_assets.data.curation.irrelevance import IrrelevanceMaker, missing_rate
-from fc_assets.data.curation.masking import masker
+from fc_assets.data.jobs import HubDownloadJob, SplitTokens
+from fc_assets.data.page_tables import (
+    count_table,
+    curation_table,
+    sample_conversations,
+    sample_examples,
+    split_table,
+)
 from fc_assets.data.plots import split_picture
-from fc_assets.data.raw_table import SUMMARY, build_raw
-from fc_assets.data.report import curation_table, sample_conversations, sample_examples, split_report, split_table
-from fc_assets.data.rows.table import EXAMPLES, read_examples
-from fc_assets.data.sources.select import hub_datasets, sources
-from fc_assets.data.splits import TRAIN, VALIDATION, build_splits, split_file
+from fc_assets.data.raw_table import RawSummary, build_raw_table
+from fc_assets.data.rows.examples_file import read_examples
+from fc_assets.data.sources.profile_sources import hub_datasets, row_sources
+from fc_assets.data.split_building import BuiltSplits, build_curated_splits, questions_to_avoid
+from fc_assets.data.split_report import split_report
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.asset_options import OWNERS
 from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.metadata import picture, table
 from fc_assets.foundation.resources import Runtime
-from fc_assets.profiles import EMBEDDED, Profile
+from fc_assets.names import EXAMPLES, SHAREGPT_SPLITS, SHAREGPT_TRAIN, SHAREGPT_VAL
+from fc_assets.profiles import Profile
 
 GROUP = "data"
 
@@ -30,7 +34,7 @@ GROUP = "data"
     kinds={"parquet"},
     owners=OWNERS,
     code_version=code_version(
-        "fc_assets.data.raw_table", "fc_assets.data.sources.select", "fc_assets.data.sources.hub_job"
+        "fc_assets.data.raw_table", "fc_assets.data.sources.profile_sources", "fc_assets.data.sources.hub_job"
     ),
     description=(
         "Tool-call examples as their source has them (the hub's xLAM-60k, local files, or in the demo an embedded "
@@ -41,51 +45,46 @@ GROUP = "data"
 def xlam_raw(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime]) -> dg.MaterializeResult[Artifact]:
     settings = runtime.profile.data
     with runtime.step(context) as step:
-        wanted = [
-            {**dataset, "out": step.scratch / f"hub-{number}.parquet"}
-            for number, dataset in enumerate(hub_datasets(settings))
-        ]
-        if wanted:
-            runtime.run_module(context, "fc_assets.data.sources.hub_job", {"datasets": wanted}, step.scratch)
-        summary = build_raw(
-            sources(settings, {dataset["dataset"]: dataset["out"] for dataset in wanted}),
+        datasets = hub_datasets(settings, step.scratch)
+        if datasets:
+            runtime.run_job(context, HubDownloadJob(datasets=tuple(datasets)), step.scratch)
+        summary = build_raw_table(
+            row_sources(settings, datasets),
             step.out,
             policy=settings.required_policy,
             max_reject_share=settings.max_reject_share,
         )
-        return step.publish(
-            [],
-            {
-                "rows_by_source": table({"source": name, "rows": rows} for name, rows in summary.by_source.items()),
-                "rejects_by_reason": table(
-                    {"reason": reason, "rows": rows} for reason, rows in summary.by_reason.most_common()
-                ),
-                "flags": table({"flag": flag, "rows": rows} for flag, rows in summary.by_flag.most_common()),
-                "unknown_types": table(
-                    {"type": name, "times": times} for name, times in summary.unknown_types.most_common()
-                ),
-                "sample": table(sample_examples(read_examples(step.out / EXAMPLES))),
-                "rows": summary.rows,
-                "rejected": summary.rejected,
-                "reject_share": summary.reject_share,
-                "no_call_share": summary.no_call / summary.rows,
-            },
-        )
+        sample = table(sample_examples(read_examples(step.out / EXAMPLES)))
+        return step.publish([], {**_raw_tables(summary), "sample": sample, **_raw_numbers(summary)})
+
+
+def _raw_tables(summary: RawSummary) -> dict[str, object]:
+    return {
+        "rows_by_source": table(count_table("source", summary.by_source.items())),
+        "rejects_by_reason": table(count_table("reason", summary.by_reason.most_common())),
+        "flags": table(count_table("flag", summary.by_flag.most_common())),
+        "unknown_types": table(count_table("type", summary.unknown_types.most_common(), unit="times")),
+    }
+
+
+def _raw_numbers(summary: RawSummary) -> dict[str, object]:
+    return {
+        "rows": summary.rows,
+        "rejected": summary.rejected,
+        "reject_share": summary.reject_share,
+        "no_call_share": summary.no_call / summary.rows,
+    }
 
 
 @dg.multi_asset(
-    name="sharegpt_splits",
+    name=SHAREGPT_SPLITS,
     group_name=GROUP,
     outs={
         name: dg.AssetOut(
             kinds={"json"},
             owners=OWNERS,
             code_version=code_version(
-                "fc_assets.data.splits",
-                "fc_assets.data.curation.curate",
-                "fc_assets.data.curation.masking",
-                "fc_assets.data.curation.bfcl_questions",
-                "fc_assets.data.token_lengths_job",
+                "fc_assets.data.split_building", "fc_assets.data.split_report", "fc_assets.data.token_lengths_job"
             ),
             description=(
                 f"The {kind} split as ShareGPT conversations with `dataset_info.json`, as LLaMA-Factory reads them. "
@@ -93,8 +92,8 @@ def xlam_raw(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtim
             ),
         )
         for name, kind, more in (
-            (TRAIN, "training", "Holds what curation dropped, too."),
-            (VALIDATION, "validation", "Each row says whether all its tools were seen in training."),
+            (SHAREGPT_TRAIN, "training", "Holds what curation dropped, too."),
+            (SHAREGPT_VAL, "validation", "Each row says whether all its tools were seen in training."),
         )
     },
 )
@@ -102,87 +101,43 @@ def sharegpt_splits(
     context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime], xlam_raw: Artifact
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
     profile = runtime.profile
-    settings = profile.data
     with (
-        runtime.step(context, dg.AssetKey(TRAIN)) as train,
-        runtime.step(context, dg.AssetKey(VALIDATION)) as validation,
+        runtime.step(context, dg.AssetKey(SHAREGPT_TRAIN)) as train,
+        runtime.step(context, dg.AssetKey(SHAREGPT_VAL)) as validation,
     ):
-        questions = _bfcl_questions(profile)
-        if not questions and settings.curation.bfcl != "keep":
+        questions = questions_to_avoid(profile)
+        if questions is None:
             context.log.warning("bfcl-eval is not installed, so no row was compared with BFCL's questions")
-        curation, raw = CurationReport(), xlam_raw.read_json(SUMMARY)
-        rate = missing_rate(settings.irrelevance_share, raw["rows"], raw["no_call"])
-        summaries = build_splits(
-            curate(
-                read_examples(xlam_raw.path / EXAMPLES),
-                settings.curation,
-                curation,
-                bfcl_questions=questions,
-                irrelevance=IrrelevanceMaker(rate, settings.seed),
-            ),
-            (train.out, validation.out),
-            train.scratch,
-            validation_share=settings.validation_share,
-            seed=settings.seed,
-            variant=masker(settings.curation.masked_share, settings.seed),
+        built = build_curated_splits(
+            xlam_raw.path, train.out, validation.out, train.scratch, profile.data, questions or []
         )
-        lengths = runtime.run_module(
-            context,
-            "fc_assets.data.token_lengths_job",
-            {
-                "tokenizer": _tokenizer(profile),
-                "context": profile.server.max_model_len,
-                "splits": {
-                    step.key.to_user_string(): {
-                        "path": split_file(step.out, step.key.to_user_string()),
-                        "rows": summary.rows,
-                    }
-                    for step, summary in zip((train, validation), summaries, strict=True)
-                },
-            },
-            train.scratch,
-        )
-        (train.out / "dropped.jsonl").write_text(
-            "".join(json.dumps({"id": row, "reason": reason}) + "\n" for row, reason in curation.dropped),
-            encoding="utf-8",
-        )
-        for step, summary in zip((train, validation), summaries, strict=True):
+        job = built.token_lengths_job(profile)
+        lengths = runtime.run_job(context, job, train.scratch)
+        for step in (train, validation):
             name = step.key.to_user_string()
-            tokens = lengths["splits"][name]
-            drawn = split_picture(
-                {name: tokens["lengths"]},
-                {"sft.max_length": profile.sft.max_length, "server.max_model_len": profile.server.max_model_len},
-                {"calls": summary.calls_per_row, "tools": summary.tools_per_row},
-            )
-            yield step.publish(
-                [xlam_raw],
-                {
-                    "split": table(split_table(list(zip((TRAIN, VALIDATION), summaries, strict=True)))),
-                    "curation": table(curation_table(curation)),
-                    "rows_by_source": table({"source": key, "rows": rows} for key, rows in summary.by_source.items()),
-                    "picture": picture(drawn, "token lengths, calls and tools per row"),
-                    "sample": table(sample_conversations(split_file(step.out, name))),
-                    "rows": summary.rows,
-                    "no_call_share": summary.calls_per_row[0] / summary.rows,
-                    "tokens_mean": sum(tokens["lengths"]) / len(tokens["lengths"]),
-                },
-                report=split_report(summary, curation, tokens, lengths["context"], settings.seed),
-            )
+            tokens = lengths.splits[name]
+            report = split_report(built.summaries[name], built.curation, tokens, job.context_tokens, profile.data.seed)
+            yield step.publish([xlam_raw], _split_metadata(name, built, tokens, profile), report=report)
 
 
-def _bfcl_questions(profile: Profile) -> list[str]:
-    if profile.data.curation.bfcl == "keep":
-        return []
-    folder = questions_folder(profile.bfcl.python)
-    return read_questions(folder) if folder else []
-
-
-def _tokenizer(profile: Profile) -> Mapping[str, object]:
-    """Where the profile's tokenizer is: a folder, or a model on the hub."""
-    settings = profile.base_model
-    if settings.source == "hub":
-        return {"model": settings.model, "revision": settings.revision}
-    return {"folder": EMBEDDED if settings.source == "embedded" else settings.path}
+def _split_metadata(name: str, built: BuiltSplits, tokens: SplitTokens, profile: Profile) -> dict[str, object]:
+    summary = built.summaries[name]
+    drawn = split_picture(
+        name,
+        tokens.lengths,
+        limits={"sft.max_length": profile.sft.max_length, "server.max_model_len": profile.server.max_model_len},
+        counts={"calls": summary.calls_per_row, "tools": summary.tools_per_row},
+    )
+    return {
+        "split": table(split_table(built.summaries)),
+        "curation": table(curation_table(built.curation)),
+        "rows_by_source": table(count_table("source", summary.by_source.items())),
+        "picture": picture(drawn, "token lengths, calls and tools per row"),
+        "sample": table(sample_conversations(built.files[name])),
+        "rows": summary.rows,
+        "no_call_share": summary.calls_per_row[0] / summary.rows,
+        "tokens_mean": tokens.mean,
+    }
 
 
 ASSETS = [xlam_raw, sharegpt_splits]

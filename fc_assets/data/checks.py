@@ -1,24 +1,22 @@
 """Gates on the data: a wrong split would poison every number behind it, so each reads the published files again.
 
-What is measured here is measured on the artefacts (`inspection`), not taken from the step that wrote them; only the
-token counts, which need the tokenizer, are read from its report.
+What is judged is measured on the artefacts, by `data_quality`, not taken from the step that wrote them; only the token
+counts, which need the tokenizer, are read from its report.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import dagster as dg
 
 from fc_assets.data.assets import xlam_raw
-from fc_assets.data.curation.bfcl_questions import questions_folder, read_questions
-from fc_assets.data.inspection import disjoint, gold_ceiling, malformed_examples, malformed_rows, repeats
-from fc_assets.data.raw_table import SUMMARY
-from fc_assets.data.rows.table import EXAMPLES
-from fc_assets.data.splits import TRAIN, VALIDATION, split_file
+from fc_assets.data.curation.bfcl_questions import installed_questions
+from fc_assets.data.data_quality import gold_ceiling, malformed_examples, malformed_rows, rows_asking, shared_rows
+from fc_assets.data.raw_table import read_summary
+from fc_assets.data.split_report import SplitReport
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.metadata import table
 from fc_assets.foundation.resources import Runtime
-from fc_assets.names import REPORT
+from fc_assets.names import EXAMPLES, REPORT, SHAREGPT_TRAIN, SHAREGPT_VAL, split_file
 
 RATIO_TOLERANCE = 0.01
 """Rows with the same question stay together, so the share cannot be exact."""
@@ -29,12 +27,11 @@ SHOWN = 20
     asset=xlam_raw, blocking=True, description="No more rows than the profile allows are in the quarantine."
 )
 def few_rejects(xlam_raw: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
-    summary: Any = xlam_raw.read_json(SUMMARY)
-    share = summary["rejected"] / (summary["rows"] + summary["rejected"])
-    allowed = runtime.profile.data.max_reject_share
+    summary = read_summary(xlam_raw.path)
+    share, allowed = summary.reject_share, runtime.profile.data.max_reject_share
     return dg.AssetCheckResult(
         passed=share <= allowed,
-        metadata={"reject_share": share, "allowed": allowed, "rejected": summary["rejected"]},
+        metadata={"reject_share": share, "allowed": allowed, "rejected": summary.rejected},
         description=f"{share:.2%} of the rows were rejected, {allowed:.2%} are allowed.",
     )
 
@@ -43,7 +40,7 @@ def few_rejects(xlam_raw: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.As
     asset=xlam_raw, blocking=True, description="Every row has a query, valid tools, and calls of tools it offers."
 )
 def examples_are_well_formed(xlam_raw: Artifact) -> dg.AssetCheckResult:
-    return _none(malformed_examples(xlam_raw.path / EXAMPLES))
+    return _passed_without(malformed_examples(xlam_raw.path / EXAMPLES))
 
 
 def _split_checks(name: str) -> list[dg.AssetChecksDefinition]:
@@ -56,7 +53,7 @@ def _split_checks(name: str) -> list[dg.AssetChecksDefinition]:
         description="Every row is a ShareGPT conversation: speakers alternate, tools are valid, calls are of them.",
     )
     def rows_are_conversations(split: Artifact) -> dg.AssetCheckResult:
-        return _none(malformed_rows(split_file(split.path, name), validation=name == VALIDATION))
+        return _passed_without(malformed_rows(split.path / split_file(name), validation=name == SHAREGPT_VAL))
 
     @dg.asset_check(
         name="gold_ceiling",
@@ -65,7 +62,7 @@ def _split_checks(name: str) -> list[dg.AssetChecksDefinition]:
         description="The expected calls themselves validate against the schemas of their tools.",
     )
     def gold_validates(split: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
-        ceiling, least = gold_ceiling(split_file(split.path, name)), runtime.profile.gates.min_gold_ceiling
+        ceiling, least = gold_ceiling(split.path / split_file(name)), runtime.profile.gates.min_gold_ceiling
         return dg.AssetCheckResult(
             passed=ceiling >= least,
             metadata={"gold_ceiling": ceiling, "least": least},
@@ -79,30 +76,32 @@ def _split_checks(name: str) -> list[dg.AssetChecksDefinition]:
         description="No row, prompt and answer, has more tokens than the server's context by the profile's tokenizer.",
     )
     def rows_fit_the_context(split: Artifact) -> dg.AssetCheckResult:
-        report: Any = split.read_json(REPORT)
-        longer = report["turns_longer_than_context"]
+        report = _report(split)
+        longer = report.turns_longer_than_context
         return dg.AssetCheckResult(
             passed=longer == 0,
             metadata={
                 "longer": longer,
-                "turns": report["turns"],
-                "context_tokens": report["context_tokens"],
-                "ids": ", ".join(report["longer_than_context"]),
+                "turns": report.turns,
+                "context_tokens": report.context_tokens,
+                "ids": ", ".join(report.longer_than_context),
             },
-            description=f"{longer} of {report['turns']} turns are longer than {report['context_tokens']} tokens.",
+            description=f"{longer} of {report.turns} turns are longer than {report.context_tokens} tokens.",
         )
 
     return [rows_are_conversations, gold_validates, rows_fit_the_context]
 
 
 @dg.asset_check(
-    asset=TRAIN,
-    additional_ins={"sharegpt_val": dg.AssetIn(VALIDATION)},
+    asset=SHAREGPT_TRAIN,
+    additional_ins={SHAREGPT_VAL: dg.AssetIn(SHAREGPT_VAL)},
     blocking=True,
     description="Training and validation share no id and no query, compared in lower case without punctuation.",
 )
 def splits_are_disjoint(sharegpt_train: Artifact, sharegpt_val: Artifact) -> dg.AssetCheckResult:
-    ids, queries = disjoint(split_file(sharegpt_train.path, TRAIN), split_file(sharegpt_val.path, VALIDATION))
+    ids, queries = shared_rows(
+        sharegpt_train.path / split_file(SHAREGPT_TRAIN), sharegpt_val.path / split_file(SHAREGPT_VAL)
+    )
     return dg.AssetCheckResult(
         passed=ids == queries == 0,
         metadata={"shared_ids": ids, "shared_queries": queries},
@@ -111,48 +110,46 @@ def splits_are_disjoint(sharegpt_train: Artifact, sharegpt_val: Artifact) -> dg.
 
 
 @dg.asset_check(
-    asset=TRAIN,
-    additional_ins={"sharegpt_val": dg.AssetIn(VALIDATION)},
+    asset=SHAREGPT_TRAIN,
+    additional_ins={SHAREGPT_VAL: dg.AssetIn(SHAREGPT_VAL)},
     blocking=True,
     description="The validation share and the seed are the profile's.",
 )
 def split_is_as_configured(
     sharegpt_train: Artifact, sharegpt_val: Artifact, runtime: dg.ResourceParam[Runtime]
 ) -> dg.AssetCheckResult:
-    train: Any = sharegpt_train.read_json(REPORT)
-    validation: Any = sharegpt_val.read_json(REPORT)
+    train, validation = _report(sharegpt_train), _report(sharegpt_val)
     wanted = runtime.profile.data
-    rows = train["rows"] + validation["rows"]
-    share = validation["rows"] / rows
+    rows = train.rows + validation.rows
+    share = validation.rows / rows
     tolerance = max(RATIO_TOLERANCE, 1 / rows)
     return dg.AssetCheckResult(
-        passed=abs(share - wanted.validation_share) <= tolerance and train["seed"] == validation["seed"] == wanted.seed,
+        passed=abs(share - wanted.validation_share) <= tolerance and train.seed == validation.seed == wanted.seed,
         metadata={
             "validation_share": share,
             "wanted_share": wanted.validation_share,
             "tolerance": tolerance,
-            "seed": train["seed"],
+            "seed": train.seed,
             "wanted_seed": wanted.seed,
         },
-        description=f"{share:.2%} of {rows} rows are for validation, by seed {train['seed']}.",
+        description=f"{share:.2%} of {rows} rows are for validation, by seed {train.seed}.",
     )
 
 
 @dg.asset_check(
-    asset=TRAIN,
+    asset=SHAREGPT_TRAIN,
     blocking=True,
     description="No question of the Berkeley Function Calling Leaderboard is in the training split.",
 )
 def no_bfcl_question_in_train(sharegpt_train: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
-    folder = questions_folder(runtime.profile.bfcl.python)
-    if folder is None:
+    questions = installed_questions(runtime.profile.bfcl.python)
+    if questions is None:
         return dg.AssetCheckResult(
             passed=False,
             severity=dg.AssetCheckSeverity.WARN,
             description="Nobody knows: bfcl-eval is not installed, so there are no questions to compare with.",
         )
-    questions = read_questions(folder)
-    found = repeats(split_file(sharegpt_train.path, TRAIN), questions)
+    found = rows_asking(questions, sharegpt_train.path / split_file(SHAREGPT_TRAIN))
     return dg.AssetCheckResult(
         passed=not found,
         metadata={"questions": len(questions), "repeated": len(found), "ids": ", ".join(found[:SHOWN])},
@@ -160,7 +157,11 @@ def no_bfcl_question_in_train(sharegpt_train: Artifact, runtime: dg.ResourcePara
     )
 
 
-def _none(problems: Iterator[str]) -> dg.AssetCheckResult:
+def _report(split: Artifact) -> SplitReport:
+    return SplitReport.model_validate(split.read_json(REPORT))
+
+
+def _passed_without(problems: Iterator[str]) -> dg.AssetCheckResult:
     found = list(problems)
     return dg.AssetCheckResult(
         passed=not found,
@@ -172,8 +173,8 @@ def _none(problems: Iterator[str]) -> dg.AssetCheckResult:
 CHECKS = [
     few_rejects,
     examples_are_well_formed,
-    *_split_checks(TRAIN),
-    *_split_checks(VALIDATION),
+    *_split_checks(SHAREGPT_TRAIN),
+    *_split_checks(SHAREGPT_VAL),
     splits_are_disjoint,
     split_is_as_configured,
     no_bfcl_question_in_train,

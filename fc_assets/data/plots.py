@@ -1,43 +1,37 @@
-"""Pictures of the splits. Takes plain numbers, gives PNG bytes."""
+"""Pictures of the splits: plain numbers in, PNG bytes out. How figures look is in `foundation.figures`."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
+
+from fc_assets.foundation.figures import COLOURS, FAINT, INK, new_figure, to_png
+
+_BARS = 12
 
 
 def split_picture(
-    lengths: Mapping[str, Sequence[int]], limits: Mapping[str, int], counts: Mapping[str, Mapping[int, int]]
+    name: str, lengths: Sequence[int], limits: Mapping[str, int], counts: Mapping[str, Mapping[int, int]]
 ) -> bytes:
-    """Left: histogram of token lengths of each split, the `limits` marked. Right: rows by a small number.
+    """Left: histogram of the token lengths of the split `name`, the `limits` marked. Right: rows by a small number.
 
-    `counts` maps a label ("calls", "tools") to {number in a row: rows}.
+    `counts` maps a label ("calls", "tools") to {number in a row: rows}; the first `_BARS` numbers are drawn.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10.4, 3.4), dpi=110, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for axis in (left, right):
-        axis.grid(alpha=0.3)
-        axis.spines[["top", "right"]].set_visible(False)
-    longest = max((max(values, default=0) for values in lengths.values()), default=0)
-    for (name, values), colour in zip(lengths.items(), ("#4c6ef5", "#e8590c"), strict=False):
-        left.hist(values, bins=40, range=(0, longest), density=True, alpha=0.55, color=colour, label=name)
-    for name, limit in limits.items():
+    figure, (left, right) = new_figure(10.4, 3.4, columns=2)
+    longest = max(lengths, default=0)
+    left.hist(lengths, bins=40, range=(0, longest), density=True, alpha=0.55, color=COLOURS[0], label=name)
+    for limit_name, limit in limits.items():
         if limit <= 1.5 * longest:
-            left.axvline(limit, linestyle="--", linewidth=1.2, color="#868e96")
-            left.text(limit, left.get_ylim()[1], f" {name}", va="top", fontsize="small", color="#495057")
+            left.axvline(limit, linestyle="--", linewidth=1.2, color=FAINT)
+            left.text(limit, left.get_ylim()[1], f" {limit_name}", va="top", fontsize="small", color=INK)
     left.set_xlabel("tokens in a row, prompt and answer")
     left.set_yticks([])
     left.legend(frameon=False, loc="upper right")
     width = 0.8 / max(1, len(counts))
     for index, (label, rows) in enumerate(counts.items()):
-        numbers = sorted(rows)[:12]
+        numbers = sorted(rows)[:_BARS]
         places = [number + (index - (len(counts) - 1) / 2) * width for number in numbers]
         right.bar(places, [rows[number] for number in numbers], width=width, label=label)
     right.set_xlabel("in a row")
     right.set_ylabel("rows")
     right.legend(frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return to_png(figure)

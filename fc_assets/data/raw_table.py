@@ -1,6 +1,6 @@
-"""From sources to the normalised table and its quarantine: the work of `xlam_raw`.
+"""From sources to the table of normalised examples and its quarantine: the work of `xlam_raw`.
 
-Everything read ends either in `examples.parquet` or, with its reason, in `rejects.jsonl`. Which examples are good
+Every row that is read becomes either an example or, with its reason, a line of the quarantine. Which examples are good
 enough to train on is decided later, in `curation`.
 """
 
@@ -9,19 +9,22 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
-from fc_assets.data.rows.normalise import Example, normalise_row
-from fc_assets.data.rows.table import EXAMPLES, writing
+from pydantic import TypeAdapter
+
+from fc_assets.data.rows.examples_file import example_writer
+from fc_assets.data.rows.normalise import Example
 from fc_assets.data.rows.tools import RequiredPolicy, RowRejectedError, ToolReader
-from fc_assets.data.sources.files import RawRow
+from fc_assets.data.sources.row_source import RawRow, RowSource
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.json_files import read_json, write_json
+from fc_assets.names import EXAMPLES, REJECTS, SUMMARY
 
-REJECTS = "rejects.jsonl"
-SUMMARY = "summary.json"
 FLAG_REPEATED_ID = "repeated_id"
 """Another row had this id before; a number was put behind it."""
 
@@ -29,25 +32,9 @@ _SHOWN_REJECTS = 3
 _KEPT_ROW_CHARS = 1 << 16
 
 
-@dataclass(frozen=True)
-class Source:
-    """Raw rows, how each becomes an example, and where they come from.
-
-    `limit` keeps the first rows only; 0 keeps all. A `weight` above 0 keeps at most that many examples for each one of
-    the sources before it.
-    """
-
-    name: str
-    licence: str
-    rows: Iterable[RawRow]
-    read: Callable[..., Example] = normalise_row
-    limit: int = 0
-    weight: float = 0.0
-
-
 @dataclass
 class RawSummary:
-    """What was read; the content of `summary.json`. All numbers but `unknown_types` count rows."""
+    """What was read, as the artefact's summary records it. All numbers but `unknown_types` count rows."""
 
     rows: int = 0
     rejected: int = 0
@@ -63,15 +50,22 @@ class RawSummary:
         return self.rejected / max(1, self.rows + self.rejected)
 
 
-def build_raw(sources: Iterable[Source], out: Path, *, policy: RequiredPolicy, max_reject_share: float) -> RawSummary:
-    """Write `examples.parquet`, `rejects.jsonl` and `summary.json` into `out` and return the summary.
+def read_summary(raw_table: Path) -> RawSummary:
+    """The summary in the folder of a raw table."""
+    return TypeAdapter(RawSummary).validate_python(read_json(raw_table / SUMMARY))
+
+
+def build_raw_table(
+    sources: Iterable[RowSource], out: Path, *, policy: RequiredPolicy, max_reject_share: float
+) -> RawSummary:
+    """Write examples, quarantine and summary into the folder `out` and return the summary.
 
     Raises `FcAssetsError` when no row is left or when more than `max_reject_share` of them were rejected; the sentence
     names the reasons and the first rows concerned.
     """
     summary, reader, seen = RawSummary(), ToolReader(policy), set[str]()
-    first_rejects: list[str] = []
-    with writing(out / EXAMPLES) as table, (out / REJECTS).open("wb") as rejects:
+    with example_writer(out / EXAMPLES) as table, (out / REJECTS).open("wb") as stream:
+        quarantine = _Quarantine(stream, summary)
         for source in sources:
             before = summary.rows
             most = before + round(source.weight * before) if source.weight else sys.maxsize
@@ -79,13 +73,9 @@ def build_raw(sources: Iterable[Source], out: Path, *, policy: RequiredPolicy, m
                 if summary.rows >= most:
                     break
                 try:
-                    example = _unique(_read(source, raw, reader), seen)
+                    example = _with_new_id(_read(source, raw, reader), seen)
                 except RowRejectedError as error:
-                    summary.rejected += 1
-                    summary.by_reason[error.reason] += 1
-                    rejects.write(_reject(source, raw, error))
-                    if len(first_rejects) < _SHOWN_REJECTS:
-                        first_rejects.append(f"{_where(raw)}: {error}")
+                    quarantine.add(source, raw, error)
                     continue
                 table.write(example)
                 summary.rows += 1
@@ -94,7 +84,27 @@ def build_raw(sources: Iterable[Source], out: Path, *, policy: RequiredPolicy, m
                     summary.by_flag.update(example.flags)
             summary.by_source[source.name] = summary.rows - before
     summary.unknown_types = reader.unknown_types
-    (out / SUMMARY).write_text(json.dumps(vars(summary), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_json(out / SUMMARY, vars(summary))
+    _expect_few_rejects(summary, max_reject_share, quarantine.first)
+    return summary
+
+
+class _Quarantine:
+    """Rejected rows: each becomes a line of the file and counts in the summary. `first` names the first of them."""
+
+    def __init__(self, stream: BinaryIO, summary: RawSummary) -> None:
+        self.stream, self.summary = stream, summary
+        self.first: list[str] = []
+
+    def add(self, source: RowSource, raw: RawRow, error: RowRejectedError) -> None:
+        self.summary.rejected += 1
+        self.summary.by_reason[error.reason] += 1
+        self.stream.write(_quarantine_line(source, raw, error))
+        if len(self.first) < _SHOWN_REJECTS:
+            self.first.append(f"{_place(raw)}: {error}")
+
+
+def _expect_few_rejects(summary: RawSummary, max_reject_share: float, first_rejects: Sequence[str]) -> None:
     if summary.reject_share > max_reject_share or not summary.rows:
         reasons = ", ".join(f"{reason} ({count})" for reason, count in summary.by_reason.most_common(5))
         raise FcAssetsError(
@@ -102,10 +112,9 @@ def build_raw(sources: Iterable[Source], out: Path, *, policy: RequiredPolicy, m
             f"{max_reject_share:g} that data.max_reject_share allows: {reasons}; the first are "
             f"{'; '.join(first_rejects)}. Mend the source, or raise that share"
         )
-    return summary
 
 
-def _read(source: Source, raw: RawRow, reader: ToolReader) -> Example:
+def _read(source: RowSource, raw: RawRow, reader: ToolReader) -> Example:
     if raw.problem:
         raise RowRejectedError(raw.problem)
     return source.read(
@@ -113,7 +122,7 @@ def _read(source: Source, raw: RawRow, reader: ToolReader) -> Example:
     )
 
 
-def _unique(example: Example, seen: set[str]) -> Example:
+def _with_new_id(example: Example, seen: set[str]) -> Example:
     """The example under an id that no earlier one has: splits and predictions are joined by it."""
     if example.id in seen:
         number = 2
@@ -124,7 +133,7 @@ def _unique(example: Example, seen: set[str]) -> Example:
     return example
 
 
-def _where(raw: RawRow) -> str:
+def _place(raw: RawRow) -> str:
     row_id = _row_id(raw)
     place = f"{raw.file} line {raw.line}" if raw.file else f"row {raw.line}"
     return f"{place}, id {row_id}" if row_id else place
@@ -135,7 +144,7 @@ def _row_id(raw: RawRow) -> str:
     return "" if row_id is None else str(row_id)[:200]
 
 
-def _reject(source: Source, raw: RawRow, error: RowRejectedError) -> bytes:
+def _quarantine_line(source: RowSource, raw: RawRow, error: RowRejectedError) -> bytes:
     """One line of the quarantine. The row itself is kept as JSON text, up to `_KEPT_ROW_CHARS`."""
     line = {
         "source": source.name,

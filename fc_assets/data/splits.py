@@ -1,7 +1,8 @@
-"""Training and validation split as ShareGPT files: the work of `sharegpt_splits`, behind curation.
+"""Curated examples as a training and a validation split, both ShareGPT files; and those files read back row by row.
 
 A row's place follows from a hash of the seed and its question. So the split is the same on every machine, rows with
-the same question fall on the same side, and a row that joins or leaves the source moves few others.
+the same question fall on the same side, and a row that joins or leaves the source moves few others. Which examples are
+split is decided in `curation`; `split_building` puts the two together.
 """
 
 from __future__ import annotations
@@ -15,22 +16,24 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import orjson
 
-from fc_assets.data.curation.curate import Curated
+from fc_assets.data.curation.curate import CuratedExample
 from fc_assets.data.rows.normalise import Example
 from fc_assets.data.rows.sharegpt import sharegpt_row, write_dataset_info
+from fc_assets.data.sources.files import read_files
 from fc_assets.errors import FcAssetsError
+from fc_assets.names import SHAREGPT_TRAIN, SHAREGPT_VAL, split_file
 
-TRAIN = "sharegpt_train"
-VALIDATION = "sharegpt_val"
-SEEN = "tools_seen_in_train"
+TOOLS_SEEN = "tools_seen_in_train"
+"""A validation row's field: whether training offers all its tools, too."""
 _KEY_BYTES = 12
 _BUFFER = 1 << 20
 
-Variant = Callable[[Example], Example | None]
+TrainingForm = Callable[[Example], Example | None]
+"""The form in which an example is trained on; None where that is the example itself."""
 
 
 @dataclass
@@ -53,49 +56,52 @@ class _Rows:
     keys: list[bytes] = field(default_factory=list)
     starts: array[int] = field(default_factory=lambda: array("q"))
     lengths: array[int] = field(default_factory=lambda: array("q"))
-    variants: dict[int, int] = field(default_factory=dict)  # row: length of the variant stored behind it
+    other_forms: dict[int, int] = field(default_factory=dict)  # row: length of its training form, stored behind it
     tools: list[tuple[int, ...]] = field(default_factory=list)
     calls: array[int] = field(default_factory=lambda: array("i"))
     sources: list[str] = field(default_factory=list)
     flags: list[tuple[str, ...]] = field(default_factory=list)
 
 
-def split_file(folder: Path, name: str) -> Path:
-    """Where the rows of a split artefact lie."""
-    return folder / f"{name}.json"
+def split_rows(split: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a split file, one after another, so that memory does not grow with the file."""
+    for raw in read_files(split):
+        if not isinstance(raw.value, dict):
+            raise FcAssetsError(f"{split} line {raw.line} is no ShareGPT row; make the split again")
+        yield raw.value
 
 
 def build_splits(
-    curated: Iterable[Curated],
+    curated: Iterable[CuratedExample],
     folders: tuple[Path, Path],
     scratch: Path,
     *,
     validation_share: float,
     seed: int,
-    variant: Variant | None = None,
+    training_form: TrainingForm | None = None,
 ) -> tuple[SplitSummary, SplitSummary]:
-    """Write `sharegpt_train.json` and `sharegpt_val.json`, each with its `dataset_info.json`, into the two folders.
+    """Write the training split into the first folder and the validation split into the second.
 
-    A row for which `variant` gives another form (function masking) is trained on in that form and validated as it is.
-    Rows are kept in a scratch file meanwhile, so memory holds only their places. Returns both summaries, training
+    A row for which `training_form` gives another form (function masking) is trained on in that form and validated as it
+    is. Rows are kept in a scratch file meanwhile, so memory holds only their places. Returns both summaries, training
     first. Raises `FcAssetsError` when a side would be empty.
     """
     store = scratch / "spooled-rows"
     tool_numbers = _ToolNumbers()
     with store.open("wb", _BUFFER) as stream:
-        rows = _spool(curated, stream, seed, tool_numbers, variant)
+        rows = _spool(curated, stream, seed, tool_numbers, training_form)
     order = sorted(range(len(rows.keys)), key=rows.keys.__getitem__)
     cut = _cut(rows.keys, order, validation_share)
     held_out, kept = order[:cut], order[cut:]
-    seen = {tool for row in kept if row not in rows.variants for tool in rows.tools[row]}
+    seen = {tool for row in kept if row not in rows.other_forms for tool in rows.tools[row]}
 
     def known(row: int) -> bool:
         return seen.issuperset(rows.tools[row])
 
     with store.open("rb") as stream:
-        train = _write(folders[0], TRAIN, _for_training(stream, rows, kept), rows, kept)
-        validation = _write(folders[1], VALIDATION, _for_validation(stream, rows, held_out, known), rows, held_out)
-    train.masked = sum(row in rows.variants for row in kept)
+        train = _write(folders[0], SHAREGPT_TRAIN, _for_training(stream, rows, kept), rows, kept)
+        validation = _write(folders[1], SHAREGPT_VAL, _for_validation(stream, rows, held_out, known), rows, held_out)
+    train.masked = sum(row in rows.other_forms for row in kept)
     validation.tools_seen = sum(map(known, held_out))
     store.unlink()
     return train, validation
@@ -114,7 +120,11 @@ class _ToolNumbers:
 
 
 def _spool(
-    curated: Iterable[Curated], stream: BinaryIO, seed: int, tool_numbers: _ToolNumbers, variant: Variant | None
+    curated: Iterable[CuratedExample],
+    stream: BinaryIO,
+    seed: int,
+    tool_numbers: _ToolNumbers,
+    training_form: TrainingForm | None,
 ) -> _Rows:
     rows, end = _Rows(), 0
     salt = f"{seed}\0".encode()
@@ -123,10 +133,10 @@ def _spool(
         rows.starts.append(end)
         rows.lengths.append(written)
         end += written
-        changed = variant(example) if variant else None
+        changed = training_form(example) if training_form else None
         if changed is not None:
-            rows.variants[number] = stream.write(sharegpt_row(changed))
-            end += rows.variants[number]
+            rows.other_forms[number] = stream.write(sharegpt_row(changed))
+            end += rows.other_forms[number]
         rows.keys.append(hashlib.blake2b(salt + question.encode(), digest_size=_KEY_BYTES).digest())
         rows.tools.append(tool_numbers.of(example.tools))
         rows.calls.append(len(orjson.loads(example.calls)))
@@ -153,12 +163,12 @@ def _cut(keys: Sequence[bytes], order: Sequence[int], share: float) -> int:
 
 
 def _for_training(stream: BinaryIO, rows: _Rows, order: Iterable[int]) -> Iterator[bytes]:
-    """The stored rows in `order`, each in its variant where it has one."""
+    """The stored rows in `order`, each in its training form where it has one."""
     handle = stream.fileno()
     for row in order:
         start, length = rows.starts[row], rows.lengths[row]
-        if row in rows.variants:
-            start, length = start + length, rows.variants[row]
+        if row in rows.other_forms:
+            start, length = start + length, rows.other_forms[row]
         yield os.pread(handle, length, start)
 
 
@@ -169,11 +179,11 @@ def _for_validation(
     handle = stream.fileno()
     for row in order:
         text = os.pread(handle, rows.lengths[row], rows.starts[row])
-        yield text[:-1] + b',"%s":%s}' % (SEEN.encode(), b"true" if known(row) else b"false")
+        yield text[:-1] + b',"%s":%s}' % (TOOLS_SEEN.encode(), b"true" if known(row) else b"false")
 
 
 def _write(folder: Path, name: str, texts: Iterator[bytes], rows: _Rows, order: Sequence[int]) -> SplitSummary:
-    with split_file(folder, name).open("wb", _BUFFER) as stream:
+    with (folder / split_file(name)).open("wb", _BUFFER) as stream:
         stream.write(b"[\n" + next(texts))
         stream.writelines(b",\n" + text for text in texts)
         stream.write(b"\n]\n")

@@ -3,23 +3,22 @@
 Rows are rendered by the profile's own chat template and counted by its own tokenizer, prompt and answer together. Only
 `tokenizers` and `jinja2` are imported, so this takes a second where transformers would take ten. What becomes of rows
 that are too long is decided by a check, not here.
-
-Job: tokenizer ({"folder"} or {"model", "revision"}), splits ({name: {"path", "rows"}}), context (tokens), result
-(path).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from fc_assets.calls.conversations import Turn, turns_of
 from fc_assets.calls.prompts import THINK_OFF, render_prompt
-from fc_assets.data.sources.files import read_files
+from fc_assets.data.jobs import SplitTokens, SplitToMeasure, TokenLengthsJob, TokenLengthsResult
+from fc_assets.data.splits import split_rows
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.jobs import Job, Log, run_child
+from fc_assets.foundation.hub import checkpoint_on_hub, download_snapshot
+from fc_assets.foundation.jobs import Log, run_job
+from fc_assets.profiles import EMBEDDED, BaseModelSettings
 
 SAMPLED_ROWS = 2000
 _SHOWN_IDS = 20
@@ -60,7 +59,7 @@ class TemplateTokenizer:
 
     def text(self, turn: Turn) -> str:
         """The training sequence of one turn."""
-        prompt = render_prompt(self, list(turn.messages), turn.tools, thinking_off=False)
+        prompt = render_prompt(self, [dict(message) for message in turn.messages], turn.tools, thinking_off=False)
         return f"{prompt}{THINK_OFF}{turn.answer}{self.end}"
 
     def count(self, texts: list[str]) -> list[int]:
@@ -72,72 +71,58 @@ def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, 
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
 
 
-def measure(job: Job, log: Log) -> Mapping[str, Any]:
-    """Count every split of the job; see `measure_split` for what each comes to."""
-    tokenizer = TemplateTokenizer(_tokenizer_folder(job["tokenizer"]))
-    context = int(job["context"])
-    report = {
-        name: measure_split(tokenizer, Path(split["path"]), split["rows"], context)
-        for name, split in job["splits"].items()
-    }
-    for name, found in report.items():
-        log.info(f"{name}: {found['turns']} turns, {found['too_long']} longer than {context} tokens")
-    return {"context": context, "splits": report}
+def measure(job: TokenLengthsJob, log: Log) -> TokenLengthsResult:
+    """Count the tokens of every split of the job."""
+    tokenizer = TemplateTokenizer(_tokenizer_folder(job.base_model))
+    counted = {name: count_split(tokenizer, split, job.context_tokens) for name, split in job.splits.items()}
+    for name, tokens in counted.items():
+        log.info(f"{name}: {tokens.turns} turns, {tokens.too_long} longer than {job.context_tokens} tokens")
+    return TokenLengthsResult(splits=counted)
 
 
-def measure_split(tokenizer: TemplateTokenizer, split: Path, rows: int, context: int) -> dict[str, Any]:
-    """{"turns", "too_long", "too_long_ids" (the first), "lengths" (of an even sample of the turns)}.
+def count_split(tokenizer: TemplateTokenizer, split: SplitToMeasure, context_tokens: int) -> SplitTokens:
+    """The lengths of the turns of a split.
 
-    `rows` is how many rows the file has. A text of n bytes has at most n tokens, so only texts of more bytes than
-    `context` need counting beside the sample.
+    A text of n bytes has at most n tokens, so only texts of more bytes than `context_tokens` need counting beside the
+    sample.
     """
-    turns = too_long = 0
-    ids: list[str] = []
+    turns = 0
+    too_long_ids: list[str] = []
     lengths: list[int] = []
-    step = max(1, rows // SAMPLED_ROWS)
-    batch: list[tuple[str, str, bool]] = []
+    step = max(1, split.rows // SAMPLED_ROWS)
+    batch: list[tuple[str, str, bool]] = []  # id, text, whether it is in the sample
 
-    def flush() -> None:
-        nonlocal too_long
+    def count_batch() -> None:
         counts = tokenizer.count([text for _, text, _ in batch])
         for (turn_id, _, sampled), count in zip(batch, counts, strict=True):
             if sampled:
                 lengths.append(count)
-            if count > context:
-                too_long += 1
-                ids.append(turn_id)
+            if count > context_tokens:
+                too_long_ids.append(turn_id)
         batch.clear()
 
-    for turn in _turns(split):
+    for turn in (turn for row in split_rows(split.file) for turn in turns_of(row)):
         text, sampled = tokenizer.text(turn), turns % step == 0
         turns += 1
-        if sampled or len(text.encode()) > context:
+        if sampled or len(text.encode()) > context_tokens:
             batch.append((turn.id, text, sampled))
         if len(batch) >= _BATCH:
-            flush()
-    flush()
-    return {"turns": turns, "too_long": too_long, "too_long_ids": ids[:_SHOWN_IDS], "lengths": lengths}
+            count_batch()
+    count_batch()
+    return SplitTokens(
+        turns=turns,
+        too_long=len(too_long_ids),
+        too_long_ids=tuple(too_long_ids[:_SHOWN_IDS]),
+        lengths=tuple(lengths),
+    )
 
 
-def _turns(split: Path) -> Iterator[Turn]:
-    for row in read_files(split):
-        yield from turns_of(row.value)
-
-
-def _tokenizer_folder(source: Mapping[str, str]) -> Path:
-    if source.get("folder"):
-        return Path(source["folder"])
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(source["model"], revision=source["revision"], allow_patterns=list(_FILES)))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise FcAssetsError(
-            f"The tokenizer of {source['model']} cannot be had from the hub ({error.__class__.__name__}); connect "
-            "once, or set base_model.source to folder and base_model.path to a checkpoint"
-        ) from None
+def _tokenizer_folder(settings: BaseModelSettings) -> Path:
+    """Where the tokenizer of the base model lies; it is downloaded if it is on the hub."""
+    if settings.source != "hub":
+        return EMBEDDED if settings.source == "embedded" else Path(settings.path)
+    return download_snapshot(checkpoint_on_hub(settings.model, settings.revision), _FILES)
 
 
 if __name__ == "__main__":
-    run_child(measure)
+    run_job(TokenLengthsJob, measure)

@@ -14,7 +14,8 @@ from fc_assets.deployment import deploy
 from fc_assets.deployment.deploy import Outcome, ReleaseFiles
 from fc_assets.deployment.targets.stack import Stack, why_unavailable
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.artifacts import MANIFEST, ArtifactStore, default_home
+from fc_assets.foundation.artifacts import ArtifactStore, default_home
+from fc_assets.names import MANIFEST
 from fc_assets.profiles import Profile, load_profile
 
 COMMANDS = {

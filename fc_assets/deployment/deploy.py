@@ -20,6 +20,7 @@ from fc_assets.deployment.targets.compose import Colour, Placed, other
 from fc_assets.deployment.targets.stack import Stack, StackError, State, now
 from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import ServerSettings
+from fc_assets.serving.vllm_metrics import is_busy
 
 CANARY_FILE = "canary.json"
 _POLL_SECONDS = 0.5
@@ -223,8 +224,6 @@ def _retire(stack: Stack, old: Placed) -> None:
 
 def _busy(route: Route) -> bool:
     try:
-        metrics = route.get("/metrics")
-    except OSError:
+        return is_busy(route.get("/metrics"))
+    except (OSError, ValueError):
         return False
-    active = ("vllm:num_requests_running", "vllm:num_requests_waiting")
-    return any(float(line.rsplit(" ", 1)[1]) > 0 for line in metrics.splitlines() if line.startswith(active))

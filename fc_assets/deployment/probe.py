@@ -15,7 +15,7 @@ from typing import Any
 
 from fc_assets.calls.call import Call
 from fc_assets.calls.prompts import wrap_tools
-from fc_assets.calls.tools import compile_tools
+from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets.deployment.targets.compose import release_name
 from fc_assets.errors import FcAssetsError
 

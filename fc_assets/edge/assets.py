@@ -1,22 +1,18 @@
 """The edge assets: the release as GGUF files, and what each of them costs and keeps; the work is in their modules."""
 
-from dataclasses import asdict
-
 import dagster as dg
 
-from fc_assets.edge.conversion.files import BASELINE, TOKENIZER_FOLDER, GgufFile
-from fc_assets.edge.measurement import report
+from fc_assets.edge.gguf_files import BASELINE
+from fc_assets.edge.jobs import ConvertJob, ConvertResult, MeasureFileJob, RenderPromptsJob
+from fc_assets.edge.measurement.report import EdgeReport, compare_files, draw
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.asset_options import OWNERS
 from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.metadata import picture, table
 from fc_assets.foundation.resources import Runtime
-from fc_assets.names import REPORT
+from fc_assets.names import GGUF_README, MODEL_FOLDER, REPORT, SHAREGPT_VAL, TOKENIZER_FOLDER, split_file
 
 GROUP = "edge"
-VALIDATION_FILE = "sharegpt_val.json"
-# On a busy machine ggml's threads would otherwise wait for each other spinning, at a hundredth of the speed.
-LLAMA_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive"}
 
 
 @dg.asset(
@@ -35,25 +31,24 @@ def gguf_artifacts(
 ) -> dg.MaterializeResult[Artifact]:
     settings = runtime.profile.edge
     with runtime.step(context) as step:
-        job = {
-            "checkpoint": promoted_policy.path / "model",
-            "out": step.out,
-            "kinds": [BASELINE, *settings.quantisations],
-            "name": "fc-policy",
-            "source_digest": promoted_policy.digest,
-            "context": settings.context,
-        }
-        done = runtime.run_module(context, "fc_assets.edge.conversion.convert_job", job, step.scratch)
-        files = [GgufFile(**record) for record in done["files"]]
+        job = ConvertJob(
+            checkpoint=promoted_policy.path / MODEL_FOLDER,
+            out=step.out,
+            kinds=[BASELINE, *settings.quantisations],
+            name="fc-policy",
+            source_digest=promoted_policy.digest,
+            context=settings.context,
+        )
+        converted = runtime.run_job(context, job, step.scratch)
         return step.publish(
             [promoted_policy],
             {
-                "files": table(file.row() for file in files),
-                **{f"{file.kind}_mb": file.bytes / 1e6 for file in files},
-                "ggml": done["ggml"],
-                "readme": dg.MetadataValue.md((step.out / "README.md").read_text(encoding="utf-8")),
+                "files": table(file.row() for file in converted.files),
+                **{f"{file.kind}_mb": file.bytes / 1e6 for file in converted.files},
+                "ggml": converted.ggml,
+                "readme": dg.MetadataValue.md((step.out / GGUF_README).read_text(encoding="utf-8")),
             },
-            report=done,
+            report=converted,
         )
 
 
@@ -62,8 +57,8 @@ def gguf_artifacts(
     kinds={"llamacpp", "python"},
     owners=OWNERS,
     code_version=code_version(
-        "fc_assets.edge.measurement.prompts_job",
-        "fc_assets.edge.measurement.ask_job",
+        "fc_assets.edge.measurement.render_prompts_job",
+        "fc_assets.edge.measurement.measure_file_job",
         "fc_assets.edge.measurement.report",
     ),
     description=(
@@ -79,47 +74,29 @@ def edge_report(
     sharegpt_val: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
     settings = runtime.profile.edge
-    split = sharegpt_val.path / VALIDATION_FILE
-    files = [GgufFile(**record) for record in gguf_artifacts.read_json(REPORT)["files"]]
+    split = sharegpt_val.path / split_file(SHAREGPT_VAL)
+    files = ConvertResult.model_validate(gguf_artifacts.read_json(REPORT)).files
+    limits = {"context": settings.context, "max_tokens": settings.max_tokens}
     with runtime.step(context) as step:
-        rendered = runtime.run_module(
-            context,
-            "fc_assets.edge.measurement.prompts_job",
-            {
-                "tokenizer": gguf_artifacts.path / TOKENIZER_FOLDER,
-                "split": split,
-                "rows": settings.rows,
-                "context": settings.context,
-                "max_tokens": settings.max_tokens,
-            },
-            step.scratch,
-        )
-        job = {
-            "prompts": rendered["prompts"],
-            "context": settings.context,
-            "threads": settings.threads,
-            "max_tokens": settings.max_tokens,
-        }
-        asked = {
-            file.kind: runtime.run_module(
-                context,
-                "fc_assets.edge.measurement.ask_job",
-                {"model": gguf_artifacts.path / file.file, **job},
-                step.scratch,
-                env=LLAMA_ENVIRONMENT,
-            )
-            for file in files
-        }
-        rows = report.results(files, asked, split)
+        tokenizer = gguf_artifacts.path / TOKENIZER_FOLDER
+        render = RenderPromptsJob(tokenizer=tokenizer, split=split, rows=settings.rows, **limits)
+        rendered = runtime.run_job(context, render, step.scratch)
+        measured = {}
+        for file in files:
+            model = gguf_artifacts.path / file.file
+            job = MeasureFileJob(model=model, prompts=rendered.prompts, threads=settings.threads, **limits)
+            measured[file.kind] = runtime.run_job(context, job, step.scratch)
+        rows = compare_files(files, measured, split)
+        report = EdgeReport(rows=rows, too_long=rendered.too_long, asked=measured)
         return step.publish(
             [gguf_artifacts, sharegpt_val],
             {
-                "files": table(report.table_row(row) for row in rows),
-                "quality_and_latency": picture(report.picture_of(rows), "quality over size, latency"),
-                **report.headline(rows),
-                "rows_too_long": rendered["too_long"],
+                "files": table(row.table_row() for row in rows),
+                "quality_and_latency": picture(draw(rows), "quality over size, latency"),
+                **report.headline(),
+                "rows_too_long": report.too_long,
             },
-            report={"rows": [asdict(row) for row in rows], "too_long": rendered["too_long"], "asked": asked},
+            report=report,
         )
 
 

@@ -3,10 +3,12 @@
 import dagster as dg
 
 from fc_assets.edge.assets import edge_report, gguf_artifacts
-from fc_assets.edge.measurement.report import largest_drop
+from fc_assets.edge.conversion.header import find_differences
+from fc_assets.edge.jobs import ConvertResult
+from fc_assets.edge.measurement.report import EdgeReport
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import Runtime
-from fc_assets.names import REPORT
+from fc_assets.names import PROMOTED_POLICY, REPORT
 
 
 @dg.asset_check(
@@ -18,15 +20,9 @@ from fc_assets.names import REPORT
     ),
 )
 def files_are_what_they_say(gguf_artifacts: Artifact) -> dg.AssetCheckResult:
-    from fc_assets.edge.conversion.headers import read_header
-
-    release = gguf_artifacts.inputs["promoted_policy"]
-    wrong = []
-    for record in gguf_artifacts.read_json(REPORT)["files"]:
-        header = read_header(gguf_artifacts.path / record["file"], record["kind"])
-        wrong += [f"{record['file']}: {name} is {types}" for name, types in header.wrong_types.items()]
-        if header.source_digest != release:
-            wrong.append(f"{record['file']}: made from {header.source_digest}, not {release}")
+    release = gguf_artifacts.inputs[PROMOTED_POLICY]
+    files = ConvertResult.model_validate(gguf_artifacts.read_json(REPORT)).files
+    wrong = find_differences(gguf_artifacts.path, files, release)
     return dg.AssetCheckResult(
         passed=not wrong,
         metadata={"release": release, "wrong": wrong[:50], "wrong_count": len(wrong)},
@@ -44,14 +40,14 @@ def files_are_what_they_say(gguf_artifacts: Artifact) -> dg.AssetCheckResult:
 )
 def files_answer(edge_report: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
     least = runtime.profile.edge.min_same_ids
-    report = edge_report.read_json(REPORT)
-    spoke = {kind: sum(bool(answer["text"]) for answer in asked["answers"]) for kind, asked in report["asked"].items()}
-    same_ids = {row["kind"]: row["same_ids"] for row in report["rows"]}
+    report = _read(edge_report)
+    with_text = report.answers_with_text()
+    same_ids = {row.kind: row.same_ids for row in report.rows}
     return dg.AssetCheckResult(
-        passed=min(spoke.values()) > 0 and min(same_ids.values()) >= least,
-        metadata={"answers_with_text": spoke, "same_ids": same_ids, "least_same_ids": least},
-        description=f"Each file gave at least {min(spoke.values())} answers with text; {min(same_ids.values()):.1%} of "
-        f"the prompts have the same ids, {least:.1%} are asked for.",
+        passed=min(with_text.values()) > 0 and min(same_ids.values()) >= least,
+        metadata={"answers_with_text": with_text, "same_ids": dict(same_ids), "least_same_ids": least},
+        description=f"Each file gave at least {min(with_text.values())} answers with text; "
+        f"{min(same_ids.values()):.1%} of the prompts have the same ids, {least:.1%} are asked for.",
     )
 
 
@@ -62,17 +58,21 @@ def files_answer(edge_report: Artifact, runtime: dg.ResourceParam[Runtime]) -> d
 )
 def quantisation_keeps_quality(edge_report: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
     allowed = runtime.profile.gates.max_quantisation_drop
-    rows = edge_report.read_json(REPORT)["rows"]
-    drop = largest_drop(rows)
+    report = _read(edge_report)
+    drop = report.largest_drop()
     return dg.AssetCheckResult(
         passed=drop <= allowed,
         metadata={
             "largest_drop": drop,
             "allowed": allowed,
-            **{f"{row['kind']}_exact_match": float(row["exact_match"]) for row in rows},
+            **{f"{row.kind}_exact_match": row.exact_match for row in report.rows},
         },
         description=f"The largest loss of exact match is {drop:.3f}, {allowed:.3f} is allowed.",
     )
+
+
+def _read(edge_report: Artifact) -> EdgeReport:
+    return EdgeReport.model_validate(edge_report.read_json(REPORT))
 
 
 CHECKS = [files_are_what_they_say, files_answer, quantisation_keeps_quality]

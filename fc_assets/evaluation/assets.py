@@ -257,9 +257,9 @@ def eval_report(
 
     answered = {BASE: predictions_base, SFT: predictions_sft, GRPO: predictions_grpo}
     scores = {BASE: bfcl_base, SFT: bfcl_sft, GRPO: bfcl_grpo}
-    settings, run_job = runtime.profile.evaluation, _evaluation_context(context, runtime).run_job
+    run_job = partial(runtime.run_job, context)
     with runtime.step(context) as step:
-        found = compare_variants(sharegpt_val, answered, scores, settings, run_job, step.scratch)
+        found = compare_variants(sharegpt_val, answered, scores, runtime.profile, run_job, step.scratch)
         files = found.write(step.out)
         inputs = [sharegpt_val, *answered.values(), *scores.values()]
         return step.publish(inputs, _report_metadata(found, files))

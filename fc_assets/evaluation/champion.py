@@ -5,7 +5,7 @@ What the champion answers is `inference.champion_answers`; what a loss means is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ from fc_assets.evaluation.prediction_files import read_predictions, scoring_rows
 from fc_assets.evaluation.report.model import PairedTest
 from fc_assets.evaluation.scoring import score_rows
 from fc_assets.foundation.artifacts import Artifact
-from fc_assets.foundation.json_files import read_json
 from fc_assets.names import CHAMPION, CHAMPION_ANSWERS, CHAMPION_RECORD, SHIPPED_VARIANT
 
 if TYPE_CHECKING:
@@ -50,11 +49,16 @@ class ChampionComparison(BaseModel):
 
 
 def compare_with_champion(
-    validation: Artifact, predictions: Artifact, policy: pd.DataFrame, samples: int, seed: int
+    validation: Artifact,
+    predictions: Artifact,
+    policy: pd.DataFrame,
+    weights: Mapping[str, float],
+    samples: int,
+    seed: int,
 ) -> ChampionComparison:
     """How the policy does against the champion whose record lies beside its `predictions`.
 
-    `policy` is the judged table of those predictions.
+    `policy` is the judged table of those predictions, `weights` those of the reward signals.
     """
     from fc_assets.evaluation.report.comparison import estimate  # brings numpy, which the definitions can do without
 
@@ -65,9 +69,9 @@ def compare_with_champion(
     if (predictions.path / CHAMPION_ANSWERS).is_file():
         (answers,) = read_predictions(predictions.path / CHAMPION_ANSWERS).values()
         turns = answered_turns(validation, {answer.id for answer in answers})
-        champion = score_rows(scoring_rows(turns, answers), max_failed_share=1.0)
+        champion = score_rows(scoring_rows(turns, answers), weights, max_failed_share=1.0)
         tests = estimate({CHAMPION: champion, SHIPPED_VARIANT: policy}, samples, seed).comparisons
-    record = read_json(predictions.path / CHAMPION_RECORD)
+    record = predictions.read_json(CHAMPION_RECORD)
     return ChampionComparison(policy=own, champion=ChampionRecord(**record, tests=tests))
 
 

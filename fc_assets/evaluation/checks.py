@@ -20,8 +20,7 @@ from fc_assets.evaluation.gates import Verdict
 from fc_assets.evaluation.inference.parity import Parity
 from fc_assets.evaluation.inference.predictions import AnswerSummary
 from fc_assets.foundation.artifacts import Artifact
-from fc_assets.foundation.json_files import read_json
-from fc_assets.foundation.metadata import finite
+from fc_assets.foundation.json_files import finite
 from fc_assets.foundation.resources import Runtime, StepError, latest_artifact
 from fc_assets.names import (
     BASE,
@@ -132,7 +131,7 @@ def _silence(variant: str) -> EvaluationGate:
 
 
 def _results(artifact: Artifact) -> gates.Results:
-    return read_json(artifact.path / RESULTS)
+    return artifact.read_json(RESULTS)
 
 
 def _bfcl_report(artifact: Artifact) -> BfclReport:

@@ -16,6 +16,7 @@ from fc_assets.evaluation.report.render import summary
 from fc_assets.evaluation.report.write import write_report
 from fc_assets.evaluation.scoring import score_rows
 from fc_assets.names import REPORT_HTML
+from fc_assets.profiles import RewardWeights
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,16 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _score(predictions: Path, data: Path, out: Path, model: str) -> None:
-    turns = read_data(data)
+    turns, weights = read_data(data), RewardWeights().model_dump()
     frames = {
-        variant: score_rows(scoring_rows(turns, found)) for variant, found in read_predictions(predictions).items()
+        variant: score_rows(scoring_rows(turns, found), weights)
+        for variant, found in read_predictions(predictions).items()
     }
     further: dict[str, Table] = {}
     if model:
         pairs = {variant: similarity.string_pairs(frame) for variant, frame in frames.items()}
         cosines = similarity.embed(model, "main", similarity.to_embed(pairs))
         further[similarity.TITLE] = similarity.similarity_table(frames, pairs, cosines)
-    report = build_report(frames, extra_tables=further, extra_texts={similarity.TITLE: similarity.TEXT})
+    report = build_report(frames, weights, extra_tables=further, extra_texts={similarity.TITLE: similarity.TEXT})
     out.mkdir(parents=True, exist_ok=True)
     files = write_report(report, out)
     print("\n".join(summary(report)))

@@ -23,7 +23,7 @@ from fc_assets.evaluation.report.write import write_report
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.json_files import write_json
 from fc_assets.names import CHAMPION, CHAMPION_RECORD, REPORT, SHIPPED_VARIANT
-from fc_assets.profiles import EvaluationSettings
+from fc_assets.profiles import EvaluationSettings, Profile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ def compare_variants(
     validation: Artifact,
     predictions: Mapping[str, Artifact],
     scores: Mapping[str, Artifact],
-    settings: EvaluationSettings,
+    profile: Profile,
     run_job: RunJob,
     scratch: Path,
 ) -> VariantComparison:
@@ -55,16 +55,18 @@ def compare_variants(
 
     Raises FcAssetsError where predictions were made from another split or where variants answered different rows.
     """
+    settings, weights = profile.evaluation, profile.grpo.rewards.model_dump()
+    samples, seed = settings.bootstrap_samples, settings.seed
     reports = {label(name): BfclReport.model_validate(scored.read_json(REPORT)) for name, scored in scores.items()}
-    frames = score_variants(validation, predictions, settings.max_failed_share)
+    frames = score_variants(validation, predictions, weights, settings.max_failed_share)
     against_champion = champion.compare_with_champion(
-        validation, predictions[SHIPPED_VARIANT], frames[SHIPPED_VARIANT], settings.bootstrap_samples, settings.seed
+        validation, predictions[SHIPPED_VARIANT], frames[SHIPPED_VARIANT], weights, samples, seed
     )
     sections: dict[str, tuple[str, Table]] = {
         "bfcl": (bfcl.TITLE, bfcl.side_by_side(reports)),
         "decode_modes": (
             decoding.TITLE,
-            decoding.compare_decoding(validation, predictions, frames, settings.seed),
+            decoding.compare_decoding(validation, predictions, frames, weights, seed),
         ),
         "embedding_similarity": (similarity.TITLE, _similarity(frames, settings, run_job, scratch)),
         CHAMPION: (champion.TITLE, champion.comparison_table(against_champion)),
@@ -72,8 +74,9 @@ def compare_variants(
     filled = {name: (title, records) for name, (title, records) in sections.items() if records}
     report = build_report(
         frames,
-        samples=settings.bootstrap_samples,
-        seed=settings.seed,
+        weights,
+        samples=samples,
+        seed=seed,
         extra_tables=dict(filled.values()),
         extra_texts={similarity.TITLE: similarity.TEXT},
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -51,34 +51,36 @@ class ScoringRow:
     finish_reason: str = ""
 
 
-def score_rows(rows: Sequence[ScoringRow], max_failed_share: float = MAX_FAILED_SHARE) -> pd.DataFrame:
+def score_rows(
+    rows: Sequence[ScoringRow], weights: Mapping[str, float], max_failed_share: float = MAX_FAILED_SHARE
+) -> pd.DataFrame:
     """Judge every row: one table row each, in the same order.
 
     Columns: id, context, tools, expected (JSON), text, finish_reason, infrastructure_failure, cluster (digest of the
     set of tools), call_kind ("one call", "parallel calls", "no call"), tools_seen_in_train, near_duplicate, failures
-    (JSON list of [category, detail]), and every column of `RowScore`. An infrastructure failure is not judged: its
-    scores are missing. Raises TooManyFailedError where such rows are more than `max_failed_share`, FcAssetsError where
-    there is no row or a row's tools are malformed.
+    (JSON list of [category, detail]), and every column of `RowScore`, `reward` being weighted by `weights`. An
+    infrastructure failure is not judged: its scores are missing. Raises TooManyFailedError where such rows are more
+    than `max_failed_share`, FcAssetsError where there is no row or a row's tools are malformed.
     """
     import pandas as pd
 
     if not rows:
         raise FcAssetsError("There is no row to score: the data or the predictions are empty")
     _check_failed(rows, max_failed_share)
-    frame = pd.DataFrame([_record(row) for row in rows])
+    frame = pd.DataFrame([_record(row, weights) for row in rows])
     for column in ("tools_seen_in_train", "near_duplicate"):
         frame[column] = frame[column].astype("boolean")
     return frame
 
 
-def gold_rows(frame: pd.DataFrame) -> list[RowScore]:
+def gold_rows(frame: pd.DataFrame, weights: Mapping[str, float]) -> list[RowScore]:
     """The scores of the expected calls themselves, for each row of `frame`: the ceiling that the data allows."""
     scores = []
     columns = (frame[name] for name in ("context", "tools", "expected"))
     for context, tools, calls in zip(*columns, strict=True):
         expected = calls_from_json(calls)
         text = answer_text(expected)
-        scores.append(score_judgement(judge(text, tools, expected), text, context))
+        scores.append(score_judgement(judge(text, tools, expected), text, context, weights))
     return scores
 
 
@@ -96,7 +98,7 @@ def _check_failed(rows: Sequence[ScoringRow], max_failed_share: float) -> None:
         )
 
 
-def _record(row: ScoringRow) -> dict[str, object]:
+def _record(row: ScoringRow, weights: Mapping[str, float]) -> dict[str, object]:
     record: dict[str, object] = {
         "id": row.id,
         "context": row.context,
@@ -120,7 +122,7 @@ def _record(row: ScoringRow) -> dict[str, object]:
         raise FcAssetsError(f"row {row.id}: {error}") from error
     found = [(failure.category, failure.detail) for failure in failures(judgement, row.context)]
     record["failures"] = json.dumps(found) if found else "[]"
-    score = score_judgement(judgement, text, row.context)
+    score = score_judgement(judgement, text, row.context, weights)
     return record | {column: getattr(score, column) for column in COLUMNS}
 
 

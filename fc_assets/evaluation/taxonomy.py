@@ -15,7 +15,7 @@ from fc_assets.calls.call import Call
 from fc_assets.calls.grounding import is_grounded
 from fc_assets.calls.judge import Judgement
 from fc_assets.calls.match import canonical, equal, paired
-from fc_assets.calls.tools import CompiledTool
+from fc_assets.calls.tools.toolset import CompiledTool
 
 CATEGORIES: tuple[str, ...] = (
     "malformed",

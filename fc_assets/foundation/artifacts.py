@@ -22,11 +22,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.json_files import read_json, write_json
+from fc_assets.names import MANIFEST
 
 HOME_VARIABLE = "FC_ASSETS_HOME"
-MANIFEST = "MANIFEST.json"
 _CHUNK = 1 << 20
 
 
@@ -74,9 +76,9 @@ class Artifact:
         _expect(self.asset, self.path, self.digest, _scan(self.path))
         return self
 
-    def read_json(self, name: str) -> object:
-        """The parsed content of one JSON file of this artefact."""
-        return json.loads((self.path / name).read_text(encoding="utf-8"))
+    def read_json(self, name: str) -> dict[str, Any]:
+        """The object in one JSON file of this artefact. Raises `FcAssetsError` when there is none."""
+        return read_json(self.path / name)
 
 
 def file_sha256(path: Path) -> str:
@@ -131,7 +133,7 @@ class ArtifactStore:
         return self.home / "artifacts" / asset / digest[:16]
 
     def resume_folder(self, asset: str, identity: Mapping[str, object]) -> Path:
-        """A folder that outlives a killed step, for what its next attempt can go on from.
+        """A folder that outlives a killed step, from which its next attempt continues.
 
         `identity` is all that the work depends on: an attempt with the same one finds the same folder, and what
         attempts with another one left behind is removed. The step deletes it when it has succeeded.
@@ -217,7 +219,7 @@ class ArtifactStore:
                 shutil.rmtree(target)  # a damaged copy: the one in hand has the right bytes
             else:
                 return artifact
-        (folder / MANIFEST).write_text(json.dumps(_manifest(artifact), indent=2) + "\n", encoding="utf-8")
+        write_json(folder / MANIFEST, _manifest(artifact))
         _flush(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -239,9 +241,7 @@ class ArtifactStore:
             raise FcAssetsError(f"{asset} with digest {digest} is not at {folder}; materialise {asset} again")
         files = _scan(folder)
         _expect(asset, folder, digest, files)
-        manifest = {}
-        if (folder / MANIFEST).is_file():
-            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
         return Artifact(
             asset=asset,
             path=folder,
@@ -256,7 +256,7 @@ class ArtifactStore:
 
 @contextlib.contextmanager
 def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the advisory lock of a folder; without `wait`, raise BlockingIOError when somebody else has it."""
+    """Hold the advisory lock of a folder; without `wait`, raise BlockingIOError when another process has it."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

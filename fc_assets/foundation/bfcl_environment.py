@@ -15,7 +15,7 @@ _DEFAULT = Path(".venv-bfcl/bin/python")
 
 
 def candidates(setting: str) -> list[Path]:
-    """The Pythons that may have bfcl-eval, the first that exists being the one.
+    """The Pythons that may have bfcl-eval, in order: the first that exists is used.
 
     The setting, else `$FC_BFCL_PYTHON`, else `.venv-bfcl` in the working directory or beside the environment that runs
     this.

@@ -1,4 +1,7 @@
-"""Short external commands (git, docker) and what they print. Long-lived children belong to `fc_assets.foundation.processes`."""
+"""Short external commands (git, docker) and what they print.
+
+Long-lived children belong to `fc_assets.foundation.processes`.
+"""
 
 from __future__ import annotations
 

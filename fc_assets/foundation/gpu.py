@@ -7,7 +7,7 @@ from __future__ import annotations
 
 GPU_POOL = "gpu"
 """Steps in this pool run one at a time over all runs (`dagster.yaml` sets the pool's limit to 1): one card holds one
-model. It holds on machines without a card too, where two vLLM servers would fight for the same cores."""
+model. This helps machines without a card too, where two vLLM servers would fight for the same cores."""
 
 GPU_OP_TAGS = {
     # The Kubernetes launcher and executor read the request from this tag; other launchers ignore it.

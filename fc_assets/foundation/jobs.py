@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -120,7 +120,8 @@ def _result_type(job_class: type[Job[Result]]) -> type[Result]:
     """The class between the brackets of `Job[...]`."""
     for base in job_class.__mro__:
         if arguments := getattr(base, "__pydantic_generic_metadata__", {}).get("args"):
-            return cast("type[Result]", arguments[0])
+            result: type[Result] = arguments[0]
+            return result
     raise TypeError(f"{job_class.__name__} does not name its result: write class {job_class.__name__}(Job[...])")
 
 

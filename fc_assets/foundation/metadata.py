@@ -1,32 +1,24 @@
 """Tables, plots and digests as Dagster metadata, in one shape for every asset.
 
-Stages hand over plain records and PNG bytes; how the web UI wants them is known here and nowhere else. This and
-`fc_assets.foundation.resources`, beside the entry points `definitions` and `demo`, are the only modules outside the `assets`,
-`checks`, `sensors` and `schedules` of a stage that import Dagster.
+Stages hand over plain records and PNG bytes; how the web UI wants them is known here and nowhere else. Which figures an
+asset shows is decided in its room.
 """
 
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
 
 from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.json_files import finite
 
 MAX_TABLE_ROWS = 200
 """More rows than this slow the page down; the full table is a file of the artefact."""
 
 SHOWN_DIGITS = 4
-
-
-def finite(value: object) -> object:
-    """`value`, with NaN and infinities turned into None: they are not JSON, and the UI cannot read them."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def table(records: Iterable[Mapping[str, object]]) -> dg.TableMetadataValue:

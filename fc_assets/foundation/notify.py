@@ -1,4 +1,7 @@
-"""Telling a webhook what happened to a release. Off unless `$FC_WEBHOOK_URL` is set; the address may hold a secret."""
+"""Notifies a webhook of what happened to a release. Off unless `$FC_WEBHOOK_URL` is set; the address may hold a secret.
+
+Which events are worth a notification is decided where they happen.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ Event = Literal["promoted", "deployed", "rolled back", "gate failed"]
 def notify(event: Event, subject: str, detail: str = "") -> str:
     """Post the event as JSON; return why it could not be delivered, without the address, or nothing.
 
-    A notification that fails must not undo what it tells of: nothing is raised.
+    Nothing is raised: a notification that fails must not undo the event itself.
     """
     url = os.environ.get(WEBHOOK_VARIABLE, "")
     if not url:

@@ -1,9 +1,13 @@
 """Child processes that never outlive their run.
 
 A trainer, a server or a checker is started through a small supervisor, itself this file run as a script. The
-supervisor leads a session of its own, is told by a closed pipe that its parent is gone (however the parent died), and
+supervisor leads a session of its own, learns from a closed pipe that its parent is gone (however the parent died), and
 then ends the whole family: INT, TERM, KILL, descendants in other process groups included. The family's temporary folder
 goes with it: vLLM leaves sockets behind otherwise. What the children do does not belong here, nor does Dagster.
+
+A child starts with the default dispositions of the signals that end it, and with none blocked, whatever this process
+inherited: a shell without job control starts `COMMAND &` with SIGINT and SIGQUIT ignored, Dagster makes SIGTERM do what
+SIGINT does, and what is ignored stays ignored in a child.
 
 The supervisor imports the standard library only and starts in some 40 ms.
 """
@@ -23,6 +27,8 @@ from pathlib import Path
 
 # INT lets vLLM and trainers end cleanly; TERM and KILL are for what does not listen.
 GRACE_SECONDS = (8.0, 4.0, 4.0)
+# What asks a process to end.
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -133,7 +139,8 @@ def _children_of(pid: int) -> list[int]:
                 fields = stream.read().rpartition(")")[2].split()
                 if fields[0] != "Z":
                     parents[int(entry)] = int(fields[1])
-    found, frontier = [], {pid}
+    found: list[int] = []
+    frontier = {pid}
     while frontier:
         frontier = {child for child, parent in parents.items() if parent in frontier}
         found.extend(frontier)
@@ -190,13 +197,17 @@ def _run_family(lifeline: int, argv: list[str], env: dict[str, str]) -> int:
         nonlocal stopping
         stopping = True
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDING:
         signal.signal(number, stop)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def before_exec() -> None:
         # A supervisor killed by hand must not leave the child behind.
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         os.setpgid(0, 0)
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     try:
         child = subprocess.Popen(argv, preexec_fn=before_exec, env=env)

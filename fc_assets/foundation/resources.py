@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import BaseModel
@@ -21,8 +22,8 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.foundation import processes
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore, default_home
 from fc_assets.foundation.jobs import Job, Result, write_job
-from fc_assets.foundation.json_files import write_json
-from fc_assets.foundation.metadata import describe, finite
+from fc_assets.foundation.json_files import finite, write_json
+from fc_assets.foundation.metadata import describe
 from fc_assets.names import REPORT
 from fc_assets.profiles import Profile, load_profile, parse_profile
 
@@ -39,8 +40,8 @@ CHILD_ENVIRONMENT = {
 class StepError(dg.Failure):
     """A failed step that a retry cannot heal: shown without a stack trace in the page."""
 
-    def __init__(self, message: str, metadata: Mapping[str, object] | None = None) -> None:
-        super().__init__(description=message, metadata=metadata, allow_retries=False)
+    def __init__(self, message: str) -> None:
+        super().__init__(description=message, allow_retries=False)
 
 
 def config_schema(section: BaseModel) -> dict[str, dg.Field]:
@@ -147,11 +148,12 @@ class AssetStep:
             code_version=self.code_version,
             profile=self.profile.name,
         )
+        shown: dict[str, Any] = {**{name: finite(value) for name, value in metadata.items()}, **describe(artifact)}
         return dg.MaterializeResult(
             asset_key=self.key,
             value=artifact,
             data_version=dg.DataVersion(artifact.digest),
-            metadata={**{name: finite(value) for name, value in metadata.items()}, **describe(artifact)},
+            metadata=shown,
             check_results=list(check_results),
         )
 
@@ -214,7 +216,7 @@ class Runtime:
         scratch: Path,
         env: Mapping[str, str] | None = None,
         launcher: Sequence[str] = (),
-    ) -> dict[str, object]:
+    ) -> Any:
         """Before typed jobs: `run_job` for a mapping. Each room moves over."""
         job_file, result_file = scratch / f"{module}.job.json", scratch / f"{module}.result.json"
         job_file.write_text(json.dumps({**job, "result": str(result_file)}, default=str), encoding="utf-8")

@@ -1,15 +1,18 @@
 """Checks on the load test: nothing failed, the SLO held, two witnesses agree, and it did not get slower."""
 
-import json
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.metadata import table
 from fc_assets.foundation.resources import Runtime
-from fc_assets.load_test.assets import RECOMMENDATION_FILE, at_slo, benchmark_matrix, serving_recommendation
-from fc_assets.load_test.matrix.tables import ABOUT, RECONCILIATION, read_rows
+from fc_assets.load_test.assets import benchmark_matrix, serving_recommendation
+from fc_assets.load_test.findings.headline import at_slo
+from fc_assets.load_test.findings.recommendation import read_recommendation
+from fc_assets.load_test.matrix.tables import read_record, read_rows
+from fc_assets.names import MATRIX_RECORD, RECONCILIATION
 
 EARLIER_LOOKED_AT = 50
 """How many materialisations back a comparable one is looked for."""
@@ -38,10 +41,8 @@ def slo_is_kept(benchmark_matrix: Artifact, runtime: dg.ResourceParam[Runtime]) 
     slo = runtime.profile.benchmark.slo
     found = at_slo(read_rows(benchmark_matrix.path), slo)
     if "ttft_p95_s" not in found:
-        return dg.AssetCheckResult(
-            passed=False,
-            severity=dg.AssetCheckSeverity.WARN,
-            description=f"No cell was measured at the SLO's concurrency {slo.at_concurrency}: add it to the matrix.",
+        return _warning(
+            False, f"No cell was measured at the SLO's concurrency {slo.at_concurrency}: add it to the matrix."
         )
     return dg.AssetCheckResult(
         passed=found["ttft_p95_s"] <= slo.ttft_p95_s and found["tpot_p95_s"] <= slo.tpot_p95_s,
@@ -65,16 +66,12 @@ def slo_is_kept(benchmark_matrix: Artifact, runtime: dg.ResourceParam[Runtime]) 
 def client_and_server_agree(benchmark_matrix: Artifact) -> dg.AssetCheckResult:
     rows = read_rows(benchmark_matrix.path, RECONCILIATION)
     apart = [row for row in rows if not row["agrees"]]
-    return dg.AssetCheckResult(
-        passed=bool(rows) and not apart,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"compared": len(rows), "disagreements": table(apart)},
-        description=(
-            f"{len(apart)} of {len(rows)} comparisons disagree."
-            if rows
-            else "The server publishes no metrics of vLLM's, so nothing could be compared."
-        ),
+    description = (
+        f"{len(apart)} of {len(rows)} comparisons disagree."
+        if rows
+        else "The server publishes no metrics of vLLM's, so nothing could be compared."
     )
+    return _warning(bool(rows) and not apart, description, compared=len(rows), disagreements=table(apart))
 
 
 @dg.asset_check(
@@ -83,12 +80,8 @@ def client_and_server_agree(benchmark_matrix: Artifact) -> dg.AssetCheckResult:
 )
 def server_was_the_limit(benchmark_matrix: Artifact) -> dg.AssetCheckResult:
     limited = [str(row["cell"]) for row in read_rows(benchmark_matrix.path) if row["client_limited"]]
-    return dg.AssetCheckResult(
-        passed=not limited,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"client_limited": ", ".join(limited)},
-        description=f"{len(limited)} cells measured the client as much as the server.",
-    )
+    description = f"{len(limited)} cells measured the client as much as the server."
+    return _warning(not limited, description, client_limited=", ".join(limited))
 
 
 @dg.asset_check(
@@ -101,7 +94,7 @@ def server_was_the_limit(benchmark_matrix: Artifact) -> dg.AssetCheckResult:
 def not_slower_than_before(
     context: dg.AssetCheckExecutionContext, benchmark_matrix: Artifact, runtime: dg.ResourceParam[Runtime]
 ) -> dg.AssetCheckResult:
-    from fc_assets.load_test.regression import compare, slower
+    from fc_assets.load_test.findings.regression import latency_ratios, slower_cells
 
     settings = runtime.profile.benchmark
     earlier = _last_comparable(context.instance, benchmark_matrix)
@@ -109,33 +102,31 @@ def not_slower_than_before(
         return dg.AssetCheckResult(
             passed=True, description="There is no earlier measurement under the same conditions to compare with."
         )
-    ratios = compare(benchmark_matrix.path, earlier, settings.seed)
-    worse = slower(ratios, settings.regression_margin)
-    return dg.AssetCheckResult(
-        passed=not worse,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={
-            "earlier": dg.MetadataValue.path(earlier),
-            "margin": settings.regression_margin,
-            "ratios": table(
-                {"cell": r.cell, "then_s": r.then_s, "now_s": r.now_s, "ratio": r.ratio, "low": r.low, "high": r.high}
-                for r in ratios
-            ),
-        },
-        description=f"{len(worse)} of {len(ratios)} cells are slower by more than {settings.regression_margin:.0%}.",
+    ratios = latency_ratios(benchmark_matrix.path, earlier, settings.seed)
+    worse = slower_cells(ratios, settings.regression_margin)
+    return _warning(
+        not worse,
+        f"{len(worse)} of {len(ratios)} cells are slower by more than {settings.regression_margin:.0%}.",
+        earlier=dg.MetadataValue.path(earlier),
+        margin=settings.regression_margin,
+        ratios=table(
+            {"cell": r.cell, "then_s": r.then_s, "now_s": r.now_s, "ratio": r.ratio, "low": r.low, "high": r.high}
+            for r in ratios
+        ),
     )
 
 
 def _last_comparable(instance: dg.DagsterInstance, current: Artifact) -> Path | None:
     """The latest earlier matrix that had no failure and was measured under the same conditions."""
-    wanted = current.read_json(ABOUT)["conditions"]
+    wanted = read_record(current.path).conditions
     for record in instance.fetch_materializations(benchmark_matrix.key, limit=EARLIER_LOOKED_AT).records:
-        metadata = record.asset_materialization.metadata
-        about = Path(str(metadata["path"].value)) / ABOUT
-        if metadata["sha256"].value == current.digest or metadata["error_rate"].value > 0 or not about.is_file():
+        if record.asset_materialization is None:
             continue
-        if json.loads(about.read_text(encoding="utf-8"))["conditions"] == wanted:
-            return about.parent
+        metadata = record.asset_materialization.metadata
+        folder = Path(str(metadata["path"].value))
+        is_other = metadata["sha256"].value != current.digest and metadata["error_rate"].value == 0
+        if is_other and (folder / MATRIX_RECORD).is_file() and read_record(folder).conditions == wanted:
+            return folder
     return None
 
 
@@ -145,11 +136,20 @@ def _last_comparable(instance: dg.DagsterInstance, current: Artifact) -> Path | 
     description="At least one measured load kept the SLO, so the recommended settings can.",
 )
 def slo_is_reachable(serving_recommendation: Artifact) -> dg.AssetCheckResult:
-    found = serving_recommendation.read_json(RECOMMENDATION_FILE)
+    found = read_recommendation(serving_recommendation.path)
     return dg.AssetCheckResult(
-        passed=found["holds"],
-        metadata={"slo_concurrency": found["slo_concurrency"]},
-        description=f"The SLO held up to {found['slo_concurrency']} requests under way.",
+        passed=found.holds,
+        metadata={"slo_concurrency": found.slo_concurrency},
+        description=f"The SLO held up to {found.slo_concurrency} requests under way.",
+    )
+
+
+def _warning(
+    passed: bool, description: str, **metadata: "dg.MetadataValue[Any] | str | int | float"
+) -> dg.AssetCheckResult:
+    """The result of a check that warns where it does not pass."""
+    return dg.AssetCheckResult(
+        passed=passed, severity=dg.AssetCheckSeverity.WARN, metadata=metadata, description=description
     )
 
 

@@ -1,7 +1,7 @@
 """The load test for people outside Dagster: `fc-assets bench --api-url http://host:8000 ...`.
 
-Runs the same matrix as the asset against a server that runs already, and prints a line for each cell. The server's key
-is read from `$FC_API_KEY`.
+Measures the same matrix as the asset against a server that runs already, and prints a row for each cell. The server's
+key is read from `$FC_API_KEY`. What is measured is in `matrix`.
 """
 
 from __future__ import annotations
@@ -13,20 +13,24 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import uvloop
+from rich.console import Console
+from rich.table import Table
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.load_test.matrix import plots
-from fc_assets.load_test.matrix.comparability import conditions
+from fc_assets.load_test.findings import plots
+from fc_assets.load_test.matrix.comparability import measurement_conditions
+from fc_assets.load_test.matrix.matrix_measurement import MeasuredMatrix, measure_matrix
 from fc_assets.load_test.matrix.resume import ResumeFolder
-from fc_assets.load_test.matrix.run import Matrix, run_matrix
-from fc_assets.load_test.matrix.tables import write_matrix
+from fc_assets.load_test.matrix.tables import Rows, write_matrix
 from fc_assets.profiles import BenchmarkSettings, ServerSettings
 from fc_assets.serving.server import API_KEY_VARIABLE, connect
 
-_COLUMNS = {
-    "cell": ("cell", "", 1),
+_WIDTH = 240
+"""Columns of the table at most: it is never cut, a narrow terminal breaks its lines."""
+_COLUMNS: dict[str, tuple[str, str, float]] = {
     "requests/s": ("requests_per_s", ".2f", 1),
     "tokens/s": ("output_tokens_per_s", ".0f", 1),
     "TTFT P50": ("ttft_p50_s", ".1f", 1e3),
@@ -37,6 +41,7 @@ _COLUMNS = {
     "goodput/s": ("goodput_per_s", ".2f", 1),
     "failed": ("error_rate", ".1%", 1),
 }
+"""Each column beside the cell's name: the figure in it, its format, and what it is multiplied by."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,11 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FcAssetsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(_report(matrix))
+    _print_report(matrix)
     return 2 if any(result.figures["error_rate"] for result in matrix.results) else 0
 
 
-def _bench(options: argparse.Namespace) -> Matrix:
+def _bench(options: argparse.Namespace) -> MeasuredMatrix:
     settings = BenchmarkSettings(
         mode="full",
         concurrency=options.concurrency,
@@ -61,11 +66,11 @@ def _bench(options: argparse.Namespace) -> Matrix:
         requests_per_cell=options.requests,
     )
     endpoint = connect(options.api_url, options.model)
-    print(f"{endpoint.model} at {endpoint.base_url}, server version {endpoint.info['version']}", file=sys.stderr)
+    print(f"{endpoint.model} at {endpoint.base_url}, server version {endpoint.info.version}", file=sys.stderr)
     with _folder(options.out) as out:
         unfinished = out / "unfinished"
         matrix = uvloop.run(
-            run_matrix(
+            measure_matrix(
                 endpoint,
                 settings,
                 ResumeFolder(unfinished),
@@ -74,8 +79,8 @@ def _bench(options: argparse.Namespace) -> Matrix:
             )
         )
         if options.out:
-            measured_on = conditions(ServerSettings(api_url=endpoint.base_url), settings)
-            write_matrix(matrix, endpoint, settings, measured_on, out)
+            conditions = measurement_conditions(ServerSettings(api_url=endpoint.base_url), settings)
+            write_matrix(matrix, endpoint, settings, conditions, out)
             plots.draw_all(matrix.rows(), settings.slo, out)
             shutil.rmtree(unfinished, ignore_errors=True)
             print(f"tables and pictures are in {out}", file=sys.stderr)
@@ -92,36 +97,43 @@ def _folder(out: Path | None) -> Iterator[Path]:
             yield Path(folder)
 
 
-def _report(matrix: Matrix) -> str:
-    rows = matrix.rows()
-    table = [list(_COLUMNS)]
-    for row in rows:
-        table.append([format(_scaled(row[name], scale), spec) for name, spec, scale in _COLUMNS.values()])
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) if not index else cell.rjust(width) for index, (cell, width) in enumerate(cells))
-        for cells in (zip(line, widths, strict=True) for line in table)
-    ]
-    calibration = matrix.calibration
-    lines += [
-        "times in ms",
+def _print_report(matrix: MeasuredMatrix) -> None:
+    rows, calibration = matrix.rows(), matrix.calibration
+    Console(width=_WIDTH, highlight=False, markup=False).print(_table(rows))
+    print("times in ms")
+    print(
         f"client alone: TTFT {calibration.floor_ttft_s * 1e3:.2f} ms, at most "
-        f"{calibration.ceiling_requests_per_s:.0f} requests/s, {calibration.cpu_ms_per_request:.2f} ms CPU per request",
-        *(f"{row['cell']} measured the client as much as the server" for row in rows if row["client_limited"]),
-        *(f"{row['cell']} failed: {row['failures']}" for row in rows if row["error_rate"]),
-    ]
-    return "\n".join(lines)
+        f"{calibration.ceiling_requests_per_s:.0f} requests/s, {calibration.cpu_ms_per_request:.2f} ms CPU per request"
+    )
+    for row in rows:
+        if row["client_limited"]:
+            print(f"{row['cell']} measured the client as much as the server")
+    for row in rows:
+        if row["error_rate"]:
+            print(f"{row['cell']} failed: {row['failures']}")
 
 
-def _scaled(value: object, scale: float) -> object:
-    return value * scale if isinstance(value, float) else value
+def _table(rows: Rows) -> Table:
+    table = Table("cell", box=None, pad_edge=False, header_style="bold")
+    for title in _COLUMNS:
+        table.add_column(title, justify="right")
+    for row in rows:
+        table.add_row(row["cell"], *(format(row[name] * scale, spec) for name, spec, scale in _COLUMNS.values()))
+    return table
 
 
-def _numbers(text: str, kind: type = int) -> tuple[float, ...]:
+_Number = TypeVar("_Number", int, float)
+
+
+def _numbers(text: str, kind: type[_Number]) -> tuple[_Number, ...]:
     values = tuple(kind(part) for part in text.split(",") if part)
     if any(value <= 0 for value in values):
         raise argparse.ArgumentTypeError(f"{text}: each number must be above 0")
     return values
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    return _numbers(text, int)
 
 
 def _rates(text: str) -> tuple[float, ...]:
@@ -129,7 +141,7 @@ def _rates(text: str) -> tuple[float, ...]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fc-assets", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="fc-assets", description=(__doc__ or "").split("\n")[0])
     bench = parser.add_subparsers(dest="command", required=True).add_parser(
         "bench",
         help="load-test a running OpenAI-compatible server",
@@ -137,8 +149,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.add_argument("--api-url", required=True, help="for example http://127.0.0.1:8000")
     bench.add_argument("--model", default="", help="served name; needed where the server has several models")
-    bench.add_argument("--concurrency", type=_numbers, default=(1, 2, 4), help="closed loads, default 1,2,4")
-    bench.add_argument("--context-lengths", type=_numbers, default=(256, 1024), help="prompt tokens, default 256,1024")
+    bench.add_argument("--concurrency", type=_whole_numbers, default=(1, 2, 4), help="closed loads, default 1,2,4")
+    bench.add_argument(
+        "--context-lengths", type=_whole_numbers, default=(256, 1024), help="prompt tokens, default 256,1024"
+    )
     bench.add_argument("--rates", type=_rates, default=(), help="open (Poisson) loads, requests a second")
     bench.add_argument("--output-tokens", type=int, default=128, help="tokens of each answer, default 128")
     bench.add_argument("--requests", type=int, default=64, help="measured requests of a cell, default 64")

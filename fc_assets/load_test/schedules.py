@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import dagster as dg
 
 from fc_assets.load_test.assets import benchmark_matrix, serving_recommendation
+from fc_assets.names import PROMOTED_POLICY
 from fc_assets.profiles import Profile
 
-RELEASE = dg.AssetKey("promoted_policy")
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -55,8 +55,8 @@ def _schedule(mode: str, cron: str, profile: Profile, description: str) -> dg.Sc
         ),
     )
     def refresh(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if context.instance.get_latest_materialization_event(RELEASE) is None:
-            return dg.SkipReason("promoted_policy has not been materialised yet: there is nothing to measure.")
+        if context.instance.get_latest_materialization_event(dg.AssetKey(PROMOTED_POLICY)) is None:
+            return dg.SkipReason(f"{PROMOTED_POLICY} has not been materialised yet: there is nothing to measure.")
         if going := _benchmark_under_way(context.instance):
             return dg.SkipReason(f"Run {going} is measuring already; two at once would measure each other.")
         return dg.RunRequest()

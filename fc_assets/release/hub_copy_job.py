@@ -9,16 +9,16 @@ Job: release (folder of the artefact), digest, repository, private, result (path
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.hub import TOKEN_VARIABLE, HubRequest, hub_error
+from fc_assets.foundation.hub import token as hub_token
 from fc_assets.foundation.jobs import Job, Log, run_child
 from fc_assets.release.package import CARD, MODEL, MODEL_INFO, RECORD, SUMS, TOOLS
 
-TOKEN_VARIABLE = "HF_TOKEN"
 RECORDS = (CARD, RECORD, MODEL_INFO, TOOLS)
 """What goes along with the checkpoint. The canary questions do not: they are rows of the data, for deployments only."""
 
@@ -30,7 +30,7 @@ def push(job: Job, log: Log) -> Mapping[str, Any]:
 
     Raises `FcAssetsError` saying what to do; its text never holds the token.
     """
-    token, repository = os.environ.get(TOKEN_VARIABLE, "").strip(), job["repository"]
+    token, repository = hub_token(), job["repository"]
     if not token:
         raise FcAssetsError(
             f"hub.repository is {repository}, but {TOKEN_VARIABLE} is not set: set it to a token that may write there"
@@ -41,7 +41,7 @@ def push(job: Job, log: Log) -> Mapping[str, Any]:
         raise
     except Exception as error:  # huggingface_hub raises its own errors, httpx's, OSError, ValueError and RuntimeError
         # Without its cause: what a person reads, and Dagster stores, is the sentence.
-        raise FcAssetsError(_for_people(repository, error).replace(token, "***")) from None
+        raise hub_error(error, HubRequest("repository", repository, "hub.repository")) from None
 
 
 def files_of(release: Path) -> dict[str, Path | bytes]:
@@ -85,37 +85,6 @@ def _push(release: Path, digest: str, repository: str, private: bool, token: str
     )
     log.info(f"{repository} holds release {digest[:16]}: {commit.commit_url}")
     return {"commit_url": commit.commit_url, "changed": commit.oid != found.sha}
-
-
-def _for_people(repository: str, error: Exception) -> str:
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
-
-    causes = list(_chain(error))
-    status = next((cause.response.status_code for cause in causes if isinstance(cause, HfHubHTTPError)), None)
-    if any(isinstance(cause, OfflineModeIsEnabled) for cause in causes):
-        return f"HF_HUB_OFFLINE forbids asking the hub for {repository}: unset it to push"
-    if status == 401:
-        return f"The hub does not accept the token for {repository}: set {TOKEN_VARIABLE} to a valid one"
-    if status == 403:
-        return (
-            f"The token may not write to {repository}: give the one in {TOKEN_VARIABLE} write access, or name another "
-            "hub.repository"
-        )
-    if status is not None:
-        return f"The hub answered {status} for {repository} ({_short(error)}): correct what it says, or wait"
-    if isinstance(error, ValueError):
-        return f"The push to {repository} was refused before it began ({_short(error)}): correct what it says"
-    return f"The hub could not be asked for {repository}, or broke off ({_short(causes[-1])}): check the connection"
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
 
 
 if __name__ == "__main__":

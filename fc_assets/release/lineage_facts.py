@@ -12,10 +12,9 @@ from typing import Any
 
 from fc_assets.calls.conversations import Turn
 from fc_assets.calls.judge import judge
-from fc_assets.data.rows.table import EXAMPLES
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import Artifact
-from fc_assets.names import PREDICTIONS, RESULTS
+from fc_assets.names import EXAMPLES, PREDICTIONS, RESULTS
 
 OWN_LICENCE = "MIT"
 APACHE = "Apache-2.0"

@@ -18,9 +18,9 @@ from pathlib import Path
 import fc_assets
 from fc_assets.calls.conversations import Turn, read_turns
 from fc_assets.calls.prompts import wrap_tools
-from fc_assets.data.splits import VALIDATION, split_file
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import Artifact, FileEntry, file_sha256
+from fc_assets.names import SHAREGPT_VAL, split_file
 from fc_assets.profiles import Profile
 from fc_assets.release import lineage_facts
 from fc_assets.release.card import model_card
@@ -78,7 +78,7 @@ def write_release(out: Path, sources: Sources) -> Release:
     tables = lineage_facts.evaluation_tables(sources.report)
     licences = [lineage_facts.base_licence(sources.base), *lineage_facts.data_licences(sources.raw)]
     record = _record(sources, tables, licences)
-    turns = read_turns(split_file(sources.split.path, VALIDATION))
+    turns = read_turns(sources.split.path / split_file(SHAREGPT_VAL))
     answered = lineage_facts.answered_rightly(sources.predictions, turns)
     card = model_card(record, info, tables, licences)
     _write_json(out / RECORD, record)

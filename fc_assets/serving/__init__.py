@@ -1,6 +1,6 @@
-"""The serving room: the vLLM server, the load generator and what is concluded from its numbers.
+"""The serving room: starting a vLLM server, and speaking to one.
 
-`server` starts vLLM for every stage that needs one. `load`, `client`, `sse` and `null_server` are the load generator;
-`statistics`, `reconcile` and `resources` turn its records into figures; `matrix`, `plots` and `recommendation` run and
-judge the matrix. Asking the model questions for their answers is evaluation's, deploying it is release's.
+`vllm_command` says how vLLM is started, here and in a container; `server` starts it for as long as a block needs it.
+`endpoint` is a running server's address, `chat` the one request body, `vllm_metrics` what its metrics say. Load tests
+are in `load_test`, questions for their answers in `evaluation`, the stack that serves users in `deployment`.
 """

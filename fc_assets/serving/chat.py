@@ -24,7 +24,7 @@ def conversation(
 ) -> dict[str, Any]:
     """The part of a body that the chat template renders: messages, tools if there are any, thinking off.
 
-    With `strict` vLLM holds the arguments of a forced call to the tool's schema, not just to the shape of a call.
+    With `strict` vLLM forces the arguments of a call into the tool's schema, and not just into the shape of a call.
     """
     body: dict[str, Any] = {"messages": list(messages), "chat_template_kwargs": dict(TEMPLATE_OPTIONS)}
     if tools:

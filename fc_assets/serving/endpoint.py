@@ -1,7 +1,7 @@
 """A server that speaks OpenAI's protocol, as an address: where it is, which model it serves, and the key for it.
 
-Starting one is `server`; what is asked of it belongs to whoever asks. Requests here are single and blocking: load
-tests and evaluation have clients of their own.
+Starting one is `server`; which questions it is asked is the caller's choice. Requests here are single and blocking:
+load tests and evaluation have clients of their own.
 """
 
 from __future__ import annotations
@@ -9,25 +9,47 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
-# No proxy: an endpoint is this machine's own, or one that was named on purpose.
+# No proxy: an endpoint is on this machine, or its address was given on purpose.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True)
-class Endpoint:
-    """A running OpenAI-compatible server. `base_url` has no trailing slash and no `/v1`.
+class ServerInfo:
+    """What is known of a running server.
 
-    `info` holds `version`, `device`, `flags`, `start_s` (seconds until it was healthy), `model_digest`,
-    `max_model_len` and, for a server started here, `pid` (of its supervisor; the server is below it) and `log`.
+    `device` is "external" for one that was not started here. `flags` are vLLM's, `start_s` the seconds until it was
+    healthy, `model_digest` the artefact that it serves. `max_model_len` is None where the server does not say. Only a
+    server started here has a `log` and a `pid`, that of its supervisor; the server is a child of it.
     """
+
+    version: str = "unknown"
+    device: str = "external"
+    flags: tuple[str, ...] = ()
+    start_s: float = 0.0
+    model_digest: str = ""
+    max_model_len: int | None = None
+    pid: int = 0
+    log: Path | None = None
+
+    def record(self) -> dict[str, Any]:
+        """What an artefact keeps of it: all but `pid` and `log`, which mean nothing on another day."""
+        fields = asdict(self)
+        del fields["pid"], fields["log"]
+        return {**fields, "flags": list(self.flags)}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A running OpenAI-compatible server. `base_url` has no trailing slash and no `/v1`."""
 
     base_url: str
     model: str
     api_key: str = field(default="", repr=False)
-    info: Mapping[str, Any] = field(default_factory=dict)
+    info: ServerInfo = ServerInfo()
 
     @property
     def headers(self) -> dict[str, str]:

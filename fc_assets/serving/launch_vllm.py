@@ -3,7 +3,7 @@
 Importing vLLM takes most of its start. Its CPU platform insists on spawning the engine, which then imports everything
 a second time; here the engine is forked from the API server, which has imported it already. Safe on CPU with one
 OpenMP thread, because no thread pool exists yet when the fork happens; on a GPU start
-`vllm.entrypoints.openai.api_server` itself. Choosing flags, waiting and ending belong to `server`.
+`vllm.entrypoints.openai.api_server` itself. Flags are chosen in `vllm_command`, waiting and ending is in `server`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """A vLLM server for as long as a block needs it: `with serve(model, settings, name=..., log=...) as endpoint`.
 
-Starting, waiting for health, and ending belong here, and what is known of the server while it runs. What is asked of
-it does not.
+Starting it, waiting for its health and ending it belong here. Its flags are in `vllm_command`, requests in `endpoint`.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from pathlib import Path
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation import processes
 from fc_assets.profiles import ServerSettings
-from fc_assets.serving.endpoint import Endpoint
-from fc_assets.serving.launch_vllm import FORK_ENVIRONMENT, FORK_FLAGS
+from fc_assets.serving.endpoint import Endpoint, ServerInfo
+from fc_assets.serving.vllm_command import flags_for, vllm_command
 
 API_KEY_VARIABLE = "FC_API_KEY"
 """Holds the key of an external server (`server.api_url`); a server started here gets a random one."""
@@ -80,32 +79,12 @@ def connect(api_url: str, name: str = "", *, model_digest: str = "") -> Endpoint
     if name not in served and len(served) != 1:
         raise ServerError(f"The server at {base_url} serves {', '.join(served) or 'no model'}, but not {name!r}")
     chosen = name if name in served else served[0]
-    info = {
-        "version": _version(endpoint),
-        "device": "external",
-        "flags": [],
-        "start_s": 0.0,
-        "model_digest": model_digest,
-        "max_model_len": next(each.get("max_model_len") for each in models if each["id"] == chosen),
-    }
+    info = ServerInfo(
+        version=_version(endpoint),
+        model_digest=model_digest,
+        max_model_len=next(each.get("max_model_len") for each in models if each["id"] == chosen),
+    )
     return Endpoint(base_url, chosen, endpoint.api_key, info)
-
-
-def flags_for(settings: ServerSettings) -> list[str]:
-    """vLLM's flags for these settings, without model, name, host and port."""
-    flags = [
-        *("--dtype", settings.dtype),
-        *("--max-model-len", str(settings.max_model_len)),
-        *("--max-num-seqs", str(settings.max_num_seqs)),
-        *("--max-num-batched-tokens", str(settings.max_num_batched_tokens)),
-        *("--tool-call-parser", settings.tool_call_parser),
-        "--enable-auto-tool-choice",
-    ]
-    if settings.enforce_eager:
-        flags.append("--enforce-eager")
-    if settings.device == "cuda":
-        flags += ["--gpu-memory-utilization", str(settings.gpu_memory_share)]
-    return flags
 
 
 def _start(
@@ -121,19 +100,19 @@ def _start(
         child = attempt.enter_context(processes.running(f"vLLM server for {name}", argv, log=log, env=env))
         endpoint = Endpoint(f"http://{_HOST}:{port}", name, key)
         if _wait(child, endpoint, settings, began):
-            info = {
-                "version": _version(endpoint),
-                "device": settings.device,
-                "flags": flags_for(settings),
-                "start_s": round(time.monotonic() - began, 2),
-                "model_digest": model_digest,
-                "max_model_len": settings.max_model_len,
-                "pid": child.process.pid,
-                "log": str(log),
-            }
+            info = ServerInfo(
+                version=_version(endpoint),
+                device=settings.device,
+                flags=tuple(flags_for(settings)),
+                start_s=round(time.monotonic() - began, 2),
+                model_digest=model_digest,
+                max_model_len=settings.max_model_len,
+                pid=child.process.pid,
+                log=log,
+            )
             return Endpoint(endpoint.base_url, name, key, info)
         attempt.close()
-        # Between choosing a port and binding it somebody else may have taken it: only then is it worth trying again.
+        # Another process may have taken the port between choosing and binding it: only then is another try worth it.
         if settings.port or _PORT_TAKEN not in _text_from(log, log_start).lower():
             break
     cause = _cause(_text_from(log, log_start))
@@ -144,22 +123,9 @@ def _start(
 
 
 def _command(model: Path, settings: ServerSettings, name: str, port: int, key: str) -> tuple[list[str], dict[str, str]]:
-    env = {
-        "VLLM_API_KEY": key,  # not a flag: the process list is public
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_SERVER_DEV_MODE": "0",
-        "HF_HUB_OFFLINE": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
-    flags = [
-        *("--model", str(model), "--served-model-name", name, "--host", _HOST, "--port", str(port)),
-        "--disable-uvicorn-access-log",
-        *flags_for(settings),
-    ]
-    if settings.device == "cuda":
-        return [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *flags], env
-    env |= {**FORK_ENVIRONMENT, "VLLM_CPU_KVCACHE_SPACE": str(settings.kv_cache_gib)}
-    return [sys.executable, "-m", "fc_assets.serving.launch_vllm", *flags, *FORK_FLAGS], env
+    command = vllm_command(settings, str(model), [name], _HOST, port)
+    # The key is not a flag: the process list is public.
+    return [sys.executable, *command.argv], {**command.environment, "VLLM_API_KEY": key, "PYTHONUNBUFFERED": "1"}
 
 
 def _wait(child: processes.Child, endpoint: Endpoint, settings: ServerSettings, began: float) -> bool:
@@ -189,7 +155,7 @@ def _version(endpoint: Endpoint) -> str:
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 def _is_taken(port: int) -> bool:

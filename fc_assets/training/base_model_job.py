@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.hub import checkpoint_on_hub, download_snapshot
 from fc_assets.foundation.jobs import Job, Log, run_child
 from fc_assets.profiles import EMBEDDED
 
@@ -38,37 +39,15 @@ def resolve(job: Job, log: Log) -> Mapping[str, Any]:
                 f"base_model.path is {settings['path']!r}, which is no folder; set it to one with a checkpoint"
             )
     else:
-        source, revision = _download(settings["model"], settings["revision"], log)
-        name = settings["model"]
+        name, revision = settings["model"], settings["revision"]
+        log.info(f"asking the hub for {name} at {revision}; an interrupted download resumes where it stopped")
+        source = download_snapshot(checkpoint_on_hub(name, revision), WANTED)
+        revision = source.name
     log.info(f"base model {name} from {settings['source']}")
     for pattern in WANTED:
         for file in sorted(source.glob(pattern)):
             shutil.copyfile(file, out / file.name)  # a hub snapshot holds links: copy what they point to
     return {"name": name, "revision": revision, "source": settings["source"], **inspect_checkpoint(out)}
-
-
-def _download(model: str, revision: str, log: Log) -> tuple[Path, str]:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
-
-    log.info(f"asking the hub for {model} at {revision}; an interrupted download resumes where it stopped")
-    try:
-        folder = Path(snapshot_download(model, revision=revision, allow_patterns=list(WANTED)))
-    except GatedRepoError:
-        raise FcAssetsError(
-            f"{model} is gated: accept its terms on the model's hub page and set HF_TOKEN to a token of that account"
-        ) from None
-    except RepositoryNotFoundError:
-        raise FcAssetsError(
-            f"The hub knows no model {model!r} at {revision!r} that this token may read; check base_model.model, "
-            "and HF_TOKEN if it is private"
-        ) from None
-    except (LocalEntryNotFoundError, OSError) as error:
-        raise FcAssetsError(
-            f"{model} is not in the local cache and the hub cannot be reached ({error.__class__.__name__}); connect "
-            "once, or set base_model.source to folder and base_model.path to a checkpoint"
-        ) from None
-    return folder, folder.name
 
 
 def inspect_checkpoint(folder: Path) -> dict[str, Any]:

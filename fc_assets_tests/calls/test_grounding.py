@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fc_assets.calls.call import Call
-from fc_assets.calls.grounding import evidence, grounded_leaves
-from fc_assets.calls.tools import compile_tools
+from fc_assets.calls.grounding import grounded_leaves, grounding_text
+from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets_tests.support.tools import TOOLS
 
 STATED: list[tuple[str, Any, bool]] = [
@@ -50,7 +50,7 @@ STATED: list[tuple[str, Any, bool]] = [
 
 @pytest.mark.parametrize("text, value, stated", STATED)
 def test_what_a_text_states(text: str, value: Any, stated: bool) -> None:
-    assert evidence(text).holds(value) is stated
+    assert grounding_text(text).holds(value) is stated
 
 
 def test_leaves_are_counted_and_schemas_ground_too() -> None:
@@ -66,4 +66,4 @@ def test_leaves_are_counted_and_schemas_ground_too() -> None:
 
 @given(st.text(), st.text() | st.integers() | st.floats())
 def test_no_text_or_value_makes_it_raise(text: str, value: Any) -> None:
-    evidence(text).holds(value)
+    grounding_text(text).holds(value)

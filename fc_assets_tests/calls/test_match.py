@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fc_assets.calls.call import Call
 from fc_assets.calls.match import equal, match_calls
-from fc_assets.calls.tools import compile_tools
+from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets_tests.support.tools import TOOLS, weather
 
 NUMBER, TEXT = {"type": "number"}, {"type": "string"}

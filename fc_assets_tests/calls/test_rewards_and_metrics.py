@@ -12,7 +12,7 @@ from fc_assets.calls.call import Call
 from fc_assets.calls.metrics import aggregate, score_row
 from fc_assets.calls.prompts import answer_text
 from fc_assets.calls.rewards import rewards
-from fc_assets_tests.support.tools import TOOLS, weather
+from fc_assets_tests.support.tools import TOOLS, WEIGHTS, weather
 
 A, B, PING = weather("A"), weather("B"), Call("ping", {})
 BAD = Call("get_weather", {"town": "A"})
@@ -45,10 +45,10 @@ REWARDS = {
 def test_the_four_rewards(text: str, expected: list[Call], signals: tuple[float, ...]) -> None:
     found = rewards(text, TOOLS, expected)
     assert astuple(found)[:4] == pytest.approx(signals)
-    assert found.total() == pytest.approx(sum(signals) / 4)
+    assert found.total(WEIGHTS) == pytest.approx(sum(signals) / 4)
     assert found.total({"json_parse": 1.0}) == signals[0]
-    row = score_row(text, TOOLS, expected, "")
-    assert row.reward == found.total()
+    row = score_row(text, TOOLS, expected, "", WEIGHTS)
+    assert row.reward == found.total(WEIGHTS)
 
 
 def test_hygiene_prefers_the_answer_alone() -> None:
@@ -113,15 +113,15 @@ METRICS = {
 
 @pytest.mark.parametrize("text, expected, wanted", METRICS.values(), ids=METRICS)
 def test_one_row(text: str, expected: list[Call], wanted: dict[str, float | None]) -> None:
-    found = aggregate([score_row(text, TOOLS, expected, "")])
+    found = aggregate([score_row(text, TOOLS, expected, "", WEIGHTS)])
     assert {name: found[name] for name in wanted} == pytest.approx(wanted)
 
 
 def test_micro_and_macro_over_several_rows() -> None:
     rows = [
-        score_row(answer_text([weather("A", days=2)]), TOOLS, [weather("A", days=3)], ""),  # 1 of 2 and 2
-        score_row(answer_text([B]), TOOLS, [B], ""),
-        score_row("No.", TOOLS, [], ""),
+        score_row(answer_text([weather("A", days=2)]), TOOLS, [weather("A", days=3)], "", WEIGHTS),  # 1 of 2 and 2
+        score_row(answer_text([B]), TOOLS, [B], "", WEIGHTS),
+        score_row("No.", TOOLS, [], "", WEIGHTS),
     ]
     found = aggregate(rows)
     assert found["param_f1"] == pytest.approx(2 * 2 / (3 + 3))
@@ -146,7 +146,7 @@ GOLD = (
 
 @given(call_lists)
 def test_gold_against_gold_is_perfect(expected: list[Call]) -> None:
-    row = score_row(answer_text(expected) if expected else "No.", TOOLS, expected, "")
+    row = score_row(answer_text(expected) if expected else "No.", TOOLS, expected, "", WEIGHTS)
     found = aggregate([row])
     assert all(found[name] == 1 for name in GOLD if found[name] is not None)
     assert found["param_f1"] in (1, None) and found["param_f1_lenient"] in (1, None)
@@ -155,10 +155,10 @@ def test_gold_against_gold_is_perfect(expected: list[Call]) -> None:
 
 @given(call_lists, call_lists, st.randoms(use_true_random=False))
 def test_permuting_calls_changes_nothing(emitted: list[Call], expected: list[Call], random: object) -> None:
-    before = score_row(answer_text(emitted), TOOLS, expected, "x")
+    before = score_row(answer_text(emitted), TOOLS, expected, "x", WEIGHTS)
     random.shuffle(emitted)
     random.shuffle(expected)
-    assert score_row(answer_text(emitted), TOOLS, expected, "x") == before
+    assert score_row(answer_text(emitted), TOOLS, expected, "x", WEIGHTS) == before
 
 
 FALLING = (
@@ -178,8 +178,8 @@ def test_an_extra_call_never_raises_a_score(
         emitted = expected
     elif len(emitted) < len(expected) or extra.name in {call.name for call in expected}:
         return
-    before = aggregate([score_row(answer_text(emitted), TOOLS, expected, "")])
-    after = aggregate([score_row(answer_text([*emitted, extra]), TOOLS, expected, "")])
+    before = aggregate([score_row(answer_text(emitted), TOOLS, expected, "", WEIGHTS)])
+    after = aggregate([score_row(answer_text([*emitted, extra]), TOOLS, expected, "", WEIGHTS)])
     for name in FALLING:
         if before[name] is not None:
             assert (after[name] or 0) <= before[name] + 1e-12, name
@@ -188,5 +188,5 @@ def test_an_extra_call_never_raises_a_score(
 @given(st.text(), call_lists)
 def test_no_text_makes_scoring_raise(text: str, expected: list[Call]) -> None:
     for wrapped in (text, f"<tool_call>{text}</tool_call>"):
-        score = score_row(wrapped, TOOLS, expected, text)
+        score = score_row(wrapped, TOOLS, expected, text, WEIGHTS)
         assert 0 <= score.reward <= 1

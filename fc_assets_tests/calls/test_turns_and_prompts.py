@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from fc_assets.calls.call import Call, calls_from_json, calls_to_json, tools_from_json
+from fc_assets.calls.call import Call, calls_from_json, calls_to_json
 from fc_assets.calls.conversations import Turn, turns_of
 from fc_assets.calls.parse import parse_strict
 from fc_assets.calls.prompts import THINK_OFF, answer_text, messages, render_prompt, wrap_tools
-from fc_assets.calls.tools import compile_tools
+from fc_assets.calls.tools.forms import tools_from_json
+from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets.errors import FcAssetsError
 from fc_assets_tests.support.tools import PING, TOOLS, weather
 

@@ -11,9 +11,9 @@ import pytest
 
 from fc_assets.data.assets import ASSETS, sharegpt_splits, xlam_raw
 from fc_assets.data.checks import CHECKS
-from fc_assets.data.splits import TRAIN, VALIDATION, split_file
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
 from fc_assets.foundation.resources import build_resources, latest_artifact
+from fc_assets.names import MANIFEST, SHAREGPT_TRAIN, SHAREGPT_VAL, XLAM_RAW, split_file
 from fc_assets.profiles import Profile, load_profile, parse_profile
 
 
@@ -61,26 +61,26 @@ def test_the_stage_passes_its_gates(stage: Stage):
     verdicts = _verdicts(stage.result)
     assert len(verdicts) == len(CHECKS)
     assert all(passed for name, passed in verdicts.items() if "bfcl" not in name)
-    raw, train, validation = (stage.latest(name) for name in ("xlam_raw", TRAIN, VALIDATION))
+    raw, train, validation = (stage.latest(name) for name in (XLAM_RAW, SHAREGPT_TRAIN, SHAREGPT_VAL))
     assert set(raw.files) == {"examples.parquet", "rejects.jsonl", "summary.json"}
     assert set(train.files) == {"sharegpt_train.json", "dataset_info.json", "dropped.jsonl", "report.json"}
     assert set(validation.files) == {"sharegpt_val.json", "dataset_info.json", "report.json"}
-    assert train.inputs == validation.inputs == {"xlam_raw": raw.digest}
+    assert train.inputs == validation.inputs == {XLAM_RAW: raw.digest}
 
 
 def test_what_the_page_shows(stage: Stage):
     def shown(name: str) -> Mapping[str, dg.MetadataValue]:
         return stage.instance.get_latest_materialization_event(dg.AssetKey(name)).asset_materialization.metadata
 
-    raw = shown("xlam_raw")
+    raw = shown(XLAM_RAW)
     assert raw["rejected"].value == 2
     assert [row.data for row in raw["rows_by_source"].records] == [{"source": "generator", "rows": 400}]
     assert sum(row.data["rows"] for row in raw["rejects_by_reason"].records) == 2
-    assert len(shown("xlam_raw")["sample"].records) == 10
-    train = shown(TRAIN)
+    assert len(shown(XLAM_RAW)["sample"].records) == 10
+    train = shown(SHAREGPT_TRAIN)
     assert train["picture"].value.startswith("![token lengths")
     assert len(train["sample"].records) == 10
-    assert train["rows"].value + shown(VALIDATION)["rows"].value == pytest.approx(400, abs=4)
+    assert train["rows"].value + shown(SHAREGPT_VAL)["rows"].value == pytest.approx(400, abs=4)
     assert train["tokens_mean"].value > 100
 
 
@@ -89,8 +89,8 @@ def test_too_many_rejects_stop_the_stage(checkpoint: Path, tmp_path: Path):
     result = _run(_profile(checkpoint, rows=100, broken_rows=11), tmp_path, instance)
     assert not result.success
     failure = result.get_failed_step_keys()
-    assert "xlam_raw" in failure
-    message = result.failure_data_for_node("xlam_raw").user_failure_data.description
+    assert XLAM_RAW in failure
+    message = result.failure_data_for_node(XLAM_RAW).user_failure_data.description
     assert "11 of 111 rows cannot be read" in message
     assert not (tmp_path / "artifacts").exists()
     assert not list((tmp_path / "staging").iterdir())
@@ -99,7 +99,7 @@ def test_too_many_rejects_stop_the_stage(checkpoint: Path, tmp_path: Path):
 def test_a_split_can_be_made_alone_from_an_earlier_table(stage: Stage):
     result = dg.materialize(
         [xlam_raw, sharegpt_splits],
-        selection=dg.AssetSelection.assets(TRAIN, VALIDATION),
+        selection=dg.AssetSelection.assets(SHAREGPT_TRAIN, SHAREGPT_VAL),
         resources=build_resources(stage.profile, stage.home),
         instance=stage.instance,
     )
@@ -108,30 +108,32 @@ def test_a_split_can_be_made_alone_from_an_earlier_table(stage: Stage):
 
 
 def test_gates_see_a_poisoned_split(stage: Stage):
-    train, validation = stage.latest(TRAIN), stage.latest(VALIDATION)
-    leaked = json.loads(split_file(validation.path, VALIDATION).read_text())[0]
-    rows = json.loads(split_file(train.path, TRAIN).read_text())
+    train, validation = stage.latest(SHAREGPT_TRAIN), stage.latest(SHAREGPT_VAL)
+    leaked = json.loads((validation.path / split_file(SHAREGPT_VAL)).read_text())[0]
+    rows = json.loads((train.path / split_file(SHAREGPT_TRAIN)).read_text())
     calling = next(row for row in rows if row["conversations"][1]["from"] == "function_call")
     calling["conversations"][1]["value"] = '{"name": "unknown_tool", "arguments": {}}'
 
-    @dg.asset(name=TRAIN)
+    @dg.asset(name=SHAREGPT_TRAIN)
     def poisoned(context: dg.AssetExecutionContext, runtime: dg.ResourceParam):
         with runtime.step(context) as step:
             shutil.copytree(train.path, step.out, dirs_exist_ok=True)
-            (step.out / "MANIFEST.json").unlink()
-            split_file(step.out, TRAIN).write_text(json.dumps([*rows, leaked]))
+            (step.out / MANIFEST).unlink()
+            (step.out / split_file(SHAREGPT_TRAIN)).write_text(json.dumps([*rows, leaked]))
             return step.publish([], {})
 
-    other = dg.asset(name=VALIDATION)(lambda: None)
-    checks = [check for check in CHECKS if all(spec.asset_key == dg.AssetKey(TRAIN) for spec in check.check_specs)]
+    other = dg.asset(name=SHAREGPT_VAL)(lambda: None)
+    checks = [
+        check for check in CHECKS if all(spec.asset_key == dg.AssetKey(SHAREGPT_TRAIN) for spec in check.check_specs)
+    ]
     result = dg.materialize(
         [poisoned, other, *checks],
-        selection=dg.AssetSelection.assets(TRAIN),
+        selection=dg.AssetSelection.assets(SHAREGPT_TRAIN),
         resources=build_resources(stage.profile, stage.home),
         instance=stage.instance,
         raise_on_error=False,
     )
     verdicts = _verdicts(result)
-    assert not verdicts[f"{TRAIN}.splits_are_disjoint"]
-    assert not verdicts[f"{TRAIN}.rows_are_conversations"]
-    assert verdicts[f"{TRAIN}.split_is_as_configured"]
+    assert not verdicts[f"{SHAREGPT_TRAIN}.splits_are_disjoint"]
+    assert not verdicts[f"{SHAREGPT_TRAIN}.rows_are_conversations"]
+    assert verdicts[f"{SHAREGPT_TRAIN}.split_is_as_configured"]

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from fc_assets.data.raw_table import FLAG_REPEATED_ID, REJECTS, SUMMARY, Source, build_raw
-from fc_assets.data.rows.table import EXAMPLES, read_examples
-from fc_assets.data.sources.files import RawRow
-from fc_assets.data.sources.select import hub_datasets, sources
+from fc_assets.data.raw_table import FLAG_REPEATED_ID, build_raw_table, read_summary
+from fc_assets.data.rows.examples_file import read_examples
+from fc_assets.data.sources.profile_sources import row_sources
+from fc_assets.data.sources.row_source import RawRow, RowSource
 from fc_assets.errors import FcAssetsError
+from fc_assets.names import EXAMPLES, REJECTS, SUMMARY
 from fc_assets.profiles import DataSettings
 
 GENERATED = DataSettings(source="generator", rows=300, broken_rows=11)
@@ -17,7 +18,7 @@ GENERATED = DataSettings(source="generator", rows=300, broken_rows=11)
 
 def _build(settings: DataSettings, out: Path, share: float = 1.0):
     out.mkdir(exist_ok=True)
-    return build_raw(sources(settings, {}), out, policy=settings.required_policy, max_reject_share=share)
+    return build_raw_table(row_sources(settings, []), out, policy=settings.required_policy, max_reject_share=share)
 
 
 def test_every_row_is_in_the_table_or_in_quarantine(tmp_path: Path):
@@ -31,6 +32,7 @@ def test_every_row_is_in_the_table_or_in_quarantine(tmp_path: Path):
     assert all(reject["reason"] and json.loads(reject["row"]) for reject in rejects)
     assert sum(summary.by_reason.values()) == 11
     assert json.loads((tmp_path / SUMMARY).read_text())["by_reason"] == dict(summary.by_reason)
+    assert read_summary(tmp_path) == summary
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path):
@@ -53,9 +55,9 @@ def test_a_broken_line_is_named_by_file_and_line(tmp_path: Path):
 
 
 def test_ids_are_unique(tmp_path: Path):
-    row = next(iter(sources(GENERATED, {})[0].rows)).value
+    row = next(iter(row_sources(GENERATED, [])[0].rows)).value
     twins = [RawRow("", number, row) for number in range(3)]
-    build_raw([Source("twins", "", twins)], tmp_path, policy="all", max_reject_share=0)
+    build_raw_table([RowSource("twins", "", twins)], tmp_path, policy="all", max_reject_share=0)
     examples = list(read_examples(tmp_path / EXAMPLES))
     assert [example.id for example in examples] == ["0", "0~2", "0~3"]
     assert [FLAG_REPEATED_ID in example.flags for example in examples] == [False, True, True]
@@ -64,27 +66,13 @@ def test_ids_are_unique(tmp_path: Path):
 def test_limit_and_weight(tmp_path: Path):
     def rows(name: str) -> list[RawRow]:
         return [
-            RawRow("", raw.line, {**raw.value, "id": f"{name}{raw.line}"}) for raw in sources(GENERATED, {})[0].rows
+            RawRow("", raw.line, {**raw.value, "id": f"{name}{raw.line}"}) for raw in row_sources(GENERATED, [])[0].rows
         ]
 
-    first = Source("first", "", rows("a"), limit=40)
-    second = Source("second", "", rows("b"), weight=0.25)
-    summary = build_raw([first, second], tmp_path, policy="all", max_reject_share=1)
+    first = RowSource("first", "", rows("a"), limit=40)
+    second = RowSource("second", "", rows("b"), weight=0.25)
+    summary = build_raw_table([first, second], tmp_path, policy="all", max_reject_share=1)
     assert summary.by_source == {"first": 40, "second": 10}
-
-
-def test_what_the_hub_is_asked_for():
-    assert hub_datasets(GENERATED) == []
-    wanted = hub_datasets(DataSettings.model_validate({"revision": "abc", "hermes": {"weight": 0.1}}))
-    assert [(each["dataset"], each["revision"]) for each in wanted] == [
-        ("Salesforce/xlam-function-calling-60k", "abc"),
-        ("NousResearch/hermes-function-calling-v1", "main"),
-    ]
-
-
-def test_a_source_without_a_path():
-    with pytest.raises(FcAssetsError, match=r"data\.path is empty"):
-        sources(DataSettings(source="file"), {})
 
 
 def test_hermes_is_mixed_in_by_its_weight(tmp_path: Path):

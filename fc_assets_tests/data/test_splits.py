@@ -7,27 +7,29 @@ from typing import Any
 import pytest
 
 from fc_assets.calls.conversations import read_turns
-from fc_assets.data.curation.curate import Curated
-from fc_assets.data.inspection import disjoint, gold_ceiling, malformed_rows, repeats
+from fc_assets.data.curation.curate import CuratedExample
+from fc_assets.data.data_quality import gold_ceiling, malformed_rows, rows_asking, shared_rows
+from fc_assets.data.rows.normal_query import normal_query
 from fc_assets.data.rows.normalise import Example, normalise_row
-from fc_assets.data.rows.queries import normal_query
+from fc_assets.data.rows.sharegpt import REFUSAL
 from fc_assets.data.rows.tools import ToolReader
-from fc_assets.data.sources.generator import REFUSAL, generate_rows
-from fc_assets.data.splits import SEEN, TRAIN, VALIDATION, build_splits, split_file
+from fc_assets.data.sources.generator import generate_rows
+from fc_assets.data.splits import TOOLS_SEEN, build_splits, split_rows
 from fc_assets.errors import FcAssetsError
+from fc_assets.names import DATASET_INFO, SHAREGPT_TRAIN, SHAREGPT_VAL, split_file
 
 READER = ToolReader()
 EXAMPLES = [normalise_row(row, READER, source="test") for row in generate_rows(600, 5)]
 
 
 def _split(examples: list[Example], folder: Path, **options: Any):
-    train, validation = folder / TRAIN, folder / VALIDATION
+    train, validation = folder / SHAREGPT_TRAIN, folder / SHAREGPT_VAL
     train.mkdir(parents=True)
     validation.mkdir()
-    curated = [Curated(example, normal_query(example.query)) for example in examples]
+    curated = [CuratedExample(example, normal_query(example.query)) for example in examples]
     settings = {"validation_share": 0.1, "seed": 42, **options}
     summaries = build_splits(curated, (train, validation), folder, **settings)
-    return split_file(train, TRAIN), split_file(validation, VALIDATION), summaries
+    return train / split_file(SHAREGPT_TRAIN), validation / split_file(SHAREGPT_VAL), summaries
 
 
 def _rows(split: Path) -> list[dict]:
@@ -41,7 +43,7 @@ def test_every_row_is_on_one_side(tmp_path: Path):
     assert trained.rows + held_out.rows == 600
     assert held_out.rows == pytest.approx(60, abs=4)
     assert sum(held_out.calls_per_row.values()) == sum(held_out.tools_per_row.values()) == held_out.rows
-    assert disjoint(train, validation) == (0, 0)
+    assert shared_rows(train, validation) == (0, 0)
     assert not list(malformed_rows(train, validation=False))
     assert not list(malformed_rows(validation, validation=True))
     assert gold_ceiling(train) == 1.0
@@ -68,7 +70,7 @@ def test_rows_of_one_question_stay_together(tmp_path: Path):
         for copy in range(3)
     ]
     train, validation, _ = _split(twins, tmp_path)
-    assert disjoint(train, validation) == (0, 0)
+    assert shared_rows(train, validation) == (0, 0)
 
 
 def example_rest(example: Example) -> tuple[str, ...]:
@@ -91,7 +93,7 @@ def test_the_form_of_a_row(tmp_path: Path):
             assert answer["from"] == "function_call"
             assert json.loads(answer["value"]) == (calls if len(calls) > 1 else calls[0])
         kinds.add(min(2, len(calls)))
-        assert row[SEEN] is True
+        assert row[TOOLS_SEEN] is True
     assert kinds == {0, 1, 2}
 
 
@@ -105,8 +107,8 @@ def test_turns_read_back(tmp_path: Path):
 
 def test_dataset_info_is_what_llama_factory_documents(tmp_path: Path):
     train, validation, _ = _split(EXAMPLES, tmp_path)
-    for split, name in ((train, TRAIN), (validation, VALIDATION)):
-        info = json.loads((split.parent / "dataset_info.json").read_text())[name]
+    for split, name in ((train, SHAREGPT_TRAIN), (validation, SHAREGPT_VAL)):
+        info = json.loads((split.parent / DATASET_INFO).read_text())[name]
         assert info["formatting"] == "sharegpt"
         assert info["file_name"] == split.name
         rows = _rows(split)
@@ -128,16 +130,16 @@ def test_an_unseen_tool_is_marked(tmp_path: Path):
     for example in examples:  # whichever of them is held out alone had its tool in training only if another was
         _, validation, (_, held_out) = _split([*EXAMPLES, example], tmp_path / example.id, validation_share=0.5)
         found = [row for row in _rows(validation) if row["id"] == example.id]
-        assert all(row[SEEN] is False for row in found)
+        assert all(row[TOOLS_SEEN] is False for row in found)
         assert held_out.tools_seen == held_out.rows - len(found)
 
 
-def test_a_variant_is_trained_on_and_not_validated(tmp_path: Path):
-    def variant(example: Example) -> Example | None:
+def test_another_form_is_trained_on_and_not_validated(tmp_path: Path):
+    def masked_form(example: Example) -> Example | None:
         even = int(example.id) % 2 == 0
         return Example(example.id, "MASKED " + example.query, *example_rest(example)) if even else None
 
-    train, validation, (trained, _) = _split(EXAMPLES, tmp_path, variant=variant)
+    train, validation, (trained, _) = _split(EXAMPLES, tmp_path, training_form=masked_form)
     masked = [row["conversations"][0]["value"].startswith("MASKED") for row in _rows(train)]
     assert masked == [int(row["id"]) % 2 == 0 for row in _rows(train)]
     assert trained.masked == sum(masked)
@@ -155,5 +157,13 @@ def test_repeats_are_found_in_normal_form(tmp_path: Path):
     train, _, _ = _split(EXAMPLES, tmp_path)
     row = _rows(train)[3]
     question = row["conversations"][0]["value"]
-    assert row["id"] in repeats(train, [question.upper() + " ?!"])
-    assert repeats(train, ["nobody asked this"]) == []
+    assert row["id"] in rows_asking([question.upper() + " ?!"], train)
+    assert rows_asking(["nobody asked this"], train) == []
+
+
+def test_a_split_file_is_read_row_by_row(tmp_path: Path):
+    train, _, _ = _split(EXAMPLES, tmp_path)
+    assert list(split_rows(train)) == _rows(train)
+    train.write_text('[{"id": "1"},\n5]')
+    with pytest.raises(FcAssetsError, match="line 2 is no ShareGPT row"):
+        list(split_rows(train))

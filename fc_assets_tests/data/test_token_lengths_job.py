@@ -8,11 +8,12 @@ import pytest
 from fc_assets.calls.conversations import turns_of
 from fc_assets.calls.prompts import THINK_OFF, render_prompt
 from fc_assets.data.curation.observations import with_observation
+from fc_assets.data.jobs import SplitToMeasure
 from fc_assets.data.rows.normalise import Example, normalise_row
 from fc_assets.data.rows.sharegpt import sharegpt_row
 from fc_assets.data.rows.tools import ToolReader
 from fc_assets.data.sources.generator import generate_rows
-from fc_assets.data.token_lengths_job import TemplateTokenizer, measure_split
+from fc_assets.data.token_lengths_job import TemplateTokenizer, count_split
 from fc_assets.errors import FcAssetsError
 
 READER = ToolReader()
@@ -42,16 +43,16 @@ def test_the_text_is_what_transformers_renders(checkpoint: Path):
 def test_every_turn_longer_than_the_context_is_found(checkpoint: Path, tmp_path: Path):
     tokenizer = TemplateTokenizer(checkpoint)
     split = _split(tmp_path, EXAMPLES)
-    everything = measure_split(tokenizer, split, 60, 10**6)
-    assert everything["turns"] == len(everything["lengths"]) == 60
-    assert everything["too_long"] == 0
-    limit = sorted(everything["lengths"])[40]
-    longer = [length for length in everything["lengths"] if length > limit]
+    everything = count_split(tokenizer, SplitToMeasure(file=split, rows=60), 10**6)
+    assert everything.turns == len(everything.lengths) == 60
+    assert everything.too_long == 0
+    limit = sorted(everything.lengths)[40]
+    longer = [length for length in everything.lengths if length > limit]
     # Said to have many rows, the file is sampled thinly; what is too long is found all the same.
-    thin = measure_split(tokenizer, split, 100_000, limit)
-    assert len(thin["lengths"]) < 10
-    assert thin["too_long"] == len(longer)
-    assert len(thin["too_long_ids"]) == min(20, len(longer))
+    thin = count_split(tokenizer, SplitToMeasure(file=split, rows=100_000), limit)
+    assert len(thin.lengths) < 10
+    assert thin.too_long == len(longer)
+    assert len(thin.too_long_ids) == min(20, len(longer))
 
 
 def test_a_folder_without_a_tokenizer(tmp_path: Path):

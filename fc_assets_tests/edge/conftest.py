@@ -1,14 +1,18 @@
-"""Random Qwen3 checkpoints of any small shape, with the embedded model's own kind of tokenizer."""
+"""Random Qwen3 checkpoints of any small shape with the embedded model's kind of tokenizer, splits, processes."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from fc_assets.foundation.jobs import Job, JobFiles, Result, write_job
 
 TEXTS = (
     'What is the weather in Zürich? {"name": "get_weather", "arguments": {"city": "Zürich", "days": 12}}',
@@ -16,6 +20,13 @@ TEXTS = (
 )
 HEAD_DIM = 64
 HEADS, KV_HEADS = 4, 2
+TOOLS = [
+    {
+        "name": "get_weather",
+        "description": "Weather in a city",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    }
+]
 
 
 def tensor_shapes(layers: int, hidden: int, intermediate: int, vocab: int, tied: bool) -> dict[str, tuple[int, ...]]:
@@ -90,6 +101,32 @@ def write_checkpoint(
     }
     (folder / "config.json").write_text(json.dumps(settings), encoding="utf-8")
     return folder
+
+
+def write_split(file: Path, rows: int) -> Path:
+    """A ShareGPT split whose every row expects the weather in Bern; each second query is far longer."""
+    call = json.dumps({"name": "get_weather", "arguments": {"city": "Bern"}})
+    content = [
+        {
+            "id": str(number),
+            "conversations": [
+                {"from": "human", "value": "Weather in Bern?" + " please" * (200 * (number % 2))},
+                {"from": "function_call", "value": call},
+            ],
+            "system": "",
+            "tools": json.dumps(TOOLS),
+        }
+        for number in range(rows)
+    ]
+    file.write_text(json.dumps(content), encoding="utf-8")
+    return file
+
+
+def run_process(job: Job[Result], folder: Path) -> tuple[subprocess.CompletedProcess[str], JobFiles[Result]]:
+    """Do `job` in its own process, as a step does, but without Dagster; its files lie in `folder`."""
+    files = write_job(job, folder)
+    environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
+    return subprocess.run(files.argv, capture_output=True, text=True, timeout=120, env=environment), files
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,7 @@ from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import ArtifactIOManager, Runtime, build_resources, latest_artifact
 from fc_assets.names import REPORT
 from fc_assets.profiles import load_profile
-from fc_assets_tests.edge.conftest import write_checkpoint
-from fc_assets_tests.edge.measurement.test_report import write_split
+from fc_assets_tests.edge.conftest import write_checkpoint, write_split
 
 PROFILE = load_profile("demo").model_copy(
     update={"edge": load_profile("demo").edge.model_copy(update={"rows": 3, "max_tokens": 8, "context": 512})}

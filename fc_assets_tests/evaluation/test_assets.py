@@ -1,5 +1,6 @@
 """The evaluation assets and gates in-process, against an external chat server that knows the answers."""
 
+import json
 from pathlib import Path
 
 import dagster as dg
@@ -35,6 +36,8 @@ def test_variants_are_evaluated_compared_and_judged(
 ) -> None:
     settings = fast(server[1])
     settings["evaluation"]["constrained_rows"] = 10
+    unweighted = dict.fromkeys(("schema_hit", "simulated_exec", "semantic_match"), 0.0)
+    settings["grpo"] = {"rewards": {"json_parse": 2.0, **unweighted}}
     world = World(tmp_path, settings)
     evaluate_all(world)
     result = world.materialise(["eval_report"])
@@ -47,6 +50,8 @@ def test_variants_are_evaluated_compared_and_judged(
     folder = Path(str(metadata["path"].value))
     assert {"report.md", "report.html", "results.json"} <= {file.name for file in folder.iterdir()}
     assert "Berkeley" in (folder / "report.md").read_text()
+    variants = json.loads((folder / "results.json").read_text())["variants"]
+    assert variants["sft"]["reward"] == 2.0, "a right answer earns the weights that the profile gives the signals"
     decoding = {record["variant"]: record for record in (row.data for row in metadata["decode_modes"].records)}
     assert decoding["base"]["exact_match, constrained"] == decoding["sft"]["exact_match, free"] == 1.0
     assert decoding["base"]["exact_match, free"] < 1.0 and decoding["base"]["rows"] == 10

@@ -14,9 +14,12 @@ from fc_assets.calls.judge import judge
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import FAILED, TOO_LONG
+from fc_assets.evaluation.report.build import build_report
+from fc_assets.evaluation.report.write import results
 from fc_assets.evaluation.scoring import ScoringRow, TooManyFailedError, gold_rows, judged, score_rows
 from fc_assets.evaluation.taxonomy import CATEGORIES, failures
-from fc_assets_tests.support.tools import PING, TOOLS, WEATHER, weather
+from fc_assets.profiles import load_profile, parse_profile
+from fc_assets_tests.support.tools import PING, TOOLS, WEATHER, WEIGHTS, weather
 
 A, B = weather("Paris"), weather("Rome")
 QUERY = "Weather in Paris for 3 days, and is Oslo warmer?"
@@ -83,7 +86,8 @@ def test_the_table() -> None:
             replace(row("long", "No.", ()), finish_reason=TOO_LONG),
             row("parallel", answer_text([A, B]), (B, A), [PING, WEATHER]),
             replace(row("surrogate", "\ud800"), tools_seen_in_train=None),
-        ]
+        ],
+        WEIGHTS,
     ).set_index("id")
     assert frame["exact"].tolist() == [1, 0, 1, 0, 1, 0]
     assert frame["call_kind"].tolist() == ["one call"] * 2 + ["no call"] * 2 + ["parallel calls", "one call"]
@@ -94,29 +98,40 @@ def test_the_table() -> None:
 
 
 def test_the_order_of_tools_does_not_part_a_cluster() -> None:
-    frame = score_rows([row("1", tools=[WEATHER, PING]), row("2", tools=[PING, WEATHER])])
+    frame = score_rows([row("1", tools=[WEATHER, PING]), row("2", tools=[PING, WEATHER])], WEIGHTS)
     assert frame["cluster"].nunique() == 1
 
 
 def test_an_answer_that_never_came_is_not_a_miss() -> None:
     rows = [row(str(number), answer_text([A])) for number in range(99)] + [replace(row("99"), finish_reason=FAILED)]
-    frame = score_rows(rows)
+    frame = score_rows(rows, WEIGHTS)
     assert len(frame) == 100 and len(judged(frame)) == 99
     assert judged(frame)["exact"].mean() == 1
     assert frame["exact"].isna().sum() == 1
     with pytest.raises(TooManyFailedError, match=r"1 of 100 rows have no answer \(the first is '99'\)"):
-        score_rows(rows, max_failed_share=0.005)
+        score_rows(rows, WEIGHTS, max_failed_share=0.005)
 
 
 def test_gold_is_its_own_ceiling() -> None:
     broken = Call("get_weather", {"town": "Paris"})
-    scores = gold_rows(score_rows([row("1"), row("2", expected=()), row("3", expected=(broken,))]))
+    scores = gold_rows(score_rows([row("1"), row("2", expected=()), row("3", expected=(broken,))], WEIGHTS), WEIGHTS)
     assert [score.exact for score in scores] == [1, 1, 1]
     assert [score.schema_ok for score in scores] == [1, 0, 0]
 
 
+def test_the_reward_is_weighted_as_the_profile_says() -> None:
+    values = load_profile("demo").model_dump()
+    values["grpo"]["rewards"] |= {"json_parse": 1.0, "schema_hit": 0.0, "simulated_exec": 0.0, "semantic_match": 0.0}
+    weights = parse_profile(values, "test").grpo.rewards.model_dump()
+    answer = [row("1", answer_text([Call("unknown", {})]))]  # parses, and that is all
+    mean = {name: score_rows(answer, found)["reward"].mean() for name, found in (("as", WEIGHTS), ("set", weights))}
+    assert mean == {"as": 0.25, "set": 1.0}
+    reports = [build_report({"mine": score_rows(answer, found)}, found, samples=50) for found in (WEIGHTS, weights)]
+    assert [results(report)["variants"]["mine"]["reward"] for report in reports] == [0.25, 1.0]
+
+
 def test_bad_input_names_the_row() -> None:
     with pytest.raises(FcAssetsError, match="no row"):
-        score_rows([])
+        score_rows([], WEIGHTS)
     with pytest.raises(FcAssetsError, match="row 7: the parameters of the tool 'broken'"):
-        score_rows([row("7", tools=[{"name": "broken", "parameters": {"type": "dict"}}])])
+        score_rows([row("7", tools=[{"name": "broken", "parameters": {"type": "dict"}}])], WEIGHTS)

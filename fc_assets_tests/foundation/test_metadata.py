@@ -5,7 +5,8 @@ import math
 
 import dagster as dg
 
-from fc_assets.foundation.metadata import MAX_TABLE_ROWS, finite, picture, table
+from fc_assets.foundation.json_files import finite
+from fc_assets.foundation.metadata import MAX_TABLE_ROWS, picture, table
 
 
 def test_a_table_is_rounded_ordered_and_bounded() -> None:

@@ -152,3 +152,38 @@ def test_waiting_too_long_is_a_timeout(tmp_path: Path) -> None:
         pytest.raises(TimeoutError, match="sleeper"),
     ):
         child.wait(0.3)
+
+
+ASKED_TO_END = """
+import signal, sys, time
+print(*(signal.getsignal(number) is not signal.SIG_IGN for number in (2, 15, 1, 3)), flush=True)
+print(len(signal.pthread_sigmask(signal.SIG_BLOCK, ())), flush=True)
+try:
+    time.sleep(600)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+def test_a_child_listens_to_signals_that_its_parent_ignores_or_blocks(tmp_path: Path) -> None:
+    """As under a shell without job control, which starts background commands with SIGINT and SIGQUIT ignored."""
+    log = tmp_path / "log"
+    script = f"""
+import signal, sys, time
+from pathlib import Path
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+from fc_assets.foundation import processes
+child = processes.start("listener", [sys.executable, "-c", {ASKED_TO_END!r}], log=Path({str(log)!r}))
+deadline = time.monotonic() + 20
+while len(child.log_tail().splitlines()) < 2 and time.monotonic() < deadline:
+    time.sleep(0.02)
+asked = time.monotonic()
+child.stop()
+print(time.monotonic() - asked)
+"""
+    parent = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert parent.returncode == 0, parent.stderr
+    assert log.read_text().splitlines() == ["True True True True", "0", "interrupted"]
+    assert float(parent.stdout) < 2

@@ -8,6 +8,7 @@ import pytest
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import Runtime, build_resources, profile_resource
 from fc_assets.profiles import Profile, load_profile, profile_names
+from fc_assets_tests.foundation.refusing_job import RefusingJob
 
 
 @dg.asset
@@ -29,12 +30,7 @@ def second(
 @dg.asset
 def hopeless(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime]) -> dg.MaterializeResult[Artifact]:
     with runtime.step(context) as step:
-        runtime.run_module(
-            context,
-            "fc_assets.training.base_model_job",
-            {"settings": {"source": "folder", "path": ""}, "out": step.out},
-            step.scratch,
-        )
+        runtime.run_job(context, RefusingJob(sentence="base_model.path is '', which is no folder"), step.scratch)
         return step.publish([], {})
 
 

@@ -9,25 +9,13 @@ import pytest
 
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import Runtime, build_resources
-from fc_assets.load_test.assets import ASSETS, RECOMMENDATION_FILE, at_slo, benchmark_matrix, serving_recommendation
+from fc_assets.load_test.assets import ASSETS, benchmark_matrix, serving_recommendation
 from fc_assets.load_test.checks import CHECKS
 from fc_assets.load_test.schedules import schedules
+from fc_assets.names import RECOMMENDATION
 from fc_assets.profiles import Profile, load_profile
+from fc_assets_tests.load_test.conftest import ROW
 from fc_assets_tests.support.scripted_server import ScriptedServer, answer
-
-ADD = {
-    "name": "add",
-    "description": "Adds.",
-    "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
-}
-ROW = {
-    "id": "1",
-    "conversations": [
-        {"from": "human", "value": "add 1"},
-        {"from": "function_call", "value": json.dumps({"name": "add", "arguments": {"a": 1}})},
-    ],
-    "tools": json.dumps([ADD]),
-}
 
 
 @dg.asset
@@ -105,9 +93,7 @@ def test_matrix_and_recommendation_materialise_and_are_compared_the_next_time(
     assert rows == expected
     assert 0 < matrix.metadata["ttft_p95_s"].value < 1
     assert not list((tmp_path / "resume" / "benchmark_matrix").iterdir())
-    recommended = json.loads(
-        next(tmp_path.glob(f"artifacts/serving_recommendation/*/{RECOMMENDATION_FILE}")).read_text()
-    )
+    recommended = json.loads(next(tmp_path.glob(f"artifacts/serving_recommendation/*/{RECOMMENDATION}")).read_text())
     assert recommended["settings"]["max_num_seqs"] == profile.server.max_num_seqs
 
     server.script = lambda body: answer(body, first_s=0.15, gap_s=0.002)
@@ -121,6 +107,30 @@ def test_matrix_and_recommendation_materialise_and_are_compared_the_next_time(
         selection=dg.AssetSelection.checks_for_assets(benchmark_matrix),
     )
     assert not checks_of(second)["not_slower_than_before"]
+
+
+def test_the_full_mode_tries_every_pair_of_server_settings(tmp_path: Path, server: ScriptedServer) -> None:
+    small = small_profile(server.url)
+    full = small.benchmark.model_copy(
+        update={
+            "mode": "full",
+            "concurrency": (1, 2),
+            "context_lengths": (16,),
+            "request_rates": (),
+            "tool_call_tokens": 0,
+            "sweep_max_num_seqs": (2,),
+            "sweep_max_num_batched_tokens": (16, 32),
+        }
+    )
+    instance = dg.DagsterInstance.ephemeral()
+    profile = small.model_copy(update={"benchmark": full})
+    assert materialize([*UPSTREAM, *ASSETS], profile, tmp_path, instance).success
+    (file,) = tmp_path.glob(f"artifacts/serving_recommendation/*/{RECOMMENDATION}")
+    recommended = json.loads(file.read_text())
+    assert [(row["max_num_seqs"], row["max_num_batched_tokens"]) for row in recommended["sweep"]] == [(2, 16), (2, 32)]
+    assert {row["cell"] for row in recommended["sweep"]} == {"closed-c2-ctx16"}
+    assert recommended["settings"]["max_num_seqs"] == 2
+    assert not list((tmp_path / "resume" / "serving_recommendation").iterdir())
 
 
 def test_a_recommendation_for_another_release_is_refused(tmp_path: Path, server: ScriptedServer) -> None:
@@ -160,17 +170,6 @@ def test_a_dead_server_fails_the_step_with_its_cell_and_keeps_the_rest(tmp_path:
     assert "gone in cell closed-c2-ctx16" in said
     assert "1 of 5 cells are finished and kept" in said
     assert [path.name for path in tmp_path.glob("resume/benchmark_matrix/*/*.json")] == ["closed-c1-ctx16.json"]
-
-
-def test_headline_numbers_are_the_worst_at_the_slo() -> None:
-    slo = load_profile("demo").benchmark.slo.model_copy(update={"at_concurrency": 2})
-
-    def row(level: int, ttft: float) -> dict:
-        numbers = {"ttft_p95_s": ttft, "tpot_p95_s": 0.1, "error_rate": 0.0}
-        return {"kind": "closed", "concurrency": level, "output_tokens_per_s": 5.0, "goodput_per_s": 1.0, **numbers}
-
-    assert at_slo([row(1, 9.0), row(2, 0.2), row(2, 0.4)], slo)["ttft_p95_s"] == 0.4
-    assert "ttft_p95_s" not in at_slo([row(1, 9.0)], slo)
 
 
 def evaluate(schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance) -> tuple[int, str]:

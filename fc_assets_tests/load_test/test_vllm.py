@@ -3,7 +3,6 @@
 import asyncio
 import json
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,13 +12,13 @@ import pytest
 from fc_assets.calls.conversations import turns_of
 from fc_assets.load_test.load.client import Client, Reply
 from fc_assets.load_test.load.workload import conversations
-from fc_assets.load_test.matrix.measure import CellFailedError
+from fc_assets.load_test.matrix.cell_measurement import CellFailedError
+from fc_assets.load_test.matrix.matrix_measurement import measure_matrix
 from fc_assets.load_test.matrix.resume import ResumeFolder
-from fc_assets.load_test.matrix.run import run_matrix
 from fc_assets.profiles import EMBEDDED, ServerSettings, load_profile
 from fc_assets.serving.endpoint import Endpoint
 from fc_assets.serving.server import serve
-from fc_assets_tests.load_test.test_assets import ROW
+from fc_assets_tests.load_test.conftest import ROW
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 
@@ -37,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def endpoint(folder: Path) -> Iterator[Endpoint]:
     with serve(EMBEDDED, PROFILE.server, name="m", log=folder / "vllm.log", model_digest="d1") as running:
-        pid = running.info["pid"]
+        pid = running.info.pid
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
         assert len(family) >= 3  # supervisor, API server, engine
         yield running
@@ -45,21 +44,21 @@ def endpoint(folder: Path) -> Iterator[Endpoint]:
 
 
 def test_it_says_what_it_is(endpoint: Endpoint) -> None:
-    assert endpoint.info["device"] == "cpu"
-    assert endpoint.info["model_digest"] == "d1"
-    assert endpoint.info["version"] != "unknown"
-    assert "--tool-call-parser" in endpoint.info["flags"]
+    assert endpoint.info.device == "cpu"
+    assert endpoint.info.model_digest == "d1"
+    assert endpoint.info.version != "unknown"
+    assert "--tool-call-parser" in endpoint.info.flags
 
 
 def test_nobody_else_may_ask(endpoint: Endpoint) -> None:
     with pytest.raises(urllib.error.HTTPError) as error:
-        urllib.request.urlopen(endpoint.base_url + "/v1/models")
+        Endpoint(endpoint.base_url, endpoint.model).get("/v1/models")
     assert error.value.code == 401
 
 
 def test_the_matrix_ends_and_both_sides_count_the_same(endpoint: Endpoint, folder: Path) -> None:
     matrix = asyncio.run(
-        run_matrix(
+        measure_matrix(
             endpoint,
             BENCHMARK,
             ResumeFolder(folder / "resume"),
@@ -100,11 +99,13 @@ def test_killing_it_in_a_cell_keeps_the_finished_ones_and_names_that_cell(endpoi
 
     def kill_after_the_second(_: str) -> None:
         if len(list(resume.path.glob("*.json"))) == 2:
-            for child in psutil.Process(endpoint.info["pid"]).children(recursive=True):
+            for child in psutil.Process(endpoint.info.pid).children(recursive=True):
                 child.kill()
 
     with pytest.raises(CellFailedError, match=r"gone in cell closed-c1-ctx256 .* 2 of 5 cells are finished and kept"):
-        asyncio.run(run_matrix(endpoint, BENCHMARK, resume, log=folder / "bench.log", progress=kill_after_the_second))
+        asyncio.run(
+            measure_matrix(endpoint, BENCHMARK, resume, log=folder / "bench.log", progress=kill_after_the_second)
+        )
     kept = {json.loads(file.read_text())["figures"]["cell"] for file in resume.path.glob("*.json")}
     assert kept == {"closed-c1-ctx128", "closed-c4-ctx128"}
 

@@ -1,6 +1,7 @@
 """Promotion on a real instance: gates count only for the materialisation that is promoted."""
 
 import hashlib
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -51,7 +52,7 @@ def test_a_policy_whose_gates_passed_is_promoted(home: Home) -> None:
     tools = release.read_json("tools.json")
     assert [tool["function"]["name"] for tool in tools["openai"]] == ["get_weather", "ping"]
     assert tools["mcp"][0]["inputSchema"]["required"] == ["city"]
-    canary = release.read_json("canary.json")
+    canary = json.loads((release.path / "canary.json").read_text())
     assert [question["id"] for question in canary] == [f"row-{n}" for n in range(5)]
 
     metadata = result.asset_materializations_for_node("promoted_policy")[0].metadata

@@ -1,8 +1,8 @@
-"""A model hub on this machine: enough of its protocol for `huggingface_hub` to list, download, resume and commit.
+"""A hub on this machine: enough of its protocol for `huggingface_hub` and `datasets` to list, download, resume, commit.
 
-Serves the files of folders, and takes commits where a `root` for new repositories is given; can demand a token, cut a
-transfer short, and counts what it was asked. Used by the tests of everything that talks to a hub, since no test may
-reach a real one.
+Serves the files of folders as models or data sets, and takes commits where a `root` for new repositories is given; can
+demand a token, cut transfers short, and counts what it was asked. Used by the tests of everything that talks to a hub,
+since no test may reach a real one.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "5f0b02c75b57c5855da9ae460ce51323ea669d8a"
+EXPIRED_TOKEN = "hf_expired"
+"""A token that every hub here refuses."""
 
 
 @dataclass
 class Hub:
     """`repos` maps "models/owner/name" or "datasets/owner/name" to a folder. `gated` repositories need the token.
 
-    `cut_after` ends the first download of each file after that many bytes; 0 does not. New repositories are made
+    `cut_after` ends the next `cuts` downloads of more bytes after that many; 0 does not. New repositories are made
     below `root`, by accounts that may write to their owner: `writers` maps an owner to its token. `breaks_at` closes
     the connection on requests whose path contains it, `refuses` answers them with that status.
     """
@@ -36,7 +38,7 @@ class Hub:
     gated: set[str] = field(default_factory=set)
     cut_after: int = 0
     requests: list[tuple[str, str, str]] = field(default_factory=list)
-    already_cut: set[str] = field(default_factory=set)
+    cuts: int = 1
     root: Path | None = None
     writers: dict[str, str] = field(default_factory=dict)
     private: set[str] = field(default_factory=set)
@@ -79,8 +81,9 @@ class _Handler(BaseHTTPRequestHandler):
         owner, name, action, *_ = [*rest.split("/"), ""]
         key = f"{kind}/{owner}/{name}"
         folder = self.hub.repos.get(key)
-        if folder is None:
-            return self._json(404, {"error": "not found"})
+        if folder is None or self._token() == EXPIRED_TOKEN:
+            self._refused(key, reading=False)
+            return None
         if action in ("preupload", "commit") and not self._may_write(owner):
             return self._json(403, {"error": "this token may only read"})
         if action == "preupload":
@@ -152,25 +155,32 @@ class _Handler(BaseHTTPRequestHandler):
             return self._file(repo, rest.partition("/")[2], body)
         return self._json(404, {"error": "not found"})
 
-    def _refused(self, repo: str) -> bool:
-        if repo not in self.hub.repos:
-            self._json(
-                404 if self._authorised() else 401, {"error": "no such repository"}, {"X-Error-Code": "RepoNotFound"}
-            )
-            return True
-        if repo in self.hub.gated and not self._authorised():
-            self._json(
-                401, {"error": "gated"}, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"}
-            )
-            return True
-        return False
+    def _refused(self, repo: str, *, reading: bool) -> bool:
+        """Answer with the error that a hub gives for this token and repository, if it gives one."""
+        if self._token() == EXPIRED_TOKEN:
+            self._error(401, "", "Invalid credentials in Authorization header")
+        elif repo not in self.hub.repos:
+            self._error(404 if self._token() else 401, "RepoNotFound", "Repository not found")
+        elif reading and repo in self.hub.gated and not self._authorised():
+            self._error(403 if self._token() else 401, "GatedRepo", f"Access to {repo} is restricted.")
+        else:
+            return False
+        return True
+
+    def _error(self, status: int, code: str, message: str) -> None:
+        self._json(status, {"error": message}, {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {}))
+
+    def _token(self) -> str:
+        return (self.headers.get("Authorization") or "").removeprefix("Bearer ")
 
     def _authorised(self) -> bool:
-        return self.headers.get("Authorization") == f"Bearer {self.hub.token}"
+        return self._token() == self.hub.token
 
     def _api(self, repo: str, rest: list[str]) -> None:
-        if repo not in self.hub.repos:
-            self._refused(repo)
+        if self._refused(repo, reading=False):
+            return
+        if len(rest) > 1 and rest[1] not in ("main", self._head()):
+            self._error(404, "RevisionNotFound", f"Invalid rev id: {rest[1]}")
             return
         folder = self.hub.repos[repo]
         files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
@@ -199,11 +209,11 @@ class _Handler(BaseHTTPRequestHandler):
         return {"type": "file", "path": path.relative_to(folder).as_posix(), "size": path.stat().st_size, "oid": oid}
 
     def _file(self, repo: str, name: str, body: bool) -> None:
-        if self._refused(repo):
+        if self._refused(repo, reading=True):
             return
         file = self.hub.repos[repo] / name
         if not file.is_file():
-            self._json(404, {"error": "no such file"}, {"X-Error-Code": "EntryNotFound"})
+            self._error(404, "EntryNotFound", "no such file")
             return
         content = file.read_bytes()
         start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").partition("-")[0])
@@ -218,8 +228,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if not body:
             return
-        if self.hub.cut_after and name not in self.hub.already_cut and len(part) > self.hub.cut_after:
-            self.hub.already_cut.add(name)
+        if self.hub.cuts and 0 < self.hub.cut_after < len(part):
+            self.hub.cuts -= 1
             part = part[: self.hub.cut_after]
             self.close_connection = True
         self.wfile.write(part)

@@ -12,9 +12,9 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from fc_assets.calls.conversations import read_turns
+from fc_assets.data.rows.examples_file import example_writer
 from fc_assets.data.rows.normalise import Example
 from fc_assets.data.rows.sharegpt import sharegpt_row
-from fc_assets.data.rows.table import EXAMPLES, writing
 from fc_assets.evaluation.answers import Answer
 from fc_assets.evaluation.inference.predictions import write_predictions
 from fc_assets.evaluation.prediction_files import Prediction, read_predictions, scoring_rows
@@ -23,10 +23,11 @@ from fc_assets.evaluation.report.write import results
 from fc_assets.evaluation.scoring import score_rows
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import AssetStep, Runtime, build_resources, latest_artifact
-from fc_assets.names import PREDICTIONS, RESULTS
+from fc_assets.names import EXAMPLES, PREDICTIONS, RESULTS
 from fc_assets.profiles import Profile, load_profile
 from fc_assets.release.assets import build_promoted_policy
 from fc_assets.release.promotion import LINEAGE
+from fc_assets_tests.support.tools import WEIGHTS
 
 TOOLS = [
     {
@@ -137,7 +138,7 @@ def write(step: AssetStep, name: str, inputs: dict[str, Artifact], salt: str) ->
     """Write the files of one asset of the lineage."""
     (step.out / "salt.txt").write_text(salt)
     if name == "xlam_raw":
-        with writing(step.out / EXAMPLES) as table:
+        with example_writer(step.out / EXAMPLES) as table:
             for example in examples():
                 table.write(example)
     elif name.startswith("sharegpt"):
@@ -198,5 +199,7 @@ def _results(inputs: dict[str, Artifact]) -> dict[str, object]:
     frames = {}
     for variant in ("base", "sft", "grpo"):
         (answers,) = read_predictions(inputs[f"predictions/{variant}"].path / PREDICTIONS).values()
-        frames[variant] = score_rows(scoring_rows(turns, [Prediction(each.id, each.text, "stop") for each in answers]))
-    return results(build_report(frames, samples=50, extra_tables={"BFCL": [{"category": "simple", "C": 0.5}]}))
+        frames[variant] = score_rows(
+            scoring_rows(turns, [Prediction(each.id, each.text, "stop") for each in answers]), WEIGHTS
+        )
+    return results(build_report(frames, WEIGHTS, samples=50, extra_tables={"BFCL": [{"category": "simple", "C": 0.5}]}))

@@ -1,7 +1,7 @@
 """A server that does exactly what its script says, on a thread for each connection so that its delays are exact.
 
 The scripts of the tests and of `benchmarks/measurement_error` are lists of actions. What was really sent when is
-recorded, so that a measurement can be held against the fact and not against the intention of a busy machine.
+recorded, so that a measurement is compared with what happened and not with what a busy machine was meant to do.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Tools and calls that several tests of this folder share."""
+"""Tools, calls and reward weights that several tests share."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from fc_assets.calls.call import Call
+from fc_assets.profiles import RewardWeights
 
 WEATHER: dict[str, Any] = {
     "name": "get_weather",
@@ -36,6 +37,7 @@ BOOK: dict[str, Any] = {
 }
 PING: dict[str, Any] = {"name": "ping", "description": "", "parameters": {"type": "object", "properties": {}}}
 TOOLS = [WEATHER, BOOK, PING]
+WEIGHTS = RewardWeights().model_dump()
 
 
 def weather(city: str = "Paris", **more: Any) -> Call:

@@ -123,7 +123,7 @@ def test_a_gated_model_says_what_to_accept_and_what_to_set(tmp_path: Path, check
 def test_a_model_that_does_not_exist(tmp_path: Path, checkpoint: Path) -> None:
     with serving(Hub({})) as hub:
         message = complaint(resolve(tmp_path, {"source": "hub"}, {"HF_ENDPOINT": hub.url}))
-    assert "knows no model 'Qwen/Qwen3-0.6B' at 'main'" in message
+    assert "no model Qwen/Qwen3-0.6B at revision main" in message and "base_model.model" in message
 
 
 def test_no_hub_and_no_cache(tmp_path: Path) -> None:

@@ -17,6 +17,12 @@ _FILES = "BFCL_v4_*.json"
 _NO_QUESTIONS = frozenset({"BFCL_v4_format_sensitivity.json"})
 
 
+def installed_questions(python: str) -> list[str] | None:
+    """The questions in the environment of `python` (empty: where it usually is); None if bfcl-eval is not there."""
+    folder = questions_folder(python)
+    return None if folder is None else read_questions(folder)
+
+
 def questions_folder(python: str) -> Path | None:
     """The folder of bfcl-eval's questions in the environment of `python` (empty: where it usually is), if any."""
     found = (folder for chosen in candidates(python) for folder in sorted(chosen.parent.parent.glob(_DATA)))

@@ -1,7 +1,7 @@
 """Which normalised examples become conversations, and under which flags; the stages run one after another on a stream.
 
-A stage takes rows and yields rows, and counts in the `CurationReport` what it dropped or flagged. What makes
-two queries similar is `similarity`; judging expected calls is `gold`; new rows are made in `irrelevance`.
+A stage takes rows and yields rows, and counts in the `CurationReport` what it dropped or flagged. Similar questions are
+found by `near_duplicates`, expected calls judged by `gold`, new rows made by `irrelevance`.
 """
 
 from __future__ import annotations
@@ -10,25 +10,28 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 from xxhash import xxh3_128_digest
 
 from fc_assets.data.curation.gold import FLAG_COERCED, FLAG_IMPERFECT, audit, audit_turns
 from fc_assets.data.curation.irrelevance import IrrelevanceMaker
+from fc_assets.data.curation.near_duplicates import NearDuplicateIndex, fingerprints
 from fc_assets.data.curation.observations import with_observation
-from fc_assets.data.curation.similarity import Fingerprints
+from fc_assets.data.rows.normal_query import normal_query
 from fc_assets.data.rows.normalise import Example
-from fc_assets.data.rows.queries import normal_query
 from fc_assets.profiles import CurationSettings
+
+if TYPE_CHECKING:
+    from datasketch import MinHash
 
 FLAG_BFCL = "near_duplicate_of_bfcl"
 FLAG_NEAR_DUPLICATE = "near_duplicate"
 _BATCH = 1000
 
 
-class Curated(NamedTuple):
+class CuratedExample(NamedTuple):
     """An example and its question: the normalised query of itself, or of the earlier row that it nearly repeats.
 
     Rows of one question must end on one side of the split.
@@ -36,6 +39,12 @@ class Curated(NamedTuple):
 
     example: Example
     question: str
+
+
+class _Fingerprinted(NamedTuple):
+    example: Example
+    question: str
+    fingerprint: MinHash | None
 
 
 @dataclass
@@ -62,18 +71,20 @@ def curate(
     *,
     bfcl_questions: Sequence[str],
     irrelevance: IrrelevanceMaker,
-) -> Iterator[Curated]:
+) -> Iterator[CuratedExample]:
     """All stages in order: exact repeats, the audit of expected calls, BFCL's questions, near-duplicates, irrelevance.
 
     Without near-duplicate search (`near_duplicates: keep`) BFCL's questions are found by their normalised text only.
     """
-    stream = judged(without_repeats(examples, report), settings, report)
     report.bfcl_questions = len(bfcl_questions)
-    for curated in with_irrelevance(_compared(stream, settings, report, bfcl_questions), irrelevance, report):
-        yield Curated(with_observation(curated.example), curated.question) if settings.observations else curated
+    audited = _audited(without_repeats(examples, report), settings, report)
+    rows = _with_fingerprints(audited, settings.near_duplicates != "keep")
+    chosen = _compared_with_earlier(_compared_with_bfcl(rows, settings, report, bfcl_questions), settings, report)
+    for curated in _with_irrelevance(chosen, irrelevance, report):
+        yield CuratedExample(with_observation(curated.example), curated.question) if settings.observations else curated
 
 
-def without_repeats(examples: Iterable[Example], report: CurationReport) -> Iterator[Curated]:
+def without_repeats(examples: Iterable[Example], report: CurationReport) -> Iterator[CuratedExample]:
     """Leave out rows that repeat an earlier one's question, tools and calls."""
     seen: set[bytes] = set()
     for example in examples:
@@ -85,68 +96,95 @@ def without_repeats(examples: Iterable[Example], report: CurationReport) -> Iter
             report.dropped.append((example.id, "exact duplicate"))
             continue
         seen.add(key)
-        yield Curated(example, question)
+        yield CuratedExample(example, question)
 
 
-def judged(stream: Iterable[Curated], settings: CurationSettings, report: CurationReport) -> Iterator[Curated]:
+def _audited(
+    stream: Iterable[CuratedExample], settings: CurationSettings, report: CurationReport
+) -> Iterator[CuratedExample]:
     """Audit the expected calls with the four rewards; flag, coerce or drop rows that do not earn all of them."""
+    coerce = settings.gold == "coerce"
     for example, question in stream:
-        judge, column = (audit_turns, "turns") if example.turns else (audit, "calls")
-        verdict = judge(example.tools, getattr(example, column), coerce=settings.gold == "coerce")
-        if verdict.cause:
-            report.gold_causes[verdict.cause] += 1
-        if verdict.perfect:
-            if verdict.cause:
-                report.coerced += 1
-                example = example._replace(**{column: verdict.calls}, flags=(*example.flags, FLAG_COERCED))
-            yield Curated(example, question)
-        elif settings.gold == "drop":
-            report.dropped.append((example.id, f"expected call: {verdict.cause}"))
+        if example.turns:
+            found = audit_turns(example.tools, example.turns, coerce=coerce)
         else:
-            yield Curated(example._replace(flags=(*example.flags, FLAG_IMPERFECT)), question)
+            found = audit(example.tools, example.calls, coerce=coerce)
+        if found.cause:
+            report.gold_causes[found.cause] += 1
+        if found.perfect:
+            if found.cause:
+                report.coerced += 1
+                mended = example._replace(turns=found.calls) if example.turns else example._replace(calls=found.calls)
+                example = _flagged(mended, FLAG_COERCED)
+            yield CuratedExample(example, question)
+        elif settings.gold == "drop":
+            report.dropped.append((example.id, f"expected call: {found.cause}"))
+        else:
+            yield CuratedExample(_flagged(example, FLAG_IMPERFECT), question)
 
 
-def _compared(
-    stream: Iterable[Curated], settings: CurationSettings, report: CurationReport, bfcl_questions: Sequence[str]
-) -> Iterator[Curated]:
-    forbidden = {normal_query(question) for question in bfcl_questions}
-    searching = settings.near_duplicates != "keep"
-    if searching:
-        bfcl = Fingerprints(settings.near_duplicate_similarity)
-        bfcl.add_all(sorted(forbidden))
-        earlier = Fingerprints(settings.near_duplicate_similarity)
+def _with_fingerprints(stream: Iterable[CuratedExample], searching: bool) -> Iterator[_Fingerprinted]:
+    """The rows with their questions' fingerprints, None where near-duplicates are not searched for."""
     for batch in _batches(stream):
-        marks = earlier.mark([question for _, question in batch]) if searching else [None] * len(batch)
-        for (example, question), mark in zip(batch, marks, strict=True):
-            asked = {question, *_later_questions(example)}
-            repeats_bfcl = not forbidden.isdisjoint(asked) or (mark is not None and bfcl.nearest(mark))
-            if settings.bfcl != "keep" and repeats_bfcl:
-                if settings.bfcl == "drop":
-                    report.dropped.append((example.id, "repeats a BFCL question"))
-                    continue
-                example = example._replace(flags=(*example.flags, FLAG_BFCL))
-            if mark is None:
-                yield Curated(example, question)
-                continue
-            repeated = earlier.nearest(mark)
-            if repeated is None:
-                earlier.add(question, mark)
-            elif repeated != question:
-                if settings.near_duplicates == "drop":
-                    report.dropped.append((example.id, "near-duplicate"))
-                    continue
-                example = example._replace(flags=(*example.flags, FLAG_NEAR_DUPLICATE))
-            yield Curated(example, repeated or question)
+        found = fingerprints([question for _, question in batch]) if searching else [None] * len(batch)
+        for (example, question), fingerprint in zip(batch, found, strict=True):
+            yield _Fingerprinted(example, question, fingerprint)
 
 
-def with_irrelevance(stream: Iterable[Curated], maker: IrrelevanceMaker, report: CurationReport) -> Iterator[Curated]:
+def _compared_with_bfcl(
+    stream: Iterable[_Fingerprinted], settings: CurationSettings, report: CurationReport, bfcl_questions: Sequence[str]
+) -> Iterator[_Fingerprinted]:
+    """Flag or drop rows that ask one of BFCL's questions, at first or later in the conversation."""
+    forbidden = {normal_query(question) for question in bfcl_questions}
+    similar = NearDuplicateIndex(settings.near_duplicate_similarity)
+    if settings.near_duplicates != "keep":
+        similar.add_all(sorted(forbidden))
+    for row in stream:
+        questions = {row.question, *_later_questions(row.example)}
+        nearly = row.fingerprint is not None and similar.nearest(row.fingerprint) is not None
+        if settings.bfcl == "keep" or not (nearly or questions & forbidden):
+            yield row
+        elif settings.bfcl == "drop":
+            report.dropped.append((row.example.id, "repeats a BFCL question"))
+        else:
+            yield row._replace(example=_flagged(row.example, FLAG_BFCL))
+
+
+def _compared_with_earlier(
+    stream: Iterable[_Fingerprinted], settings: CurationSettings, report: CurationReport
+) -> Iterator[CuratedExample]:
+    """Flag or drop rows that nearly repeat an earlier one; what is kept has the earlier row's question."""
+    earlier = NearDuplicateIndex(settings.near_duplicate_similarity)
+    for example, question, fingerprint in stream:
+        if fingerprint is None:
+            yield CuratedExample(example, question)
+            continue
+        repeated = earlier.nearest(fingerprint)
+        if repeated is None:
+            earlier.add(question, fingerprint)
+            yield CuratedExample(example, question)
+        elif repeated == question:
+            yield CuratedExample(example, question)
+        elif settings.near_duplicates == "drop":
+            report.dropped.append((example.id, "near-duplicate"))
+        else:
+            yield CuratedExample(_flagged(example, FLAG_NEAR_DUPLICATE), repeated)
+
+
+def _with_irrelevance(
+    stream: Iterable[CuratedExample], maker: IrrelevanceMaker, report: CurationReport
+) -> Iterator[CuratedExample]:
     """After some rows, the same question once more with tools that cannot answer it."""
     for curated in stream:
         yield curated
         made = maker.after(curated.example)
         if made is not None:
             report.made_irrelevant += 1
-            yield Curated(made, curated.question)
+            yield CuratedExample(made, curated.question)
+
+
+def _flagged(example: Example, flag: str) -> Example:
+    return example._replace(flags=(*example.flags, flag))
 
 
 def _later_questions(example: Example) -> Iterator[str]:
@@ -157,7 +195,7 @@ def _later_questions(example: Example) -> Iterator[str]:
                 yield normal_query(turn["value"])
 
 
-def _batches(stream: Iterable[Curated]) -> Iterator[list[Curated]]:
+def _batches(stream: Iterable[CuratedExample]) -> Iterator[list[CuratedExample]]:
     rest = iter(stream)
     while batch := list(islice(rest, _BATCH)):
         yield batch

@@ -1,32 +1,29 @@
 """The expected calls of an example, judged as if a model had made them.
 
-Rows that earn less than all four rewards cap what GRPO can reach. The judgement is `fc_assets.calls`'; here it is
-explained by cause, and values of another type are mended on request.
+Rows that earn less than all four rewards limit what GRPO can reach. `fc_assets.calls` judges them; here the judgement
+is explained by its cause, and values of another type are mended on request.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fc_assets.calls.call import Call, calls_from_json, calls_to_json
+from fc_assets.calls.coercion import coerced_argument
 from fc_assets.calls.prompts import answer_text
 from fc_assets.calls.rewards import rewards
-from fc_assets.calls.schema import is_valid
-from fc_assets.calls.tools import CompiledTool, ToolSet, compile_tools
+from fc_assets.calls.tools.schema import is_valid
+from fc_assets.calls.tools.toolset import CompiledTool, ToolSet, compile_tools
 
 FLAG_COERCED = "gold_coerced"
 FLAG_IMPERFECT = "gold_imperfect"
 
-_INTEGER = re.compile(r"-?\d{1,15}")
-_NUMBER = re.compile(r"-?\d{1,15}(\.\d+)?")
-
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GoldAudit:
     """Whether the calls earn all four rewards, in full, and what was wrong with them as they were found.
 
     `calls` is the JSON that was judged, mended if that was asked for and helped; `cause` is empty where nothing was
@@ -38,36 +35,36 @@ class Verdict:
     cause: str = ""
 
 
-def audit(tools: str, text: str, *, coerce: bool) -> Verdict:
+def audit(tools: str, text: str, *, coerce: bool) -> GoldAudit:
     """Judge the expected calls `text` against the `tools` offered, both JSON lists."""
     if text == "[]":
-        return Verdict(True, text)
+        return GoldAudit(True, text)
     compiled, calls = compile_tools(tools), calls_from_json(text)
     # Calls that validate against their closed schemas bind to their stubs too, and match themselves.
     if all(compiled.validates(call) for call in calls):
-        return Verdict(True, text)
+        return GoldAudit(True, text)
     cause = next(filter(None, (_cause(compiled, call) for call in calls)), "value breaks the schema")
     if coerce:
         mended = [Call(call.name, _mended(compiled.first(call.name), call.arguments)) for call in calls]
         if _perfect(tools, compiled, mended):
-            return Verdict(True, calls_to_json(mended), cause)
-    return Verdict(_perfect(tools, compiled, calls), text, cause)
+            return GoldAudit(True, calls_to_json(mended), cause)
+    return GoldAudit(_perfect(tools, compiled, calls), text, cause)
 
 
-def audit_turns(tools: str, turns: str, *, coerce: bool) -> Verdict:
+def audit_turns(tools: str, turns: str, *, coerce: bool) -> GoldAudit:
     """Judge all expected calls of a conversation, a JSON list of {"from", "value"}; `calls` is that list, mended."""
     conversation = json.loads(turns)
-    verdicts = []
+    audits = []
     for turn in conversation:
         if turn["from"] == "function_call":
-            verdict = audit(tools, turn["value"], coerce=coerce)
-            verdicts.append(verdict)
-            if verdict.calls != turn["value"]:
-                mended = json.loads(verdict.calls)
+            audited = audit(tools, turn["value"], coerce=coerce)
+            audits.append(audited)
+            if audited.calls != turn["value"]:
+                mended = json.loads(audited.calls)
                 turn["value"] = _dumped(mended if len(mended) > 1 else mended[0])
-    perfect = all(verdict.perfect for verdict in verdicts)
-    cause = next((verdict.cause for verdict in verdicts if verdict.cause), "")
-    return Verdict(perfect, _dumped(conversation) if cause and perfect else turns, cause)
+    perfect = all(audited.perfect for audited in audits)
+    cause = next((audited.cause for audited in audits if audited.cause), "")
+    return GoldAudit(perfect, _dumped(conversation) if cause and perfect else turns, cause)
 
 
 def _dumped(value: Any) -> str:
@@ -100,31 +97,6 @@ def _mended(tool: CompiledTool | None, arguments: Mapping[str, Any]) -> dict[str
     if tool is None:
         return dict(arguments)
     return {
-        name: value if tool.stub.accepts_type(name, value) else _as_type(value, tool.property_schema(name))
+        name: value if tool.stub.accepts_type(name, value) else coerced_argument(value, tool.property_schema(name))
         for name, value in arguments.items()
     }
-
-
-def _as_type(value: Any, schema: Mapping[str, Any]) -> Any:
-    """The value in its declared type where only the spelling differs; otherwise the value itself."""
-    kind = schema.get("type")
-    if isinstance(value, str):
-        text = value.strip()
-        if kind == "integer" and _INTEGER.fullmatch(text):
-            return int(text)
-        if kind == "number" and _NUMBER.fullmatch(text):
-            return float(text) if "." in text else int(text)
-        if kind == "boolean" and text.lower() in ("true", "false"):
-            return text.lower() == "true"
-        if kind in ("array", "object") and text[:1] in ("[", "{"):
-            return _parsed(text, value)
-    if kind == "string" and isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    return value
-
-
-def _parsed(text: str, otherwise: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return otherwise

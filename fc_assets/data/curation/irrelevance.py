@@ -41,10 +41,10 @@ class IrrelevanceMaker:
         words = _tool_words(example.tools)
         made = None
         if chance.random() < self.rate:
-            asked = words | _words(example.query)
+            avoided = words | _words(example.query)
             for _ in range(min(_TRIES, len(self._offers))):
                 tools, offered = chance.choice(self._offers)
-                if not offered & asked:
+                if not offered & avoided:
                     made = example._replace(id=f"{example.id}-irrelevant", tools=tools, calls="[]", flags=(FLAG_MADE,))
                     break
         self._offers.append((example.tools, words))

@@ -1,7 +1,7 @@
 """Function masking: a training row in which names say nothing, so that a model must read the descriptions.
 
 The idea is Hammer's (function masking, arXiv 2410.04587): function and parameter names become random ones, also where
-the query spells them, and defaults that no call states become others. Which rows are masked is `splits`' business.
+the query spells them, and defaults that no call states become others. Only training rows are masked: see `splits`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def masker(share: float, seed: int) -> Callable[[Example], Example | None] | Non
     if share <= 0:
         return None
 
-    def variant(example: Example) -> Example | None:
+    def masked(example: Example) -> Example | None:
         chance = random.Random(f"mask:{seed}:{example.id}")
         if chance.random() >= share or example.turns:
             return None
         return mask(example, chance)
 
-    return variant
+    return masked
 
 
 def mask(example: Example, chance: random.Random) -> Example:

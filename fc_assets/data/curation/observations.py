@@ -8,8 +8,8 @@ from __future__ import annotations
 import orjson
 
 from fc_assets.calls.call import calls_from_json
-from fc_assets.calls.stubs import StubError
-from fc_assets.calls.tools import compile_tools
+from fc_assets.calls.tools.stubs import StubError
+from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets.data.rows.normalise import Example
 from fc_assets.data.rows.sharegpt import conversation
 
@@ -22,14 +22,16 @@ def with_observation(example: Example) -> Example:
     results = []
     for call in calls_from_json(example.calls):
         tool = tools.first(call.name)
+        if tool is None:
+            return example
         try:
             results.append(tool.stub(call.arguments))
         except StubError:
             return example
-    told = orjson.dumps(results if len(results) > 1 else results[0]).decode()
+    results_json = orjson.dumps(results if len(results) > 1 else results[0]).decode()
     turns = [
         *conversation(example),
-        {"from": "observation", "value": told},
-        {"from": "gpt", "value": f"Done: {told}"},
+        {"from": "observation", "value": results_json},
+        {"from": "gpt", "value": f"Done: {results_json}"},
     ]
     return example._replace(turns=orjson.dumps(turns).decode())

@@ -1,7 +1,7 @@
 """One raw row, however its source spells it, as one `Example`; or a reason why not.
 
 What cannot be read is rejected, never repaired by guesswork: the quarantine keeps it with its reason. Where rows come
-from is `sources`' business; tools are read by `tools`; which examples are kept is decided in `curation`.
+from is in `sources`; tools are read by `tools`; which examples are kept is decided in `curation`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from fc_assets.calls.parse import MAX_CALLS, MAX_DEPTH
-from fc_assets.data.rows.tools import Offer, RowRejectedError, ToolReader, join_tools
+from fc_assets.calls.nesting import MAX_DEPTH, nested_too_deeply
+from fc_assets.calls.parse import MAX_CALLS
+from fc_assets.data.rows.tools import OfferedTools, RowRejectedError, ToolReader, join_tools
 
 MAX_QUERY_CHARS = 200_000
 
@@ -68,7 +69,7 @@ def normalise_row(
     return Example(row_id, query, offer.json, calls, source, licence, offer.flags)
 
 
-def _offer(value: object, reader: ToolReader) -> Offer:
+def _offer(value: object, reader: ToolReader) -> OfferedTools:
     """What a row offers; the very same text is read once, since rows offer the same tools again and again."""
     if not isinstance(value, str):
         return join_tools(reader.read(_loaded(value, "tools")))
@@ -88,8 +89,7 @@ def as_calls(value: object, offered: Sequence[str]) -> str:
         raise RowRejectedError("too many calls", f"{len(calls)}, at most {MAX_CALLS}")
     kept = []
     for call in calls:
-        name = call.get("name") if isinstance(call, dict) else None
-        if not isinstance(name, str):
+        if not isinstance(call, dict) or not isinstance(name := call.get("name"), str):
             raise RowRejectedError("call without a name", f"{call!r:.120}")
         arguments = call.get("arguments")
         if isinstance(arguments, str):
@@ -105,7 +105,7 @@ def as_calls(value: object, offered: Sequence[str]) -> str:
 def _loaded(value: object, column: str) -> Any:
     """A column's value, parsed if it is JSON text; bounded in depth."""
     if not isinstance(value, str):
-        if too_deep(value):
+        if nested_too_deeply(value):
             raise RowRejectedError(f"{column} are nested too deeply", f"at most {MAX_DEPTH} levels")
         return value
     try:
@@ -116,26 +116,11 @@ def _loaded(value: object, column: str) -> Any:
             raise RowRejectedError(f"{column} are empty") from None
         raise RowRejectedError(f"{column} are not JSON", f"{error}; found {value[:80]!r}") from None
     # Depth is counted only where it could be exceeded: most texts hold fewer brackets than levels are allowed.
-    if outline.count(b"{") > MAX_DEPTH and too_deep(parsed):
+    if outline.count(b"{") > MAX_DEPTH and nested_too_deeply(parsed):
         raise RowRejectedError(f"{column} are nested too deeply", f"at most {MAX_DEPTH} levels")
     if _LONG_INTEGER in outline and column != "tools":
         return json.loads(value)  # orjson rounds integers beyond 64 bits
     return parsed
-
-
-def too_deep(value: object, limit: int = MAX_DEPTH) -> bool:
-    """Whether lists and objects nest more than `limit` levels."""
-    level = [value]
-    for _ in range(limit + 1):
-        level = [
-            item
-            for parent in level
-            if isinstance(parent, dict | list)
-            for item in (parent.values() if isinstance(parent, dict) else parent)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _encodable(text: str) -> bool:

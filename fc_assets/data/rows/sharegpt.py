@@ -1,19 +1,20 @@
-"""One example as a row of a ShareGPT file, and the `dataset_info.json` by which LLaMA-Factory finds its way in it.
+"""One example as a row of a ShareGPT file, and the `dataset_info.json` from which LLaMA-Factory learns its columns.
 
-Which rows go where is decided in `splits`; reading the files back is `fc_assets.calls.conversations`.
+Which rows go where is decided in `splits`; `fc_assets.calls.conversations` reads the files back.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import orjson
 
 from fc_assets.data.rows.normalise import Example
-from fc_assets.data.sources.generator import REFUSAL
+from fc_assets.foundation.json_files import write_json
+from fc_assets.names import DATASET_INFO, split_file
 
-DATASET_INFO = "dataset_info.json"
+REFUSAL = "None of the offered functions can do that."
+"""What a model is taught to say where no call is right: xLAM's rows then hold no more than an empty list."""
 
 
 def sharegpt_row(example: Example) -> bytes:
@@ -41,10 +42,10 @@ def conversation(example: Example) -> list[dict[str, str]]:
 
 
 def write_dataset_info(folder: Path, name: str) -> None:
-    """Describe `<name>.json` in `folder` in the form that LLaMA-Factory documents for ShareGPT data with tools."""
+    """Describe the split `name` in `folder`, in the form that LLaMA-Factory documents for ShareGPT data with tools."""
     info = {
         name: {
-            "file_name": f"{name}.json",
+            "file_name": split_file(name),
             "formatting": "sharegpt",
             "columns": {"messages": "conversations", "system": "system", "tools": "tools"},
             "tags": {
@@ -58,4 +59,4 @@ def write_dataset_info(folder: Path, name: str) -> None:
             },
         }
     }
-    (folder / DATASET_INFO).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / DATASET_INFO, info)

@@ -1,12 +1,11 @@
 """Tools in any of the forms they come in, as the project's one: {"name", "description", "parameters": JSON Schema}.
 
 Read here: xLAM's flat parameters, OpenAI functions (wrapped or not), and what an MCP server's `tools/list` returns.
-Rows are `normalise`'s; type annotations are `types`'.
+Reading rows is in `normalise`, type annotations in `xlam_types`.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,9 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from fc_assets.calls.schema import closed, compile_schema
+from fc_assets.calls.coercion import coerced_default
+from fc_assets.calls.tools.forms import listed_tools, read_form
+from fc_assets.calls.tools.schema import closed, compile_schema
 from fc_assets.data.rows.xlam_types import parse_type
 from fc_assets.errors import FcAssetsError
 
@@ -27,8 +28,6 @@ MAX_PARAMETERS = 512
 _CACHED_TOOLS = 65_536
 _CACHED_OFFERS = 32_768
 _EMPTY_DEFAULTS = ("", None)
-_INTEGER = re.compile(r"-?\d{1,15}")
-_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?")
 
 
 class RowRejectedError(ValueError):
@@ -42,15 +41,15 @@ class RowRejectedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ReadTool:
-    """One tool ready to be written: its name, its JSON text, and the type names nobody knows."""
+    """One tool ready to be written: its name, its JSON text, and the type names that are unknown."""
 
     name: str
     json: str
     unknown_types: tuple[str, ...] = ()
 
 
-class Offer(NamedTuple):
-    """The tools of a row: their JSON list, names, type names nobody knows, and the row's flags that follow."""
+class OfferedTools(NamedTuple):
+    """The tools of a row: their JSON list, names, unknown type names, and the row's flags that follow."""
 
     json: str
     names: tuple[str, ...]
@@ -58,7 +57,7 @@ class Offer(NamedTuple):
     flags: tuple[str, ...]
 
 
-def join_tools(read: Sequence[ReadTool]) -> Offer:
+def join_tools(read: Sequence[ReadTool]) -> OfferedTools:
     """What a row offers that offers these tools."""
     names = tuple(tool.name for tool in read)
     unknown = tuple(name for tool in read for name in tool.unknown_types)
@@ -66,7 +65,7 @@ def join_tools(read: Sequence[ReadTool]) -> Offer:
     if len(set(names)) < len(names):
         flags = (*flags, FLAG_DUPLICATE_TOOLS)
         read = list(dict.fromkeys(read))
-    return Offer(f"[{','.join([tool.json for tool in read])}]", names, unknown, flags)
+    return OfferedTools(f"[{','.join([tool.json for tool in read])}]", names, unknown, flags)
 
 
 @dataclass
@@ -78,13 +77,12 @@ class ToolReader:
 
     policy: RequiredPolicy = "unless_optional_or_default"
     unknown_types: Counter[str] = field(default_factory=Counter)
-    known_offers: dict[str, Offer] = field(default_factory=dict)
+    known_offers: dict[str, OfferedTools] = field(default_factory=dict)
     _known: dict[bytes, ReadTool] = field(default_factory=dict)
 
     def read(self, value: object) -> list[ReadTool]:
         """The tools in `value`: a list, or an MCP result `{"tools": [...]}`. Raises `RowRejectedError`."""
-        if isinstance(value, dict) and isinstance(value.get("tools"), list):
-            value = value["tools"]
+        value = listed_tools(value)
         if not isinstance(value, list):
             raise RowRejectedError("tools are not a list", f"found {type(value).__name__}")
         if not value:
@@ -97,7 +95,7 @@ class ToolReader:
                 self.unknown_types.update(tool.unknown_types)
         return found
 
-    def remember(self, text: str, offer: Offer) -> None:
+    def remember(self, text: str, offer: OfferedTools) -> None:
         """Keep what a text of tools was read as in `known_offers`, whose size is bounded."""
         if len(self.known_offers) >= _CACHED_OFFERS:
             self.known_offers.clear()
@@ -118,25 +116,24 @@ class ToolReader:
 
 def read_tool(tool: object, policy: RequiredPolicy = "unless_optional_or_default") -> ReadTool:
     """Convert one tool; raises `RowRejectedError` if it has no name or its parameters are no valid schema."""
-    if isinstance(tool, dict) and isinstance(tool.get("function"), dict):
-        tool = tool["function"]
     if not isinstance(tool, dict):
         raise RowRejectedError("tool is not an object", f"found {type(tool).__name__}")
-    name = tool.get("name")
+    function, from_mcp = read_form(tool)
+    name = function.get("name")
     if not isinstance(name, str) or not name.strip():
-        raise RowRejectedError("tool without a name", f"{tool!r:.120}")
-    parameters = tool["inputSchema"] if "inputSchema" in tool else tool.get("parameters")
+        raise RowRejectedError("tool without a name", f"{function!r:.120}")
+    parameters = function.get("parameters")
     if parameters is None:
         parameters = {}
     if not isinstance(parameters, dict):
         raise RowRejectedError("parameters are not an object", f"tool {name!r} has {parameters!r:.80}")
     unknown: list[str] = []
-    if "inputSchema" in tool or _is_json_schema(parameters):
+    if from_mcp or _is_json_schema(parameters):
         schema = {"type": "object", "properties": {}, **parameters}
     else:
         schema = _from_flat(name, parameters, policy, unknown)
     _expect_valid(name, schema)
-    converted = {"name": name, "description": str(tool.get("description") or ""), "parameters": schema}
+    converted = {"name": name, "description": str(function.get("description") or ""), "parameters": schema}
     return ReadTool(name, orjson.dumps(converted).decode(), tuple(unknown))
 
 
@@ -146,8 +143,9 @@ def _is_json_schema(parameters: Mapping[str, Any]) -> bool:
     A flat parameter may itself be called `type` or `properties`; what is behind it is then an annotated object, whereas
     a schema has the word "object", or objects alone below `properties`.
     """
-    if isinstance(parameters.get("type"), str):
-        return parameters["type"] == "object"
+    kind = parameters.get("type")
+    if isinstance(kind, str):
+        return kind == "object"
     properties = parameters.get("properties")
     return isinstance(properties, dict) and all(isinstance(part, dict) for part in properties.values())
 
@@ -174,28 +172,13 @@ def _from_flat(tool: str, parameters: Mapping[str, Any], policy: RequiredPolicy,
         if default in _EMPTY_DEFAULTS:
             default = meaning.default
         if default not in _EMPTY_DEFAULTS:
-            part["default"] = _fitting(default, meaning.schema)
+            part["default"] = coerced_default(default, meaning.schema)
         properties[name] = part
         needed = not meaning.optional and "default" not in part
         if policy == "all" or (policy == "unless_optional_or_default" and needed):
             required.append(name)
     schema: dict[str, Any] = {"type": "object", "properties": properties}
     return {**schema, "required": required} if required else schema
-
-
-def _fitting(default: object, schema: Mapping[str, Any]) -> object:
-    """The default as its type has it: xLAM writes many numbers and booleans as text. What does not fit stays."""
-    if not isinstance(default, str):
-        return default
-    text = default.strip()
-    kind = schema.get("type")
-    if kind == "boolean" and text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    if kind == "integer" and _INTEGER.fullmatch(text):
-        return int(text)
-    if kind == "number" and _NUMBER.fullmatch(text):
-        return float(text)
-    return default
 
 
 def _expect_valid(tool: str, schema: Mapping[str, Any]) -> None:

@@ -1,4 +1,6 @@
-"""The tools, values and phrasings the embedded data generator draws from. Data only: how rows are made is `generator`.
+"""The tools, values and phrasings that the embedded data generator draws from.
+
+Data only: how rows are made of it is in `generator`.
 
 A phrasing is a clause in lower case with `{parameter}` slots, so that clauses can be joined. What it does not mention
 is left to the tool's default; what it states in words ("with alerts") is `stated`. Every value stands in the query as
@@ -9,7 +11,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Parameter:
+class CatalogueParameter:
     """One parameter in xLAM's flat form: `type` is xLAM's Python-like spelling, `pool` names what its values are."""
 
     type: str
@@ -19,7 +21,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Phrasing:
+class CataloguePhrasing:
     """A clause with slots, and the arguments its fixed words state."""
 
     text: str
@@ -27,14 +29,14 @@ class Phrasing:
 
 
 @dataclass(frozen=True)
-class Tool:
-    """A function somebody could offer: its signature and the ways people ask for it."""
+class CatalogueTool:
+    """A function that somebody could offer: its signature, and the ways in which people ask for it."""
 
     name: str
     domain: str
     description: str
-    parameters: dict[str, Parameter]
-    phrasings: tuple[Phrasing, ...]
+    parameters: dict[str, CatalogueParameter]
+    phrasings: tuple[CataloguePhrasing, ...]
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -93,23 +95,21 @@ WORDS: dict[str, tuple[str, ...]] = {
 }
 
 
-def _p(kind: str, description: str, pool: str, default: object = None) -> Parameter:
-    return Parameter(kind, description, pool, default)
+def _tool(
+    name: str, domain: str, description: str, parameters: dict[str, CatalogueParameter], *texts: str | CataloguePhrasing
+) -> CatalogueTool:
+    phrasings = tuple(text if isinstance(text, CataloguePhrasing) else CataloguePhrasing(text) for text in texts)
+    return CatalogueTool(name, domain, description, parameters, phrasings)
 
 
-def _tool(name: str, domain: str, description: str, parameters: dict[str, Parameter], *texts: str | Phrasing) -> Tool:
-    phrasings = tuple(text if isinstance(text, Phrasing) else Phrasing(text) for text in texts)
-    return Tool(name, domain, description, parameters, phrasings)
-
-
-TOOLS: tuple[Tool, ...] = (
+TOOLS: tuple[CatalogueTool, ...] = (
     _tool(
         "get_weather",
         "weather",
         "Current weather in a city.",
         {
-            "city": _p("str", "City name", "city"),
-            "unit": _p("str, optional", "celsius or fahrenheit", "temperature", "celsius"),
+            "city": CatalogueParameter("str", "City name", "city"),
+            "unit": CatalogueParameter("str, optional", "celsius or fahrenheit", "temperature", "celsius"),
         },
         "tell me the weather in {city}",
         "check the current weather for {city}",
@@ -121,19 +121,22 @@ TOOLS: tuple[Tool, ...] = (
         "weather",
         "Weather forecast for some days.",
         {
-            "city": _p("str", "City name", "city"),
-            "days": _p("int", "Number of days", "small"),
-            "alerts": _p("bool, optional", "Include storm alerts", "bool", False),
+            "city": CatalogueParameter("str", "City name", "city"),
+            "days": CatalogueParameter("int", "Number of days", "small"),
+            "alerts": CatalogueParameter("bool, optional", "Include storm alerts", "bool", False),
         },
         "give me the forecast for {city} for {days} days",
         "forecast the next {days} days in {city}",
-        Phrasing("give me the forecast for {city} for {days} days with alerts", {"alerts": True}),
+        CataloguePhrasing("give me the forecast for {city} for {days} days with alerts", {"alerts": True}),
     ),
     _tool(
         "air_quality",
         "weather",
         "Air quality at a place.",
-        {"city": _p("str", "City name", "city"), "day": _p("str", "Day of the week", "day")},
+        {
+            "city": CatalogueParameter("str", "City name", "city"),
+            "day": CatalogueParameter("str", "Day of the week", "day"),
+        },
         "show the air quality in {city} on {day}",
         "find out how clean the air of {city} is on {day}",
     ),
@@ -142,10 +145,10 @@ TOOLS: tuple[Tool, ...] = (
         "travel",
         "Search flights between two cities.",
         {
-            "origin": _p("str", "City of departure", "city"),
-            "destination": _p("str", "City of arrival", "city"),
-            "date": _p("str", "Date of departure", "date"),
-            "cabin": _p("str, optional", "economy, business or first", "cabin", "economy"),
+            "origin": CatalogueParameter("str", "City of departure", "city"),
+            "destination": CatalogueParameter("str", "City of arrival", "city"),
+            "date": CatalogueParameter("str", "Date of departure", "date"),
+            "cabin": CatalogueParameter("str, optional", "economy, business or first", "cabin", "economy"),
         },
         "find flights from {origin} to {destination} on {date}",
         "search a flight to {destination} from {origin} for {date}",
@@ -156,9 +159,9 @@ TOOLS: tuple[Tool, ...] = (
         "travel",
         "Book a hotel room.",
         {
-            "city": _p("str", "City name", "city"),
-            "nights": _p("int", "Number of nights", "small"),
-            "guests": _p("int, optional", "Number of guests", "small", 1),
+            "city": CatalogueParameter("str", "City name", "city"),
+            "nights": CatalogueParameter("int", "Number of nights", "small"),
+            "guests": CatalogueParameter("int, optional", "Number of guests", "small", 1),
         },
         "book a hotel in {city} for {nights} nights",
         "reserve {nights} nights at a hotel in {city}",
@@ -169,19 +172,19 @@ TOOLS: tuple[Tool, ...] = (
         "travel",
         "Rent a car.",
         {
-            "city": _p("str", "Pick up city", "city"),
-            "days": _p("int", "Number of days", "small"),
-            "automatic": _p("bool, optional", "Automatic gearbox", "bool", False),
+            "city": CatalogueParameter("str", "Pick up city", "city"),
+            "days": CatalogueParameter("int", "Number of days", "small"),
+            "automatic": CatalogueParameter("bool, optional", "Automatic gearbox", "bool", False),
         },
         "rent a car in {city} for {days} days",
         "hire a car for {days} days in {city}",
-        Phrasing("rent an automatic car in {city} for {days} days", {"automatic": True}),
+        CataloguePhrasing("rent an automatic car in {city} for {days} days", {"automatic": True}),
     ),
     _tool(
         "train_times",
         "travel",
         "Train departures between stations.",
-        {"origin": _p("str", "Start", "city"), "destination": _p("str", "End", "city")},
+        {"origin": CatalogueParameter("str", "Start", "city"), "destination": CatalogueParameter("str", "End", "city")},
         "list trains from {origin} to {destination}",
         "look up the train to {destination} from {origin}",
     ),
@@ -190,9 +193,9 @@ TOOLS: tuple[Tool, ...] = (
         "finance",
         "Convert money between currencies.",
         {
-            "amount": _p("float", "Amount of money", "money"),
-            "source": _p("str", "Source currency", "currency"),
-            "target": _p("str", "Target currency", "currency"),
+            "amount": CatalogueParameter("float", "Amount of money", "money"),
+            "source": CatalogueParameter("str", "Source currency", "currency"),
+            "target": CatalogueParameter("str", "Target currency", "currency"),
         },
         "convert {amount} {source} to {target}",
         "change {amount} {source} into {target}",
@@ -201,7 +204,10 @@ TOOLS: tuple[Tool, ...] = (
         "stock_price",
         "finance",
         "Price of a stock.",
-        {"symbol": _p("str", "Ticker symbol", "ticker"), "date": _p("str, optional", "Date", "date", "today")},
+        {
+            "symbol": CatalogueParameter("str", "Ticker symbol", "ticker"),
+            "date": CatalogueParameter("str, optional", "Date", "date", "today"),
+        },
         "get the stock price of {symbol}",
         "get the price of {symbol} on {date}",
         "look up what {symbol} stock costs",
@@ -211,9 +217,9 @@ TOOLS: tuple[Tool, ...] = (
         "finance",
         "Monthly payment of a loan.",
         {
-            "principal": _p("int", "Amount borrowed", "large"),
-            "rate": _p("float", "Interest rate in percent", "rate"),
-            "years": _p("int", "Term in years", "small"),
+            "principal": CatalogueParameter("int", "Amount borrowed", "large"),
+            "rate": CatalogueParameter("float", "Interest rate in percent", "rate"),
+            "years": CatalogueParameter("int", "Term in years", "small"),
         },
         "calculate the payment for a loan of {principal} at {rate} percent over {years} years",
         "work out a {years} year loan of {principal} at {rate} percent",
@@ -223,9 +229,9 @@ TOOLS: tuple[Tool, ...] = (
         "finance",
         "Split a bill between people.",
         {
-            "total": _p("float", "Total of the bill", "money"),
-            "people": _p("int", "Number of people", "small"),
-            "tip": _p("int, optional", "Tip in percent", "percent", 10),
+            "total": CatalogueParameter("float", "Total of the bill", "money"),
+            "people": CatalogueParameter("int", "Number of people", "small"),
+            "tip": CatalogueParameter("int, optional", "Tip in percent", "percent", 10),
         },
         "split a bill of {total} between {people} people",
         "split {total} among {people} people with a tip of {tip} percent",
@@ -235,9 +241,9 @@ TOOLS: tuple[Tool, ...] = (
         "calendar",
         "Create a calendar event.",
         {
-            "title": _p("str", "Title of the event", "topic"),
-            "day": _p("str", "Day of the week", "day"),
-            "hour": _p("int", "Hour of the day", "hour"),
+            "title": CatalogueParameter("str", "Title of the event", "topic"),
+            "day": CatalogueParameter("str", "Day of the week", "day"),
+            "hour": CatalogueParameter("int", "Hour of the day", "hour"),
         },
         "put {title} in my calendar on {day} at {hour}",
         "create an event called {title} at {hour} on {day}",
@@ -246,7 +252,10 @@ TOOLS: tuple[Tool, ...] = (
         "set_reminder",
         "calendar",
         "Set a reminder.",
-        {"text": _p("str", "What to remember", "goods"), "minutes": _p("int", "Minutes from now", "count")},
+        {
+            "text": CatalogueParameter("str", "What to remember", "goods"),
+            "minutes": CatalogueParameter("int", "Minutes from now", "count"),
+        },
         "remind me about the {text} in {minutes} minutes",
         "set a reminder for the {text} in {minutes} minutes",
     ),
@@ -254,7 +263,10 @@ TOOLS: tuple[Tool, ...] = (
         "list_events",
         "calendar",
         "List events of a day.",
-        {"day": _p("str", "Day of the week", "day"), "limit": _p("int, optional", "Number of events", "small", 10)},
+        {
+            "day": CatalogueParameter("str", "Day of the week", "day"),
+            "limit": CatalogueParameter("int, optional", "Number of events", "small", 10),
+        },
         "list my events on {day}",
         "show the first {limit} events in my calendar for {day}",
     ),
@@ -262,7 +274,10 @@ TOOLS: tuple[Tool, ...] = (
         "invite_people",
         "calendar",
         "Invite people to a meeting.",
-        {"names": _p("List[str]", "Names of the people", "names"), "day": _p("str", "Day of the week", "day")},
+        {
+            "names": CatalogueParameter("List[str]", "Names of the people", "names"),
+            "day": CatalogueParameter("str", "Day of the week", "day"),
+        },
         "invite {names} to a meeting on {day}",
         "set up a meeting on {day} with {names}",
     ),
@@ -271,28 +286,34 @@ TOOLS: tuple[Tool, ...] = (
         "messages",
         "Send a message to a person.",
         {
-            "recipient": _p("str", "Name of the person", "name"),
-            "subject": _p("str", "Subject", "topic"),
-            "urgent": _p("bool, optional", "Mark as urgent", "bool", False),
+            "recipient": CatalogueParameter("str", "Name of the person", "name"),
+            "subject": CatalogueParameter("str", "Subject", "topic"),
+            "urgent": CatalogueParameter("bool, optional", "Mark as urgent", "bool", False),
         },
         "send a message to {recipient} about {subject}",
         "write to {recipient} about {subject}",
-        Phrasing("send an urgent message to {recipient} about {subject}", {"urgent": True}),
+        CataloguePhrasing("send an urgent message to {recipient} about {subject}", {"urgent": True}),
     ),
     _tool(
         "call_contact",
         "messages",
         "Call a person by phone.",
-        {"name": _p("str", "Name of the person", "name"), "video": _p("bool, optional", "Use video", "bool", False)},
+        {
+            "name": CatalogueParameter("str", "Name of the person", "name"),
+            "video": CatalogueParameter("bool, optional", "Use video", "bool", False),
+        },
         "call {name}",
         "phone {name}",
-        Phrasing("make a video call to {name}", {"video": True}),
+        CataloguePhrasing("make a video call to {name}", {"video": True}),
     ),
     _tool(
         "translate_word",
         "messages",
         "Translate a word.",
-        {"word": _p("str", "Word", "goods"), "language": _p("str", "Target language", "language")},
+        {
+            "word": CatalogueParameter("str", "Word", "goods"),
+            "language": CatalogueParameter("str", "Target language", "language"),
+        },
         "translate {word} into {language}",
         "say {word} in {language}",
     ),
@@ -301,9 +322,9 @@ TOOLS: tuple[Tool, ...] = (
         "shopping",
         "Search products in the shop.",
         {
-            "product": _p("str", "Product", "goods"),
-            "max_price": _p("int", "Highest price", "count"),
-            "sort_by": _p("str, optional", "price, rating or date", "order", "rating"),
+            "product": CatalogueParameter("str", "Product", "goods"),
+            "max_price": CatalogueParameter("int", "Highest price", "count"),
+            "sort_by": CatalogueParameter("str, optional", "price, rating or date", "order", "rating"),
         },
         "search for a {product} under {max_price} dollars",
         "find a {product} that costs at most {max_price}",
@@ -313,7 +334,10 @@ TOOLS: tuple[Tool, ...] = (
         "add_to_cart",
         "shopping",
         "Put a product into the cart.",
-        {"product": _p("str", "Product", "goods"), "quantity": _p("int, optional", "How many", "small", 1)},
+        {
+            "product": CatalogueParameter("str", "Product", "goods"),
+            "quantity": CatalogueParameter("int, optional", "How many", "small", 1),
+        },
         "add a {product} to my cart",
         "add {quantity} pieces of {product} to the cart",
         "put the {product} into my cart",
@@ -322,7 +346,7 @@ TOOLS: tuple[Tool, ...] = (
         "track_order",
         "shopping",
         "Track an order.",
-        {"order_id": _p("int", "Order number", "large")},
+        {"order_id": CatalogueParameter("int", "Order number", "large")},
         "track order {order_id}",
         "check where order {order_id} is",
     ),
@@ -331,19 +355,22 @@ TOOLS: tuple[Tool, ...] = (
         "shopping",
         "Order food at home.",
         {
-            "dish": _p("str", "Dish", "dish"),
-            "portions": _p("int", "Number of portions", "small"),
-            "spicy": _p("bool, optional", "Make it spicy", "bool", False),
+            "dish": CatalogueParameter("str", "Dish", "dish"),
+            "portions": CatalogueParameter("int", "Number of portions", "small"),
+            "spicy": CatalogueParameter("bool, optional", "Make it spicy", "bool", False),
         },
         "order {portions} portions of {dish}",
         "get me {portions} portions of {dish}",
-        Phrasing("order {portions} portions of spicy {dish}", {"spicy": True}),
+        CataloguePhrasing("order {portions} portions of spicy {dish}", {"spicy": True}),
     ),
     _tool(
         "play_music",
         "media",
         "Play music of a genre.",
-        {"genre": _p("str", "Genre", "genre"), "volume": _p("int, optional", "Volume in percent", "percent", 50)},
+        {
+            "genre": CatalogueParameter("str", "Genre", "genre"),
+            "volume": CatalogueParameter("int, optional", "Volume in percent", "percent", 50),
+        },
         "play some {genre}",
         "play {genre} music at volume {volume}",
     ),
@@ -352,9 +379,9 @@ TOOLS: tuple[Tool, ...] = (
         "media",
         "Find books about a topic.",
         {
-            "topic": _p("str", "Topic", "topic"),
-            "author": _p("str, optional", "Author", "name", ""),
-            "year": _p("int, optional", "Oldest year", "year", 1900),
+            "topic": CatalogueParameter("str", "Topic", "topic"),
+            "author": CatalogueParameter("str, optional", "Author", "name", ""),
+            "year": CatalogueParameter("int, optional", "Oldest year", "year", 1900),
         },
         "find books about {topic}",
         "find books on {topic} by {author}",
@@ -365,9 +392,9 @@ TOOLS: tuple[Tool, ...] = (
         "home",
         "Set the light of a room.",
         {
-            "room": _p("str", "Room", "room"),
-            "colour": _p("str, optional", "Colour", "colour", "white"),
-            "brightness": _p("int", "Brightness in percent", "percent"),
+            "room": CatalogueParameter("str", "Room", "room"),
+            "colour": CatalogueParameter("str, optional", "Colour", "colour", "white"),
+            "brightness": CatalogueParameter("int", "Brightness in percent", "percent"),
         },
         "set the light in the {room} to {brightness} percent",
         "dim the {room} light to {brightness} percent",
@@ -377,7 +404,10 @@ TOOLS: tuple[Tool, ...] = (
         "set_thermostat",
         "home",
         "Set the temperature of a room.",
-        {"room": _p("str", "Room", "room"), "degrees": _p("float", "Degrees", "degrees")},
+        {
+            "room": CatalogueParameter("str", "Room", "room"),
+            "degrees": CatalogueParameter("float", "Degrees", "degrees"),
+        },
         "heat the {room} to {degrees} degrees",
         "set the temperature in the {room} to {degrees}",
     ),
@@ -385,7 +415,10 @@ TOOLS: tuple[Tool, ...] = (
         "start_timer",
         "home",
         "Start a timer.",
-        {"minutes": _p("int", "Minutes", "count"), "label": _p("str, optional", "Label", "dish", "timer")},
+        {
+            "minutes": CatalogueParameter("int", "Minutes", "count"),
+            "label": CatalogueParameter("str, optional", "Label", "dish", "timer"),
+        },
         "start a timer of {minutes} minutes",
         "time {minutes} minutes for the {label}",
     ),
@@ -394,9 +427,9 @@ TOOLS: tuple[Tool, ...] = (
         "maths",
         "Convert a length between units.",
         {
-            "value": _p("float", "Length", "money"),
-            "source": _p("str", "Source unit", "length"),
-            "target": _p("str", "Target unit", "length"),
+            "value": CatalogueParameter("float", "Length", "money"),
+            "source": CatalogueParameter("str", "Source unit", "length"),
+            "target": CatalogueParameter("str", "Target unit", "length"),
         },
         "convert {value} {source} to {target}",
         "express {value} {source} in {target}",
@@ -405,7 +438,7 @@ TOOLS: tuple[Tool, ...] = (
         "shape_area",
         "maths",
         "Area of a shape.",
-        {"shape": _p("str", "Shape", "shape"), "size": _p("int", "Size", "count")},
+        {"shape": CatalogueParameter("str", "Shape", "shape"), "size": CatalogueParameter("int", "Size", "count")},
         "compute the area of a {shape} of size {size}",
         "work out how large a {shape} of size {size} is",
     ),
@@ -414,9 +447,9 @@ TOOLS: tuple[Tool, ...] = (
         "maths",
         "Draw random numbers.",
         {
-            "count": _p("int", "How many", "small"),
-            "low": _p("int", "Lowest", "small"),
-            "high": _p("int", "Highest", "large"),
+            "count": CatalogueParameter("int", "How many", "small"),
+            "low": CatalogueParameter("int", "Lowest", "small"),
+            "high": CatalogueParameter("int", "Highest", "large"),
         },
         "draw {count} random numbers between {low} and {high}",
         "pick {count} numbers from {low} to {high}",
@@ -425,7 +458,7 @@ TOOLS: tuple[Tool, ...] = (
         "mean_value",
         "maths",
         "Mean of a list of numbers.",
-        {"numbers": _p("List[int]", "Numbers", "integers")},
+        {"numbers": CatalogueParameter("List[int]", "Numbers", "integers")},
         "compute the mean of {numbers}",
         "average {numbers}",
     ),
@@ -433,7 +466,10 @@ TOOLS: tuple[Tool, ...] = (
         "add_numbers",
         "maths",
         "Add two numbers.",
-        {"a": _p("int", "First number", "count"), "b": _p("int", "Second number", "count")},
+        {
+            "a": CatalogueParameter("int", "First number", "count"),
+            "b": CatalogueParameter("int", "Second number", "count"),
+        },
         "add {a} and {b}",
         "sum {a} and {b}",
     ),

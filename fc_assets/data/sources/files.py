@@ -2,7 +2,7 @@
 
 Memory does not grow with the file. A line of a .jsonl file that cannot be read becomes a row with a problem, so that it
 reaches the quarantine; a file that cannot be read as a whole raises `FcAssetsError` naming file and line. What a row
-must hold is `normalise`'s business.
+must hold is checked in `rows`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import orjson
 
+from fc_assets.data.sources.row_source import RawRow
 from fc_assets.errors import FcAssetsError
 
 MAX_ROW_BYTES = 16 << 20
@@ -25,18 +26,6 @@ SUFFIXES = (".json", ".jsonl", ".parquet", ".json.gz", ".jsonl.gz", ".json.zst",
 _CHUNK = 1 << 20
 _SHOWN_BYTES = 2000
 _WHITE = " \t\r\n"
-
-
-class RawRow(NamedTuple):
-    """One row as it was found. `line` counts from 1: the line in a text file, the row in Parquet.
-
-    With a `problem` the row could not be parsed, and `value` is the beginning of its text.
-    """
-
-    file: str
-    line: int
-    value: object
-    problem: str = ""
 
 
 def read_files(path: Path) -> Iterator[RawRow]:
@@ -83,19 +72,19 @@ def _read(file: Path) -> Iterator[RawRow]:
         raise FcAssetsError(f"{file} is cut off or damaged behind line {line} ({error}); fetch it again") from error
 
 
-def _opened(file: Path) -> IO[bytes]:
+def _opened(file: Path) -> io.BufferedReader:
     if file.suffix == ".gz":
         return io.BufferedReader(gzip.open(file), _CHUNK)
     if file.suffix == ".zst":
         import pyarrow as pa
 
         return io.BufferedReader(pa.input_stream(str(file), compression="zstd"), _CHUNK)
-    return file.open("rb", buffering=_CHUNK)
+    return io.BufferedReader(file.open("rb", buffering=0), _CHUNK)
 
 
-def _first_byte(file: Path, stream: IO[bytes]) -> bytes:
+def _first_byte(file: Path, stream: io.BufferedReader) -> bytes:
     """The first byte that is no white space; the stream is left behind a UTF-8 byte order mark, if there is one."""
-    head = stream.peek(_CHUNK)  # type: ignore[attr-defined]
+    head = stream.peek(_CHUNK)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise FcAssetsError(f"{file} line 1 is written in UTF-16; convert the file to UTF-8")
     if head.startswith(codecs.BOM_UTF8):

@@ -1,7 +1,7 @@
 """Tool-call rows from nothing but a seed, in the raw form of xLAM-60k, for the profile that downloads nothing.
 
-What belongs here: making rows. What they are made of is in `catalogue`; reading, checking and converting them is the
-work of the modules that read any xLAM export, which must not be able to tell these rows from others.
+Rows are made here; what they are made of is in `catalogue`. Reading, checking and converting them is the work of the
+modules that read any xLAM export, which must not be able to tell these rows from others.
 """
 
 import json
@@ -10,10 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fc_assets.data.sources.catalogue import MONTHS, OFF_TOPIC, TOOLS, WORDS, Tool
-
-# xLAM rows without a right call hold only `answers: "[]"`; this is the text a model is then taught to say.
-REFUSAL = "None of the offered functions can do that."
+from fc_assets.data.sources.catalogue import MONTHS, OFF_TOPIC, TOOLS, WORDS, CatalogueTool
 
 _SLOT = re.compile(r"\{(\w+)\}")
 _OPENINGS = ("", "", "please ", "can you ", "I want you to ", "hello, ", "now ")
@@ -28,7 +25,7 @@ class _Request:
     """One clause of a query and the call it asks for."""
 
     text: str
-    tool: Tool
+    tool: CatalogueTool
     arguments: dict[str, object]
 
 
@@ -61,7 +58,7 @@ def _call_row(rng: random.Random, number: int) -> dict[str, object]:
     draw = rng.random()
     if draw < _PARALLEL_SHARE:
         first = _request(rng, tool)
-        requests = [first, _another(rng, first)]
+        requests = [first, _second_request(rng, first)]
     elif draw < _PARALLEL_SHARE + _SEVERAL_TOOLS_SHARE:
         requests = [_request(rng, tool), _request(rng, rng.choice([other for other in TOOLS if other != tool]))]
     else:
@@ -71,7 +68,9 @@ def _call_row(rng: random.Random, number: int) -> dict[str, object]:
     others = [tool for tool in TOOLS if tool.name not in wanted]
     offered += rng.sample(others, max(0, _offered_count(rng) - len(offered)))
     rng.shuffle(offered)
-    calls = [{"name": request.tool.name, "arguments": request.arguments} for request in requests]
+    calls: list[dict[str, object]] = [
+        {"name": request.tool.name, "arguments": request.arguments} for request in requests
+    ]
     return _row(number, _sentence(rng, [request.text for request in requests]), calls, offered)
 
 
@@ -91,19 +90,19 @@ def _offered_count(rng: random.Random) -> int:
     return rng.choices(list(_OFFERED_WEIGHTS), list(_OFFERED_WEIGHTS.values()))[0]
 
 
-def _request(rng: random.Random, tool: Tool) -> _Request:
+def _request(rng: random.Random, tool: CatalogueTool) -> _Request:
     phrasing = rng.choice(tool.phrasings)
     drawn: dict[str, object] = {}
     for slot in _SLOT.findall(phrasing.text):
         pool = tool.parameters[slot].pool
         taken = [value for other, value in drawn.items() if tool.parameters[other].pool == pool]
         drawn[slot] = _value(rng, pool, taken)
-    text = _SLOT.sub(lambda slot: _spoken(drawn[slot.group(1)]), phrasing.text)
+    text = _SLOT.sub(lambda slot: _as_text(drawn[slot.group(1)]), phrasing.text)
     stated = drawn | phrasing.stated
     return _Request(text, tool, {name: stated[name] for name in tool.parameters if name in stated})
 
 
-def _another(rng: random.Random, first: _Request) -> _Request:
+def _second_request(rng: random.Random, first: _Request) -> _Request:
     """A second request of the same tool; asked for the very same thing twice, one call would be as right as two."""
     while True:
         second = _request(rng, first.tool)
@@ -149,7 +148,7 @@ def _draw(rng: random.Random, pool: str) -> object:
             return rng.choice(WORDS[pool])
 
 
-def _spoken(value: object) -> str:
+def _as_text(value: object) -> str:
     return ", ".join(str(part) for part in value) if isinstance(value, list) else str(value)
 
 
@@ -158,7 +157,7 @@ def _sentence(rng: random.Random, clauses: list[str]) -> str:
     return text[0].upper() + text[1:] + rng.choice((".", "", "!"))
 
 
-def _row(number: int, query: str, calls: list[dict[str, object]], offered: list[Tool]) -> dict[str, object]:
+def _row(number: int, query: str, calls: list[dict[str, object]], offered: list[CatalogueTool]) -> dict[str, object]:
     tools = [_xlam_tool(tool) for tool in offered]
     return {
         "id": number,
@@ -168,7 +167,7 @@ def _row(number: int, query: str, calls: list[dict[str, object]], offered: list[
     }
 
 
-def _xlam_tool(tool: Tool) -> dict[str, object]:
+def _xlam_tool(tool: CatalogueTool) -> dict[str, object]:
     parameters: dict[str, dict[str, object]] = {}
     for name, parameter in tool.parameters.items():
         parameters[name] = {"description": parameter.description, "type": parameter.type}

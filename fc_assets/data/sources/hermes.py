@@ -1,8 +1,8 @@
 """hermes-function-calling-v1: conversations with `<tools>`, `<tool_call>` and `<tool_response>` in the text.
 
 A row becomes an example in the project's form: tools from the row's own column or from its system message, calls from
-the assistant's text, further turns as ShareGPT turns. The system message itself, which only explains the format, goes:
-the model's chat template writes its own.
+the assistant's text, further turns as ShareGPT turns. The system message itself, which only explains the format, is
+left out: the model's chat template writes its own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def read_hermes_row(
     """The example in one row {"id", "conversations": [{"from", "value"}], "tools"?}. Raises `RowRejectedError`.
 
     Python-style quotes in a call are read; a call that is neither JSON nor a Python literal rejects the row. Of a
-    conversation whose last turn is not the assistant's, the end is left out.
+    conversation that does not end with the assistant, the end is left out.
     """
     if not isinstance(row, dict):
         raise RowRejectedError("row is not an object", f"found {type(row).__name__}")

@@ -15,8 +15,7 @@ from typing import Literal, NotRequired, TypedDict
 import yaml
 
 from fc_assets.profiles import DeploymentSettings, ServerSettings
-from fc_assets.serving.launch_vllm import FORK_ENVIRONMENT, FORK_FLAGS
-from fc_assets.serving.server import flags_for
+from fc_assets.serving.vllm_command import vllm_command
 
 Colour = Literal["blue", "green"]
 COLOURS: tuple[Colour, Colour] = ("blue", "green")
@@ -158,34 +157,16 @@ def _service(image: str, memory: str, cpus: float, **parts: object) -> Service:
 def _engine(placed: Placed, settings: DeploymentSettings) -> Service:
     server = placed.server
     model = f"/releases/{placed.release[:16]}/model"
-    flags = [
-        *("--model", model, "--host", "0.0.0.0", "--port", str(ENGINE_PORT)),
-        *("--served-model-name", settings.served_name, release_name(settings.served_name, placed.release)),
-        "--disable-uvicorn-access-log",
-        *flags_for(server),
-    ]
-    environment = {
-        "HF_HUB_OFFLINE": "1",
-        "HOME": "/tmp",
-        "USER": "vllm",  # PyTorch's compile cache asks for a name, and this user has none in the image
-        "VLLM_CACHE_ROOT": "/tmp/vllm",
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_SERVER_DEV_MODE": "0",
-    }
-    if server.device == "cpu":
-        entry = ["python3", "-m", "fc_assets.serving.launch_vllm"]
-        flags += FORK_FLAGS
-        environment |= {**FORK_ENVIRONMENT, "VLLM_CPU_KVCACHE_SPACE": str(server.kv_cache_gib)}
-    else:
-        entry = ["python3", "-m", "vllm.entrypoints.openai.api_server"]
+    names = [settings.served_name, release_name(settings.served_name, placed.release)]
+    command = vllm_command(server, model, names, "0.0.0.0", ENGINE_PORT, home="/tmp")
     service = _service(
         settings.image,
         f"{settings.memory_gib}g",
         settings.cpus,
         user=_USER,
-        entrypoint=entry,
-        command=flags,
-        environment=environment,
+        entrypoint=["python3", "-m", command.module],
+        command=command.flags,
+        environment=command.environment,
         # The digest is part of the path, so that another release always makes another container.
         volumes=[_bind(Path(placed.folder) / "model", model)],
         labels={f"{_LABEL}.release": placed.release, f"{_LABEL}.colour": placed.colour},

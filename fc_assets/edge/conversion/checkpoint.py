@@ -1,12 +1,11 @@
 """Reads a Qwen3 checkpoint folder: its configuration, and its tensors one at a time as numpy arrays.
 
-The safetensors files are read directly (8 bytes of header length, a JSON header, raw data), because numpy has no
-bfloat16 and importing torch for a cast takes longer than the conversion. What the tensors become is not known here.
+The safetensors files are read by gguf, because numpy has no bfloat16 and importing torch for a cast takes longer than
+the conversion. What the tensors become is not known here.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,28 +13,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gguf.utility import LocalTensor, SafetensorsLocal
 
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.json_files import read_json
 
 ARCHITECTURE = "Qwen3ForCausalLM"
-_ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
+_STORED_AS = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+"""numpy's type for the stored values of each supported dtype; of bfloat16 the bits, for want of the type."""
 
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """One tensor in a safetensors file: its dtype (F32, F16 or BF16), its shape, and where its bytes begin."""
+    """One tensor in a safetensors file: its dtype (F32, F16 or BF16), its shape, and where it lies."""
 
     name: str
-    dtype: str
-    shape: tuple[int, ...]
     file: Path
-    offset: int
+    local: LocalTensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its dimensions in numpy's order."""
+        return tuple(self.local.shape)
 
     def read(self) -> np.ndarray:
         """The values, memory-mapped: float16 or float32 as stored, bfloat16 widened to float32 (exact)."""
-        stored = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}[self.dtype]
-        raw = np.memmap(self.file, dtype=stored, mode="r", offset=self.offset, shape=self.shape)
-        return (raw.astype("<u4") << 16).view("<f4") if self.dtype == "BF16" else raw
+        raw: np.ndarray = self.local.mmap_bytes().view(_STORED_AS[self.local.dtype]).reshape(self.shape)
+        # bfloat16 is the upper half of float32.
+        return (raw.astype("<u4") << 16).view("<f4") if self.local.dtype == "BF16" else raw
 
 
 @dataclass(frozen=True)
@@ -68,18 +73,10 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     files = sorted(folder.glob("model*.safetensors"))
     if not files:
         raise FcAssetsError(f"{folder} has no model*.safetensors; save the model there with save_pretrained")
-    tensors = [tensor for file in files for tensor in _header(file)]
+    tensors = [tensor for file in files for tensor in _stored_tensors(file)]
     if config.get("tie_word_embeddings"):
         tensors = [tensor for tensor in tensors if tensor.name != "lm_head.weight"]
     return Checkpoint(folder, config, tuple(tensors))
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """The object in a JSON file. Raises `FcAssetsError` when it is not there or not JSON."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FcAssetsError(f"{file} cannot be read as JSON ({error}); every checkpoint folder has it") from error
 
 
 def _refuse_unsupported(folder: Path, config: Mapping[str, Any]) -> None:
@@ -99,28 +96,21 @@ def _refuse_unsupported(folder: Path, config: Mapping[str, Any]) -> None:
         )
 
 
-def _header(file: Path) -> list[StoredTensor]:
-    """The tensors of one safetensors file, in the order of their bytes."""
+def _stored_tensors(file: Path) -> list[StoredTensor]:
+    """The tensors of one safetensors file, in the order of their bytes. Raises `FcAssetsError` if it is damaged."""
     try:
-        with file.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            if not 0 < length < file.stat().st_size:
-                raise ValueError(f"its header claims {length} bytes")
-            header = json.loads(stream.read(length))
-        header.pop("__metadata__", None)
-        ordered = sorted(header.items(), key=lambda item: item[1]["data_offsets"][0])
-        tensors = [
-            StoredTensor(name, item["dtype"], tuple(item["shape"]), file, 8 + length + item["data_offsets"][0])
-            for name, item in ordered
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = SafetensorsLocal(file).tensors
+        size = file.stat().st_size
+        for name, tensor in found.items():
+            if tensor.dtype not in _STORED_AS:
+                raise FcAssetsError(
+                    f"{file}: tensor {name} has dtype {tensor.dtype}; save the model in float32, float16 or bfloat16"
+                )
+            if tensor.data_range.size != math.prod(tensor.shape) * np.dtype(_STORED_AS[tensor.dtype]).itemsize:
+                raise ValueError(f"tensor {name} has {tensor.data_range.size} bytes for the shape {tensor.shape}")
+            if tensor.data_range.offset + tensor.data_range.size > size:
+                raise FcAssetsError(f"{file} ends within tensor {name}; copy or save the model again")
+        ordered = sorted(found.items(), key=lambda item: item[1].data_range.offset)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise FcAssetsError(f"{file} is not a safetensors file ({error}); save the model again") from error
-    size = file.stat().st_size
-    for tensor in tensors:
-        if tensor.dtype not in _ITEM_BYTES:
-            raise FcAssetsError(
-                f"{file}: tensor {tensor.name} has dtype {tensor.dtype}; save the model in float32, float16 or bfloat16"
-            )
-        if tensor.offset + math.prod(tensor.shape) * _ITEM_BYTES[tensor.dtype] > size:
-            raise FcAssetsError(f"{file} ends within tensor {tensor.name}; copy or save the model again")
-    return tensors
+    return [StoredTensor(name, file, tensor) for name, tensor in ordered]

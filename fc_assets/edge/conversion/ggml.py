@@ -17,8 +17,8 @@ from fc_assets.errors import FcAssetsError
 def quantise(values: np.ndarray, kind: GGMLQuantizationType) -> np.ndarray:
     """Pack a (rows, columns) array as `kind`: a uint8 array of shape (rows, bytes per row).
 
-    Columns must be a multiple of the type's block, which `tensor_types` sees to, and values finite, which `convert`
-    sees to. Raises `FcAssetsError` when ggml finds its own result invalid.
+    Columns must be a multiple of the type's block (`tensor_types` chooses such a type) and values finite (`writer`
+    checks them). Raises `FcAssetsError` when ggml finds its own result invalid.
     """
     rows, columns = values.shape
     block, block_bytes = GGML_QUANT_SIZES[kind]
@@ -43,7 +43,7 @@ def quantise(values: np.ndarray, kind: GGMLQuantizationType) -> np.ndarray:
 
 def build() -> str:
     """The version of ggml in use, for reports."""
-    return _library().ggml_version().decode()
+    return str(_library().ggml_version().decode())
 
 
 @cache

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, LlamaFileType
 
+from fc_assets.edge.gguf_files import GgufType
 from fc_assets.errors import FcAssetsError
 
 F16, F32 = GGMLQuantizationType.F16, GGMLQuantizationType.F32
@@ -21,18 +22,18 @@ Q4_K, Q5_0, Q6_K, Q8_0 = (
     GGMLQuantizationType.Q8_0,
 )
 
-FILE_TYPES = {
+FILE_TYPES: dict[GgufType, LlamaFileType] = {
     "F16": LlamaFileType.MOSTLY_F16,
     "Q8_0": LlamaFileType.MOSTLY_Q8_0,
     "Q4_K_M": LlamaFileType.MOSTLY_Q4_K_M,
 }
-_BASE_TYPE = {"F16": F16, "Q8_0": Q8_0, "Q4_K_M": Q4_K}
+_BASE_TYPE: dict[GgufType, GGMLQuantizationType] = {"F16": F16, "Q8_0": Q8_0, "Q4_K_M": Q4_K}
 # What llama.cpp takes where a row is no whole number of blocks of 256: blocks of 32.
 _FALLBACK = {Q4_K: Q5_0, Q6_K: Q8_0}
 _LAYER = re.compile(r"blk\.(\d+)\.")
 
 
-def tensor_type(kind: str, name: str, shape: Sequence[int], layers: int, tied: bool) -> GGMLQuantizationType:
+def tensor_type(kind: GgufType, name: str, shape: Sequence[int], layers: int, tied: bool) -> GGMLQuantizationType:
     """The type that llama.cpp gives the tensor `name` in a file of type `kind`.
 
     `shape` is in numpy's order (the row's length last), `tied` says that the model has no output matrix of its own.
@@ -54,7 +55,7 @@ def tensor_type(kind: str, name: str, shape: Sequence[int], layers: int, tied: b
     return fallback
 
 
-def wanted_type(kind: str, name: str, shape: Sequence[int], layers: int, tied: bool) -> GGMLQuantizationType:
+def wanted_type(kind: GgufType, name: str, shape: Sequence[int], layers: int, tied: bool) -> GGMLQuantizationType:
     """The type by llama.cpp's rules for `kind`, whatever the length of the rows."""
     if len(shape) == 1 or name.endswith("_norm.weight"):
         return F32
@@ -86,4 +87,4 @@ def _layer(name: str) -> int:
 
 
 def _block(kind: GGMLQuantizationType) -> int:
-    return GGML_QUANT_SIZES[kind][0]
+    return int(GGML_QUANT_SIZES[kind][0])

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fc_assets.edge.conversion.checkpoint import read_json
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.json_files import read_json
 
 PRE_TOKENIZER = "qwen2"
 """llama.cpp's name for the split of Qwen2 and Qwen3."""

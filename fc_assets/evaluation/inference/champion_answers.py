@@ -16,7 +16,7 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import Answer
 from fc_assets.evaluation.inference.predictions import read_answers, write_predictions
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
-from fc_assets.foundation.json_files import read_json, write_json
+from fc_assets.foundation.json_files import write_json
 from fc_assets.names import (
     CHAMPION_ANSWERS,
     CHAMPION_RECORD,
@@ -82,7 +82,7 @@ def recorded_answers(
         earlier = store.open(asset, release.inputs[asset])
     except FcAssetsError:
         return None
-    record = read_json(earlier.path / SERVER)
+    record = earlier.read_json(SERVER)
     if earlier.inputs.get(SHAREGPT_VAL) != validation.digest or any(record.get(name) != asked[name] for name in asked):
         return None
     answers = read_answers(earlier.path / PREDICTIONS)

@@ -144,7 +144,7 @@ class _Session:
                     f"{len(self.failures)} of {len(self.questions)} questions stayed without an answer, "
                     f"{self.allowed} are allowed (max_failed_share); the last reason: {answer.error}. The "
                     f"{len(self.log.finished)} answers that had arrived are kept: materialise again to ask the rest. "
-                    f"The server is {self.endpoint.base_url}, its log {self.endpoint.info.get('log', 'not ours')}"
+                    f"The server is {self.endpoint.base_url}, its log {self.endpoint.info.log or 'not ours'}"
                 )
 
     async def _answer(self, http: aiohttp.ClientSession, question: Question) -> Answer:

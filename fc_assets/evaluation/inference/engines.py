@@ -80,7 +80,7 @@ class ServedModel:
     @property
     def info(self) -> Mapping[str, Any]:
         """The server's own account."""
-        return {"engine": "external server" if self.settings.api_url else VLLM, **self.endpoint.info}
+        return {"engine": "external server" if self.settings.api_url else VLLM, **self.endpoint.info.record()}
 
     @property
     def identity(self) -> Mapping[str, Any]:

@@ -97,7 +97,7 @@ def engine_for(context: EvaluationContext, name: str, checkpoint: Path, digest: 
         return
     log = context.log_file(f"evaluate-{name}-server")
     with serve(checkpoint, settings, name=name, log=log, model_digest=digest) as endpoint:
-        context.log.info(f"{endpoint.base_url} serves {name} after {endpoint.info['start_s']:.0f} s")
+        context.log.info(f"{endpoint.base_url} serves {name} after {endpoint.info.start_s:.0f} s")
         yield ServedModel(endpoint, settings)
 
 

@@ -150,9 +150,8 @@ def read_answers(file: Path) -> list[Answer]:
 def server_record(
     info: Mapping[str, object], identity: Mapping[str, object], asking: RequestSettings
 ) -> dict[str, object]:
-    """What answered and how it was asked; what names only this process (pid, log) is left out."""
-    shown = {name: value for name, value in info.items() if name not in ("pid", "log")}
-    return {**shown, **answering_record(identity, asking)}
+    """What answered and how it was asked."""
+    return {**info, **answering_record(identity, asking)}
 
 
 def answering_record(identity: Mapping[str, object], asking: RequestSettings) -> dict[str, object]:
@@ -176,9 +175,12 @@ def show(turns: Sequence[Turn], answers: Sequence[Answer], rows: int = 20) -> li
 
 
 def score_variants(
-    validation: Artifact, predictions: Mapping[str, Artifact], max_failed_share: float
+    validation: Artifact,
+    predictions: Mapping[str, Artifact],
+    weights: Mapping[str, float],
+    max_failed_share: float,
 ) -> dict[str, pd.DataFrame]:
-    """The judged table of each variant, all on the same turns of `validation`.
+    """The judged table of each variant, all on the same turns of `validation`; `weights` as in `score_rows`.
 
     Raises FcAssetsError where predictions were made from another split or where variants answered different rows.
     """
@@ -199,4 +201,6 @@ def score_variants(
                 f"({len(asked[first])} and {len(asked[other])}); materialise both with the same evaluation.max_rows"
             )
     turns = answered_turns(validation, asked[first])
-    return {variant: score_rows(scoring_rows(turns, found), max_failed_share) for variant, found in answers.items()}
+    return {
+        variant: score_rows(scoring_rows(turns, found), weights, max_failed_share) for variant, found in answers.items()
+    }

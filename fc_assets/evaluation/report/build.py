@@ -32,6 +32,7 @@ _FailingRow = tuple[list[list[str]], FailureExample]
 
 def build_report(
     frames: Mapping[str, pd.DataFrame],
+    weights: Mapping[str, float],
     *,
     samples: int = BOOTSTRAP_SAMPLES,
     seed: int = 42,
@@ -40,7 +41,8 @@ def build_report(
 ) -> Report:
     """Compare variants that `scoring.score_rows` judged on the same rows: base, sft, grpo first, others after them.
 
-    Raises FcAssetsError where the tables are about different rows.
+    `weights`, of the reward signals, are those that the tables were judged with. Raises FcAssetsError where the tables
+    are about different rows.
     """
     known = [variant for variant in VARIANT_LABELS if variant in frames]
     order = [*known, *(variant for variant in frames if variant not in VARIANT_LABELS)]
@@ -50,7 +52,7 @@ def build_report(
     return Report(
         variants=tuple(ordered),
         strata=estimates.strata,
-        gold=aggregate(gold_rows(next(iter(ordered.values())))),
+        gold=aggregate(gold_rows(next(iter(ordered.values())), weights)),
         comparisons=estimates.comparisons,
         counts={variant: _counts(frame, len(failing[variant])) for variant, frame in ordered.items()},
         failures={variant: _count(rows, first_only=True) for variant, rows in failing.items()},

@@ -25,7 +25,11 @@ _FREE, _CONSTRAINED = "free", "constrained"
 
 
 def compare_decoding(
-    validation: Artifact, predictions: Mapping[str, Artifact], free: Mapping[str, pd.DataFrame], seed: int
+    validation: Artifact,
+    predictions: Mapping[str, Artifact],
+    free: Mapping[str, pd.DataFrame],
+    weights: Mapping[str, float],
+    seed: int,
 ) -> list[dict[str, object]]:
     """Free against constrained decoding, one record for each variant that was asked both ways.
 
@@ -39,7 +43,7 @@ def compare_decoding(
             continue
         (answers,) = read_predictions(file).values()
         asked = {answer.id for answer in answers}
-        forced = score_rows(scoring_rows(answered_turns(validation, asked), answers), max_failed_share=1.0)
+        forced = score_rows(scoring_rows(answered_turns(validation, asked), answers), weights, max_failed_share=1.0)
         own = free[variant][free[variant]["id"].isin(asked)].reset_index(drop=True)
         found = estimate({_FREE: own, _CONSTRAINED: forced}, BOOTSTRAP_SAMPLES, seed)
         record: dict[str, object] = {"variant": variant, "rows": len(forced)}

@@ -6,13 +6,12 @@ How a page or a picture looks is `render` and `plots`. The gates read what `resu
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from fc_assets.evaluation.report.model import ALL_ROWS, Report
+from fc_assets.foundation.json_files import finite
 from fc_assets.names import FAILURES_PLOT, METRICS_PLOT, PREDICTIONS, REPORT_HTML, REPORT_MARKDOWN, RESULTS
 
 _NOT_KEPT = ("tools", "cluster")  # large and the same in the data, by id
@@ -48,7 +47,7 @@ def results(report: Report) -> dict[str, Any]:
         "extra_tables": report.extra_tables,
         "bootstrap": {"samples": report.samples, "seed": report.seed, "clusters": report.clusters},
     }
-    return {name: _finite(value) for name, value in found.items()}
+    return {name: finite(value) for name, value in found.items()}
 
 
 def write_report(report: Report, folder: Path) -> dict[str, Path]:
@@ -71,11 +70,3 @@ def write_report(report: Report, folder: Path) -> dict[str, Path]:
     tables = [frame.drop(columns=list(_NOT_KEPT)).assign(variant=variant) for variant, frame in report.frames.items()]
     pd.concat(tables, ignore_index=True).to_parquet(folder / PREDICTIONS, index=False)
     return {name: folder / name for name in (REPORT_MARKDOWN, REPORT_HTML, RESULTS, PREDICTIONS, *pictures)}
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

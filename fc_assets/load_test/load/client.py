@@ -1,4 +1,4 @@
-"""One streamed request to an OpenAI-compatible server, timed. How many of them run, and when, is `load`'s.
+"""One streamed request to an OpenAI-compatible server, timed. How many run, and when, is decided in `generator`.
 
 Times are `time.perf_counter()` seconds. Events are only cut apart while they arrive and parsed after the last one, so
 that parsing does not delay the clock of other requests in the same loop.
@@ -126,7 +126,8 @@ def _read_events(events: list[tuple[float, bytes]], reply: Reply) -> None:
     done = bool(events) and events[-1][1] == b"[DONE]"
     if done:
         events.pop()
-    usage, calls = None, {}
+    usage: Mapping[str, int] | None = None
+    calls: dict[int, dict[str, str]] = {}
     try:
         # One parse for all: a call for each event would cost more than the parsing.
         payloads = orjson.loads(b"[%s]" % b",".join([data for _, data in events]))
@@ -154,7 +155,7 @@ def _read_events(events: list[tuple[float, bytes]], reply: Reply) -> None:
 
 
 def _carries_output(choice: Mapping[str, Any]) -> bool:
-    """Whether the event means that the model went on: all do but a chat's opening one, which only names the role."""
+    """Whether the event has something that the model wrote: all have but a chat's first one, which names the role."""
     if "text" in choice:
         return True
     delta = choice.get("delta") or {}

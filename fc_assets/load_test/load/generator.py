@@ -6,7 +6,7 @@ are thrown away (warm-up), go on without a pause into those that are measured, a
 (filler) until the last measured request has ended, so that the first and the last meet the same load as the rest.
 
 Latency counts from the instant at which a request was *meant* to be sent; a client that falls behind cannot hide the
-wait ("coordinated omission"). What one request is belongs to `client`, what the figures mean to `statistics`.
+wait ("coordinated omission"). One request is sent in `client`; what the figures mean is in `request_statistics`.
 """
 
 from __future__ import annotations
@@ -107,19 +107,19 @@ class _Driver:
 
     async def _worker(self, delay: float) -> None:
         await asyncio.sleep(delay)
-        while not self._over():
-            await self._one(self._phase(), time.perf_counter())
+        while not self._is_over():
+            await self._start_request(self._phase(), time.perf_counter())
 
     async def open(self) -> None:
         when = time.perf_counter()
         async with asyncio.TaskGroup() as under_way:
-            while not self._over():
+            while not self._is_over():
                 when += self._random.expovariate(self._load.rate)
                 await asyncio.sleep(max(0.0, when - time.perf_counter()))
-                under_way.create_task(self._one(self._phase(), when))
+                under_way.create_task(self._start_request(self._phase(), when))
 
-    def _one(self, phase: Phase, intended: float) -> Coroutine[None, None, None]:
-        """Number and count a request now; sending it is the coroutine's."""
+    def _start_request(self, phase: Phase, intended: float) -> Coroutine[None, None, None]:
+        """Number and count a request now; the coroutine that is returned sends it."""
         index = self._sent
         self._sent += 1
         self._measured_sent += phase == "measured"
@@ -141,5 +141,5 @@ class _Driver:
             return "warm-up"
         return "measured" if self._measured_sent < self._load.measured else "filler"
 
-    def _over(self) -> bool:
+    def _is_over(self) -> bool:
         return self.gone or self._measured_ended >= self._load.measured

@@ -22,13 +22,13 @@ CONFIDENCE = 0.95
 PERCENTILES = (50, 90, 95, 99)
 
 Floats = NDArray[np.float64]
-Judge = Callable[[int, Reply], bool]
+CallValidator = Callable[[int, Reply], bool]
 """Whether the answer to the i-th request is a valid tool call."""
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """A figure with its 95 % bootstrap interval; NaN where there was nothing to measure."""
+class LatencyEstimate:
+    """A percentile with its 95 % bootstrap interval; NaN where there was nothing to measure."""
 
     value: float
     low: float
@@ -71,16 +71,16 @@ def _time_per_token(sample: Sample) -> float:
     return (reply.arrivals[-1] - reply.arrivals[0]) / (reply.output_tokens - 1)
 
 
-def percentiles(values: Floats, rng: np.random.Generator) -> dict[int, Estimate]:
+def percentiles(values: Floats, rng: np.random.Generator) -> dict[int, LatencyEstimate]:
     """The `PERCENTILES` of `values` (NaN left out), with percentile-bootstrap intervals over requests."""
     values = values[np.isfinite(values)]
     if not len(values):
-        return {share: Estimate(float("nan"), float("nan"), float("nan")) for share in PERCENTILES}
+        return {share: LatencyEstimate(float("nan"), float("nan"), float("nan")) for share in PERCENTILES}
     drawn = values[rng.integers(0, len(values), (BOOTSTRAP_SAMPLES, len(values)))]
     return _estimates(np.percentile(values, PERCENTILES), np.percentile(drawn, PERCENTILES, axis=1).T)
 
 
-def pooled_percentiles(groups: Sequence[Floats], rng: np.random.Generator) -> dict[int, Estimate]:
+def pooled_percentiles(groups: Sequence[Floats], rng: np.random.Generator) -> dict[int, LatencyEstimate]:
     """The `PERCENTILES` of all values in `groups`, whole groups resampled: gaps within one request go together."""
     groups = [group for group in groups if len(group)]
     if not groups:
@@ -98,11 +98,11 @@ def pooled_percentiles(groups: Sequence[Floats], rng: np.random.Generator) -> di
     return _estimates(np.percentile(values, PERCENTILES), drawn)
 
 
-def _estimates(values: Floats, drawn: Floats) -> dict[int, Estimate]:
+def _estimates(values: NDArray[np.floating[Any]], drawn: Floats) -> dict[int, LatencyEstimate]:
     tail = (1 - CONFIDENCE) / 2 * 100
     low, high = np.percentile(drawn, (tail, 100 - tail), axis=0)
     rows = zip(PERCENTILES, values.tolist(), low.tolist(), high.tolist(), strict=True)
-    return {share: Estimate(value, least, most) for share, value, least, most in rows}
+    return {share: LatencyEstimate(value, least, most) for share, value, least, most in rows}
 
 
 def meets(slo: ServiceLevel, found: Latencies) -> NDArray[np.bool_]:
@@ -110,7 +110,9 @@ def meets(slo: ServiceLevel, found: Latencies) -> NDArray[np.bool_]:
     return (found.ttft <= slo.ttft_p95_s) & ~(found.tpot > slo.tpot_p95_s)
 
 
-def summarise(result: LoadResult, slo: ServiceLevel, seed: int, is_valid_call: Judge | None = None) -> dict[str, Any]:
+def summarise(
+    result: LoadResult, slo: ServiceLevel, seed: int, is_valid_call: CallValidator | None = None
+) -> dict[str, Any]:
     """All figures of one load as flat columns.
 
     `<what>_p<share>_s` with `_low` and `_high` for `ttft`, `itl`, `tpot`, `e2e`. Throughput counts what arrived inside

@@ -1,7 +1,7 @@
 """Server-sent events out of a byte stream, however the network cut it. Only the wire format is known here.
 
-The format is the HTML standard's (section "Server-sent events", parsing an event stream), of which `data` fields are
-all that completion servers use: other fields are skipped.
+The format is that of the HTML standard (section "Server-sent events", parsing an event stream), of which `data` fields
+are all that completion servers use: other fields are skipped.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """What is sent in a load: synthetic prompts exact to the token, or tool-call conversations from a split.
 
-Only requests are made here; `load` decides when they are sent, `tool_calls` judges the answers to conversations.
+Only requests are made here; `generator` decides when they are sent, `call_validity` judges the answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,16 @@ import orjson
 
 from fc_assets.calls.conversations import Turn
 from fc_assets.load_test.load.client import Request
+from fc_assets.serving.chat import chat_request
 
 TOKEN_IDS = (100, 300)
 """Prompts are drawn from these ids (the end is exclusive). Every vocabulary has them, none of the common ones uses them
 for control, and 200 of them leave no two prompts with the same first block, so the prefix cache cannot help."""
 
 MakeRequest = Callable[[int], Request]
+"""Makes the i-th request of a load."""
+
+_STREAMED: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 def token_prompts(model: str, prompt_tokens: int, output_tokens: int, seed: int) -> MakeRequest:
@@ -31,10 +35,8 @@ def token_prompts(model: str, prompt_tokens: int, output_tokens: int, seed: int)
         "max_tokens": output_tokens,
         "temperature": 0,
         "ignore_eos": True,
-        "stream": True,
-        "stream_options": {"include_usage": True},
+        **_STREAMED,
     }
-
     rng = np.random.default_rng(seed)  # one for all: making one takes longer than a prompt
 
     def make(_: int) -> Request:
@@ -52,21 +54,14 @@ def conversations(model: str, turns: Sequence[Turn], max_tokens: int, *, constra
 
     def make(index: int) -> Request:
         turn = turns[index % len(turns)]
-        body = {
-            "model": model,
-            "messages": turn.messages,
-            "tools": [_wrapped(tool, constrained) for tool in turn.tools],
-            "tool_choice": "required" if constrained else "auto",
-            "max_tokens": max_tokens,
-            "temperature": 0,
-            "chat_template_kwargs": {"enable_thinking": False},
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-        return Request("/v1/chat/completions", orjson.dumps(body))
+        body = chat_request(
+            model,
+            turn.messages,
+            turn.tools,
+            max_tokens=max_tokens,
+            tool_choice="required" if constrained else "auto",
+            strict=constrained,
+        )
+        return Request("/v1/chat/completions", orjson.dumps({**body, **_STREAMED}))
 
     return make
-
-
-def _wrapped(tool: Any, strict: bool) -> dict[str, object]:
-    return {"type": "function", "function": {**tool, **({"strict": True} if strict else {})}}

@@ -29,7 +29,7 @@ _NOT_THE_LOAD = {
 _NOT_THE_SERVER = {"port", "start_timeout_s"}
 
 
-def conditions(server: ServerSettings, benchmark: BenchmarkSettings) -> dict[str, object]:
+def measurement_conditions(server: ServerSettings, benchmark: BenchmarkSettings) -> dict[str, object]:
     """Server, load and machine; the model is left out, since models are what one compares."""
     return {
         "server": server.model_dump(mode="json", exclude=_NOT_THE_SERVER),

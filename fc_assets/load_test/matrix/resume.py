@@ -1,7 +1,7 @@
 """Finished cells of a matrix that has not ended, kept so that a killed server costs one cell and not the night.
 
-Whoever opens the folder sees to it that it holds the cells of one model, machine and setting. Cells older than
-`MAX_AGE_S` are measured again: the machine may have changed since. What a cell holds is `measure`'s.
+The caller names one folder for each model, machine and setting. Cells older than `MAX_AGE_S` are measured again: the
+machine may have changed since. What a cell holds is in `cell_measurement`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fc_assets.load_test.matrix.cell import Cell
-from fc_assets.load_test.matrix.measure import CellResult
+from fc_assets.load_test.matrix.cell_measurement import CellResult
+from fc_assets.load_test.matrix.cells import MatrixCell
 
 MAX_AGE_S = 12 * 3600
 
@@ -26,7 +26,7 @@ class ResumeFolder:
 
     path: Path
 
-    def load(self, cell: Cell) -> CellResult | None:
+    def load(self, cell: MatrixCell) -> CellResult | None:
         """The kept result of that cell, if there is one that is whole and young enough."""
         file = self._file(cell)
         if not file.is_file() or time.time() - file.stat().st_mtime > MAX_AGE_S:
@@ -42,5 +42,5 @@ class ResumeFolder:
         unfinished.write_text(json.dumps(asdict(result)), encoding="utf-8")
         unfinished.replace(file)
 
-    def _file(self, cell: Cell) -> Path:
+    def _file(self, cell: MatrixCell) -> Path:
         return self.path / f"{cell.name}.json"

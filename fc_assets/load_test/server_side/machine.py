@@ -1,6 +1,6 @@
 """What the machine spent while a load ran: CPU and memory of the server's processes, and the GPUs where there are any.
 
-Reads only; who is asked for what is `matrix`'s.
+Reads only; when a sample is taken is decided in `matrix`.
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from fc_assets.calls.call import Call, calls_from_json, tools_from_json
+from fc_assets.calls.call import Call, calls_from_json
 from fc_assets.calls.prompts import THINK_OFF, messages, wrap_tools
+from fc_assets.calls.tools.forms import tools_from_json
 from fc_assets.data.rows.normalise import normalise_row
 from fc_assets.data.rows.tools import ToolReader
 from fc_assets.data.sources.catalogue import TOOLS, WORDS

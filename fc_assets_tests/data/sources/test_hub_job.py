@@ -3,18 +3,20 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from fc_assets.data.jobs import HubDataset, HubDownloadJob
 from fc_assets.data.sources.files import read_files
 from fc_assets.data.sources.generator import generate_rows
-from fc_assets_tests.support.dataset_hub import TOKEN, StandInHub, serving
+from fc_assets.foundation.jobs import write_job
+from fc_assets_tests.support.hub import EXPIRED_TOKEN, Hub, serving
 
 REPO = "Salesforce/xlam-function-calling-60k"
+KEY = f"datasets/{REPO}"
 ROWS = list(generate_rows(1500, 1))
 # The hub's client writes in pieces of 10 MiB, so a resumable download must be larger: blanks between the rows.
 CONTENT = ("[" + (",\n" + " " * 16_000).join(json.dumps(row) for row in ROWS) + "]").encode()
@@ -25,7 +27,7 @@ PIECE = 10 << 20
 class Client:
     """Runs the download in its own process with a cache of its own."""
 
-    hub: StandInHub
+    hub: Hub
     folder: Path
 
     @property
@@ -34,17 +36,17 @@ class Client:
 
     def fetch(self, repo: str = REPO, revision: str = "main", **environment: str) -> str:
         """Download; return the sentence that the process ended with, empty if it succeeded."""
-        wanted = {"dataset": repo, "revision": revision, "configs": [], "out": str(self.out)}
-        job = self.folder / "job.json"
-        job.write_text(json.dumps({"datasets": [wanted], "result": str(self.folder / "result.json")}))
+        dataset = HubDataset(name=repo, revision=revision, file=self.out)
+        files = write_job(HubDownloadJob(datasets=(dataset,)), self.folder)
         ended = subprocess.run(
-            [sys.executable, "-m", "fc_assets.data.sources.hub_job", str(job)],
+            files.argv,
             env={**_without_tokens(), "HF_ENDPOINT": self.hub.url, "HF_HOME": str(self.folder / "hf"), **environment},
             capture_output=True,
             text=True,
             timeout=120,
         )
         if ended.returncode == 0:
+            assert files.result().rows == {repo: len(ROWS)}
             return ""
         last = ended.stderr.strip().splitlines()[-1]
         assert last.startswith("error: "), ended.stderr
@@ -61,43 +63,46 @@ def _without_tokens() -> dict[str, str]:
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Client]:
-    with serving(StandInHub(REPO, "xlam_function_calling_60k.json", CONTENT)) as hub:
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    (folder / "xlam_function_calling_60k.json").write_bytes(CONTENT)
+    with serving(Hub({KEY: folder})) as hub:
         yield Client(hub, tmp_path)
 
 
 def test_a_gated_data_set_without_a_token(client: Client):
-    client.hub.gated = True
+    client.hub.gated.add(KEY)
     said = client.fetch()
     assert f"{REPO} is gated: accept its terms at {client.hub.url}/datasets/{REPO} and set HF_TOKEN" in said
 
 
 @pytest.mark.slow
 def test_a_token_whose_owner_has_not_accepted(client: Client):
-    client.hub.gated = True
+    client.hub.gated.add(KEY)
     assert "accept its terms at" in client.fetch(HF_TOKEN="hf_of_somebody_else")
 
 
 @pytest.mark.slow
 def test_an_invalid_token(client: Client):
-    assert "does not accept the token" in client.fetch(HF_TOKEN="hf_expired")
+    assert "does not accept the token" in client.fetch(HF_TOKEN=EXPIRED_TOKEN)
 
 
 @pytest.mark.slow
 def test_an_unknown_data_set_or_revision(client: Client):
-    assert "no data set some/other at revision main" in client.fetch("some/other", HF_TOKEN=TOKEN)
-    assert f"no data set {REPO} at revision absent" in client.fetch(revision="absent", HF_TOKEN=TOKEN)
+    assert "no data set some/other at revision main" in client.fetch("some/other", HF_TOKEN=client.hub.token)
+    assert f"no data set {REPO} at revision absent" in client.fetch(revision="absent", HF_TOKEN=client.hub.token)
 
 
 @pytest.mark.slow
 def test_download_then_offline_from_the_warm_cache(client: Client):
-    client.hub.gated = True
-    assert client.fetch(HF_TOKEN=TOKEN) == ""
+    client.hub.gated.add(KEY)
+    assert client.fetch(HF_TOKEN=client.hub.token) == ""
     assert client.rows() == ROWS
     client.out.unlink()
-    asked = len(client.hub.log)
+    asked = len(client.hub.requests)
     assert client.fetch(HF_HUB_OFFLINE="1") == ""
     assert client.rows() == ROWS
-    assert len(client.hub.log) == asked
+    assert len(client.hub.requests) == asked
 
 
 @pytest.mark.slow
@@ -105,7 +110,7 @@ def test_a_broken_download_goes_on_where_it_stopped(client: Client):
     client.hub.cut_after, client.hub.cuts = PIECE + 1000, 1
     assert client.fetch() == ""
     assert client.rows() == ROWS
-    assert any(line.startswith("GET") and f"bytes={PIECE}-" in line for line in client.hub.log)
+    assert any(method == "GET" and f"bytes={PIECE}-" in part for method, _, part in client.hub.requests)
 
 
 @pytest.mark.slow

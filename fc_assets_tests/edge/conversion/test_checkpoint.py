@@ -70,6 +70,13 @@ def test_broken_files_are_named(tmp_path: Path, checkpoint_folder: Path) -> None
     file.write_bytes((checkpoint_folder / "model.safetensors").read_bytes()[:-100])
     with pytest.raises(FcAssetsError, match="ends within tensor"):
         read_checkpoint(tmp_path)
+    file.write_bytes(b"\x02" + b"\x00" * 7 + b"[]")
+    with pytest.raises(FcAssetsError, match="is not a safetensors file"):
+        read_checkpoint(tmp_path)
+    header = json.dumps({"model.norm.weight": {"dtype": "F32", "shape": [4], "data_offsets": [0, 8]}}).encode()
+    file.write_bytes(len(header).to_bytes(8, "little") + header + b"\x00" * 16)
+    with pytest.raises(FcAssetsError, match=r"model\.norm\.weight has 8 bytes for the shape \(4,\)"):
+        read_checkpoint(tmp_path)
     save_file({"model.norm.weight": torch.ones(4, dtype=torch.int64)}, file)
     with pytest.raises(FcAssetsError, match="dtype I64"):
         read_checkpoint(tmp_path)

@@ -1,4 +1,4 @@
-"""The type rules, held against what llama.cpp's own llama-quantize printed for the same shapes."""
+"""The type rules, compared with what llama.cpp's own llama-quantize printed for the same shapes."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from fc_assets.evaluation.jobs import EmbeddingJob
 from fc_assets.evaluation.scoring import ScoringRow, score_rows
 from fc_assets.foundation.jobs import write_job
 from fc_assets_tests.support.scored_files import predictions, sharegpt
-from fc_assets_tests.support.tools import TOOLS, weather
+from fc_assets_tests.support.tools import TOOLS, WEIGHTS, weather
 
 INSTALLED = importlib.util.find_spec("sentence_transformers") is not None
 needs_library = pytest.mark.skipif(not INSTALLED, reason="sentence-transformers is not installed (extra `embedding`)")
@@ -48,7 +48,8 @@ CASES = {
 def table(*rows: tuple[str, list[Call]]) -> pd.DataFrame:
     tools = json.dumps(TOOLS)
     return score_rows(
-        [ScoringRow(str(number), "?", tools, tuple(calls), text) for number, (text, calls) in enumerate(rows)]
+        [ScoringRow(str(number), "?", tools, tuple(calls), text) for number, (text, calls) in enumerate(rows)],
+        WEIGHTS,
     )
 
 
@@ -77,7 +78,7 @@ def test_a_row_without_an_answer_is_left_out() -> None:
     tools = json.dumps(TOOLS)
     rows = [ScoringRow(str(number), "?", tools, (PARIS,), answer_text([PARIS])) for number in range(200)]
     rows[7] = ScoringRow("7", "?", tools, (PARIS,), "", finish_reason=FAILED)
-    frames = {"mine": score_rows(rows)}
+    frames = {"mine": score_rows(rows, WEIGHTS)}
     (found,) = similarity_table(frames, {"mine": string_pairs(frames["mine"])}, [], samples=50)
     assert found["expected strings"] == 199 and found["embedding similarity"] == 1
 

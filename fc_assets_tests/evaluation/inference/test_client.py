@@ -31,6 +31,7 @@ from fc_assets.evaluation.inference.predictions import summarise
 from fc_assets.evaluation.prediction_files import Prediction, scoring_rows
 from fc_assets.evaluation.scoring import judged, score_rows
 from fc_assets.serving.endpoint import Endpoint
+from fc_assets_tests.support.tools import WEIGHTS
 from fc_assets_tests.support.web_server import serving
 
 TOOL = {
@@ -267,5 +268,5 @@ def test_the_summary_counts_as_the_report_does() -> None:
     answers = [Answer(row, text, finish, 1.0, 2, 3) for row, (text, finish, _) in cases.items()]
     summary = summarise(turns, answers)
     rows = scoring_rows(turns, [Prediction(each.id, each.text, each.finish_reason) for each in answers])
-    assert summary.parse_rate == judged(score_rows(rows, 1.0))["parse_ok"].mean() == 2 / 5
+    assert summary.parse_rate == judged(score_rows(rows, WEIGHTS, 1.0))["parse_ok"].mean() == 2 / 5
     assert (summary.rows, summary.failed, summary.too_long, summary.cut) == (6, 1, 1, 1)

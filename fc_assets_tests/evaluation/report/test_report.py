@@ -20,7 +20,7 @@ from fc_assets.evaluation.report.render import headline
 from fc_assets.evaluation.report.write import results, write_report
 from fc_assets.evaluation.scoring import ScoringRow, score_rows
 from fc_assets_tests.support.scoring_rows import rows_with_errors
-from fc_assets_tests.support.tools import TOOLS, weather
+from fc_assets_tests.support.tools import TOOLS, WEIGHTS, weather
 
 SAMPLES = 500
 ROWS = 200
@@ -33,7 +33,9 @@ def frames() -> dict[str, pd.DataFrame]:
     made = {}
     for variant, share in shares.items():
         rows = rows_with_errors(ROWS, share)
-        made[variant] = score_rows([_failed(row) if variant == "sft" and row.id == "5" else row for row in rows])
+        made[variant] = score_rows(
+            [_failed(row) if variant == "sft" and row.id == "5" else row for row in rows], WEIGHTS
+        )
     return made
 
 
@@ -43,7 +45,9 @@ def _failed(row: ScoringRow) -> ScoringRow:
 
 @pytest.fixture(scope="module")
 def report(frames: dict[str, pd.DataFrame]) -> Report:
-    return build_report(frames, samples=SAMPLES, extra_tables={"BFCL": [{"variant": "Base", "ST3": float("nan")}]})
+    return build_report(
+        frames, WEIGHTS, samples=SAMPLES, extra_tables={"BFCL": [{"variant": "Base", "ST3": float("nan")}]}
+    )
 
 
 def test_values_are_those_of_a_hand_count(report: Report, frames: dict[str, pd.DataFrame]) -> None:
@@ -104,7 +108,7 @@ def test_failures_add_up_and_have_examples(report: Report) -> None:
 def test_a_failure_that_never_comes_first_has_examples_too() -> None:
     text = answer_text([weather("Atlantis", x=1)])
     rows = [ScoringRow(str(number), "Paris?", json.dumps(TOOLS), (weather("Paris"),), text) for number in range(5)]
-    report = build_report({"mine": score_rows(rows)}, samples=50)
+    report = build_report({"mine": score_rows(rows, WEIGHTS)}, WEIGHTS, samples=50)
     assert report.failures["mine"]["hallucinated value"] == 0 and report.occurrences["mine"]["hallucinated value"] == 5
     shown = report.examples["mine"]["hallucinated value"]
     assert [example.id for example in shown] == ["0", "1", "2"] and "Atlantis" in shown[0].detail
@@ -112,7 +116,7 @@ def test_a_failure_that_never_comes_first_has_examples_too() -> None:
 
 
 def test_two_reports_of_the_same_rows_are_equal(report: Report, frames: dict[str, pd.DataFrame]) -> None:
-    again = build_report(frames, samples=SAMPLES)
+    again = build_report(frames, WEIGHTS, samples=SAMPLES)
     assert results(again)["variants"] == results(report)["variants"]
 
 
@@ -154,12 +158,12 @@ def test_the_files(report: Report, tmp_path: Path) -> None:
 def test_hostile_text_stays_text(frames: dict[str, pd.DataFrame], tmp_path: Path) -> None:
     frame = frames["base"].copy()
     frame["text"] = "<script>alert(1)</script> | `x` {body}"
-    files = write_report(build_report({"base": frame}, samples=50), tmp_path)
+    files = write_report(build_report({"base": frame}, WEIGHTS, samples=50), tmp_path)
     assert "<script" not in files["report.html"].read_text()
 
 
 def test_one_variant_alone_and_a_perfect_one(tmp_path: Path) -> None:
-    report = build_report({"mine": score_rows(rows_with_errors(30, 0.0))}, samples=50)
+    report = build_report({"mine": score_rows(rows_with_errors(30, 0.0), WEIGHTS)}, WEIGHTS, samples=50)
     assert report.comparisons == [] and report.metrics["mine"]["exact_match"].value == 1
     assert {str(record["mine"]).split()[0] for record in headline(report)} == {"1.000", "0.000"}
     assert all(str(record["mine"]).endswith("]") for record in headline(report))
@@ -168,6 +172,6 @@ def test_one_variant_alone_and_a_perfect_one(tmp_path: Path) -> None:
 
 def test_variants_must_be_about_the_same_rows(frames: dict[str, pd.DataFrame]) -> None:
     with pytest.raises(FcAssetsError, match="other rows"):
-        build_report({"base": frames["base"], "sft": frames["sft"].iloc[1:]}, samples=50)
+        build_report({"base": frames["base"], "sft": frames["sft"].iloc[1:]}, WEIGHTS, samples=50)
     with pytest.raises(FcAssetsError, match="twice"):
-        build_report({"base": pd.concat([frames["base"]] * 2)}, samples=50)
+        build_report({"base": pd.concat([frames["base"]] * 2)}, WEIGHTS, samples=50)

@@ -1,19 +1,22 @@
 """The matrix against scripted servers: every cell once, a killed server costs one cell, and the next run resumes."""
 
 import asyncio
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.load_test.cli import main
-from fc_assets.load_test.matrix import plots
-from fc_assets.load_test.matrix.cell import matrix_cells
-from fc_assets.load_test.matrix.measure import CellFailedError
+from fc_assets.load_test.findings import plots
+from fc_assets.load_test.findings.regression import latency_ratios, slower_cells
+from fc_assets.load_test.matrix.cell_measurement import CellFailedError
+from fc_assets.load_test.matrix.cells import matrix_cells
+from fc_assets.load_test.matrix.matrix_measurement import MeasuredMatrix, measure_matrix
 from fc_assets.load_test.matrix.resume import ResumeFolder
-from fc_assets.load_test.matrix.run import Matrix, run_matrix
-from fc_assets.load_test.matrix.tables import REQUESTS, read_rows, write_matrix
-from fc_assets.load_test.regression import compare, slower
+from fc_assets.load_test.matrix.tables import read_record, read_rows, write_matrix
+from fc_assets.names import MATRIX_RECORD, MATRIX_REQUESTS
 from fc_assets.profiles import BenchmarkSettings, ServiceLevel
 from fc_assets.serving.server import connect
 from fc_assets_tests.support.scripted_server import ScriptedServer, answer
@@ -34,10 +37,10 @@ def quick_answer(body: dict) -> list:
     return answer(body, first_s=0.01, gap_s=0.002)
 
 
-def run(server: ScriptedServer, folder: Path) -> Matrix:
+def run(server: ScriptedServer, folder: Path) -> MeasuredMatrix:
     endpoint = connect(server.url, "m")
     return asyncio.run(
-        run_matrix(endpoint, SETTINGS, ResumeFolder(folder / "resume"), log=folder / "log", progress=lambda _: None)
+        measure_matrix(endpoint, SETTINGS, ResumeFolder(folder / "resume"), log=folder / "log", progress=lambda _: None)
     )
 
 
@@ -113,11 +116,16 @@ def test_tables_pictures_and_comparison(tmp_path: Path) -> None:
         write_matrix(matrix, endpoint, SETTINGS, {"machine": "this"}, folder)
         plots.draw_all(read_rows(folder), SETTINGS.slo, folder)
     assert [row["cell"] for row in read_rows(folders[0])] == CELLS
-    assert {row["phase"] for row in read_rows(folders[0], REQUESTS)} >= {"warm-up", "measured"}
+    record = json.loads((folders[0] / MATRIX_RECORD).read_text())
+    assert list(record["server"]) == ["version", "device", "flags", "start_s", "model_digest", "max_model_len"]
+    assert record["calibration"] == asdict(first.calibration)
+    assert isinstance(record["calibration"]["concurrency"], int)
+    assert read_record(folders[0]).conditions == {"machine": "this"}
+    assert {row["phase"] for row in read_rows(folders[0], MATRIX_REQUESTS)} >= {"warm-up", "measured"}
     assert all((folders[0] / f"{name}.png").stat().st_size > 5000 for name in ("curves", "heat-map"))
-    ratios = compare(folders[1], folders[0], seed=1)
-    assert {ratio.cell for ratio in slower(ratios, 0.1)} == set(CELLS)
-    assert not slower(compare(folders[0], folders[0], seed=1), 0.1)
+    ratios = latency_ratios(folders[1], folders[0], seed=1)
+    assert {ratio.cell for ratio in slower_cells(ratios, 0.1)} == set(CELLS)
+    assert not slower_cells(latency_ratios(folders[0], folders[0], seed=1), 0.1)
 
 
 def test_the_command_line_runs_against_any_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,6 +133,12 @@ def test_the_command_line_runs_against_any_server(tmp_path: Path, capsys: pytest
     with ScriptedServer(quick_answer) as server:
         assert main(["bench", "--api-url", server.url, *arguments, "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr().out
+    header, *rows = printed.splitlines()
+    assert header.split("  ")[0].strip() == "cell"
+    assert all(title in header for title in ("requests/s", "TTFT P50", "E2E P95", "goodput/s", "failed"))
+    assert [row.split()[0] for row in rows[:3]] == ["closed-c1-ctx16", "closed-c2-ctx16", "open-rate50-ctx16"]
+    assert rows[0].split()[-1] == "0.0%"
+    assert "times in ms" in rows
     assert "closed-c2-ctx16" in printed
     assert "open-rate50-ctx16" in printed
     assert (tmp_path / "out" / "cells.parquet").is_file()

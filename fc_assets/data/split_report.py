@@ -1,0 +1,71 @@
+"""What a split records of itself beside its rows: its artefact's report, which the gates read back.
+
+Tables for people are in `page_tables`; what the gates measure on the rows themselves is in `data_quality`.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from fc_assets.data.curation.curate import CurationReport
+from fc_assets.data.jobs import SplitTokens
+from fc_assets.data.splits import SplitSummary
+
+
+class CurationCounts(BaseModel):
+    """What curation did to both splits together, in rows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    read: int
+    dropped: dict[str, int]
+    """By reason."""
+    gold_causes: dict[str, int]
+    """Rows whose expected calls did not earn all four rewards, by cause."""
+    coerced: int
+    made_irrelevant: int
+    bfcl_questions: int
+    """How many questions the rows were compared with."""
+
+
+class SplitReport(BaseModel):
+    """The report of a split. All numbers count rows unless their name says otherwise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: int
+    calls_per_row: dict[int, int]
+    tools_per_row: dict[int, int]
+    by_source: dict[str, int]
+    by_flag: dict[str, int]
+    tools_seen: int
+    masked: int
+    curation: CurationCounts
+    seed: int
+    context_tokens: int
+    turns: int
+    turns_longer_than_context: int
+    longer_than_context: tuple[str, ...]
+    """Ids of the first of these turns."""
+
+
+def split_report(
+    summary: SplitSummary, curation: CurationReport, tokens: SplitTokens, context_tokens: int, seed: int
+) -> SplitReport:
+    """The report of the split that `summary` and `tokens` are about."""
+    return SplitReport(
+        **vars(summary),
+        curation=CurationCounts(
+            read=curation.read,
+            dropped=curation.dropped_by_reason,
+            gold_causes=curation.gold_causes,
+            coerced=curation.coerced,
+            made_irrelevant=curation.made_irrelevant,
+            bfcl_questions=curation.bfcl_questions,
+        ),
+        seed=seed,
+        context_tokens=context_tokens,
+        turns=tokens.turns,
+        turns_longer_than_context=tokens.too_long,
+        longer_than_context=tokens.too_long_ids,
+    )

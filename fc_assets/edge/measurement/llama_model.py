@@ -1,0 +1,88 @@
+"""A GGUF file loaded by llama.cpp in this process: what it makes of text, and its greedy answers with their latencies.
+
+It imports neither torch nor transformers, so that the process's peak memory is the file's. What the measurements are
+compared with is in `measure_file_job` and `report`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import xllamacpp
+
+from fc_assets.calls.call import Tool
+from fc_assets.edge.jobs import Completion
+from fc_assets.errors import FcAssetsError
+from fc_assets.serving.chat import conversation
+from fc_assets.serving.endpoint import Endpoint
+
+
+class LlamaModel:
+    """A GGUF file loaded by llama.cpp in this process. `load_s` is how many seconds that took.
+
+    Raises `FcAssetsError` when llama.cpp cannot load the file.
+    """
+
+    def __init__(self, file: Path, *, context: int, threads: int) -> None:
+        parameters = xllamacpp.CommonParams()
+        parameters.model.path = str(file)
+        parameters.n_ctx = context
+        parameters.n_parallel = 1
+        parameters.n_gpu_layers = 0
+        parameters.fit_params = False
+        parameters.ui = False
+        parameters.verbosity = 1  # errors only
+        parameters.cpuparams.n_threads = threads
+        parameters.cpuparams_batch.n_threads = threads
+        started = time.monotonic()
+        try:
+            self._server = xllamacpp.Server(parameters)
+        except RuntimeError as error:
+            raise FcAssetsError(f"llama.cpp could not load {file} ({error}); its reason is in the log above") from error
+        self.load_s = time.monotonic() - started
+        self._endpoint = Endpoint(self._server.listening_address, model=file.stem)
+
+    def tokenise(self, text: str) -> list[int]:
+        """The ids that llama.cpp gives `text`."""
+        body = {"content": text, "add_special": True, "parse_special": True}
+        return [int(token) for token in self._post("/tokenize", body)["tokens"]]
+
+    def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool]) -> str:
+        """The prompt, thinking off, that llama.cpp makes of the template in the file."""
+        return str(self._post("/apply-template", conversation(messages, tools))["prompt"])
+
+    def answer(self, prompt: str, max_tokens: int) -> Completion:
+        """Complete `prompt` greedily, read anew. Raises `FcAssetsError` when it does not fit into the context."""
+        chunks: list[tuple[float, dict[str, Any]]] = []
+        request = {
+            "prompt": prompt,
+            "max_tokens": max_tokens,
+            "temperature": 0,
+            "cache_prompt": False,
+            "stream": True,
+        }
+        started = time.monotonic()
+        # An exception in this callback would be lost, so it only collects.
+        self._server.handle_completions(request, lambda chunk: chunks.append((time.monotonic() - started, chunk)))
+        seconds, last = chunks[-1]
+        if "usage" not in last:
+            raise FcAssetsError(f"llama.cpp did not finish an answer, it said: {json.dumps(last)}")
+        return Completion(
+            text="".join(chunk["choices"][0]["text"] for _, chunk in chunks),
+            prompt_tokens=last["usage"]["prompt_tokens"],
+            output_tokens=last["usage"]["completion_tokens"],
+            first_token_s=chunks[0][0],
+            seconds=seconds,
+            finish_reason=last["choices"][0]["finish_reason"],
+        )
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return self._endpoint.post(path, body)
+        except urllib.error.HTTPError as error:
+            raise FcAssetsError(f"llama.cpp refused {path}: {error.read().decode('utf-8', 'replace')}") from error

@@ -1,0 +1,38 @@
+"""Loads one GGUF file with llama.cpp and asks it every prompt, greedily and one at a time.
+
+A process for each file, so that peak memory is that file's. Whether an answer is right is decided in `report`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fc_assets.edge.jobs import EdgeAnswer, FileMeasurement, MeasureFileJob, RenderedPrompt
+from fc_assets.edge.measurement.llama_model import LlamaModel
+from fc_assets.foundation.jobs import Log, run_job
+from fc_assets.foundation.memory import peak_rss_mb
+
+
+def answer_prompts(model: LlamaModel, prompts: Iterable[RenderedPrompt], max_tokens: int) -> list[EdgeAnswer]:
+    """The model's answer to every prompt, in order, and whether it reads the prompt as the checkpoint does."""
+    return [
+        EdgeAnswer(
+            id=prompt.id,
+            same_ids=model.tokenise(prompt.prompt) == prompt.ids,
+            same_prompt=model.render(prompt.messages, prompt.tools) == prompt.prompt,
+            **model.answer(prompt.prompt, max_tokens).model_dump(),
+        )
+        for prompt in prompts
+    ]
+
+
+def work(job: MeasureFileJob, log: Log) -> FileMeasurement:
+    """Do the job. Raises `FcAssetsError` when llama.cpp cannot load the file, or does not finish an answer."""
+    model = LlamaModel(job.model, context=job.context, threads=job.threads)
+    log.info(f"{job.model} ready after {model.load_s:.2f} s")
+    answers = answer_prompts(model, job.prompts, job.max_tokens)
+    return FileMeasurement(load_s=model.load_s, peak_rss_mb=peak_rss_mb(), answers=answers)
+
+
+if __name__ == "__main__":
+    run_job(MeasureFileJob, work)

@@ -1,0 +1,49 @@
+"""The few figures of a matrix that the page shows: a line for each cell, and the numbers to follow over time."""
+
+from __future__ import annotations
+
+from fc_assets.load_test.matrix.tables import CellRow, Rows
+from fc_assets.profiles import ServiceLevel
+
+_MILLISECONDS = {
+    "TTFT P50 ms": "ttft_p50_s",
+    "TTFT P95 ms": "ttft_p95_s",
+    "TPOT P95 ms": "tpot_p95_s",
+    "E2E P50 ms": "e2e_p50_s",
+    "E2E P95 ms": "e2e_p95_s",
+}
+_RATES = {
+    "requests/s": "requests_per_s",
+    "output tokens/s": "output_tokens_per_s",
+    "goodput/s": "goodput_per_s",
+    "tool-call goodput/s": "tool_call_goodput_per_s",
+}
+
+
+def headline(row: CellRow) -> dict[str, object]:
+    """One cell as the page shows it: times in milliseconds, rounded to a tenth."""
+    return {
+        "cell": row["cell"],
+        **{title: round(float(row[name]) * 1e3, 1) for title, name in _MILLISECONDS.items()},
+        **{title: round(float(row[name]), 1) for title, name in _RATES.items() if row.get(name) is not None},
+        "failed": round(float(row["error_rate"]), 4),
+        "client-limited": bool(row["client_limited"]),
+    }
+
+
+def at_slo(rows: Rows, slo: ServiceLevel) -> dict[str, float]:
+    """The headline numbers: the worst latencies at the SLO's concurrency, the best throughput, the errors.
+
+    Without a cell at that concurrency the latencies are left out.
+    """
+    closed = [row for row in rows if row["kind"] == "closed"]
+    promised = [row for row in closed if row["concurrency"] == slo.at_concurrency]
+    numbers = {
+        "output_tokens_per_s": max(float(row["output_tokens_per_s"]) for row in closed),
+        "goodput_per_s": max(float(row["goodput_per_s"]) for row in closed),
+        "error_rate": max(float(row["error_rate"]) for row in rows),
+    }
+    if promised:
+        numbers["ttft_p95_s"] = max(float(row["ttft_p95_s"]) for row in promised)
+        numbers["tpot_p95_s"] = max(float(row["tpot_p95_s"]) for row in promised)
+    return numbers

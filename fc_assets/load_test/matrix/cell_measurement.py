@@ -1,0 +1,140 @@
+"""One cell measured: the load, the server's gauges while it runs, and both sides reconciled.
+
+Which cells there are is in `cells`, going through all of them in `matrix_measurement`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import aiohttp
+
+from fc_assets.errors import FcAssetsError
+from fc_assets.load_test.load.client import Client
+from fc_assets.load_test.load.generator import LoadResult, drive
+from fc_assets.load_test.load.request_statistics import CallValidator, succeeded, summarise
+from fc_assets.load_test.load.workload import MakeRequest
+from fc_assets.load_test.matrix.cells import MatrixCell
+from fc_assets.load_test.server_side.machine import MachineMeter
+from fc_assets.load_test.server_side.reconciliation import reconcile, server_figures
+from fc_assets.profiles import BenchmarkSettings
+from fc_assets.serving.endpoint import Endpoint
+from fc_assets.serving.vllm_metrics import ALL_OF_VLLM, GAUGES, parse_metrics
+
+SAMPLE_SECONDS = 0.5
+"""Between two looks at the server's gauges; a look costs vLLM some milliseconds, so more of them would disturb it."""
+
+
+class CellFailedError(FcAssetsError):
+    """The server did not survive a cell, or answered nothing but errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """`figures` are flat columns, `requests` one row per request (the unmeasured ones too), `reconciliation` one row
+    per quantity that client and server both counted.
+    """
+
+    cell: MatrixCell
+    figures: Mapping[str, Any]
+    requests: Sequence[Mapping[str, Any]]
+    reconciliation: Sequence[Mapping[str, Any]]
+
+
+async def measure_cell(
+    client: Client,
+    endpoint: Endpoint,
+    cell: MatrixCell,
+    make: MakeRequest,
+    settings: BenchmarkSettings,
+    is_valid_call: CallValidator | None = None,
+) -> CellResult:
+    """Run the cell's load and return its figures. Raises `CellFailedError` naming the cell when the server is gone."""
+    meter = MachineMeter(endpoint.info.pid)
+    before = await _metrics(client)
+    gauges: list[Mapping[str, float]] = []
+    watching = asyncio.create_task(_watch(client, meter, gauges))
+    try:
+        result = await drive(client, cell.load(settings, settings.seed), make)
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+    meter.sample(time.perf_counter())
+    _require_server(endpoint, cell, result)
+    after = await _metrics(client)
+    compared = reconcile(result.samples, before, after, held_back=cell.kind.startswith("tools"))
+    figures = {
+        **_describe(cell),
+        **summarise(result, settings.slo, settings.seed, is_valid_call),
+        **server_figures(gauges, before, after),
+        **meter.figures(),
+        "reconciled": all(each.agrees for each in compared) if compared else None,
+    }
+    rows = [{**asdict(each), "agrees": each.agrees} for each in compared]
+    return CellResult(cell, figures, _request_rows(cell, result), rows)
+
+
+async def _metrics(client: Client, beginnings: tuple[str, ...] = ALL_OF_VLLM) -> dict[str, float]:
+    """The server's metrics whose names begin so; none when it has no /metrics (it need not be vLLM)."""
+    try:
+        return parse_metrics(await client.get("/metrics"), beginnings)
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return {}
+
+
+async def _watch(client: Client, meter: MachineMeter, gauges: list[Mapping[str, float]]) -> None:
+    while True:
+        meter.sample(time.perf_counter())
+        if found := await _metrics(client, GAUGES):
+            gauges.append(found)
+        await asyncio.sleep(SAMPLE_SECONDS)
+
+
+def _require_server(endpoint: Endpoint, cell: MatrixCell, result: LoadResult) -> None:
+    failures = Counter(sample.reply.failure for sample in result.samples if sample.reply.failure)
+    if not failures:
+        return
+    kinds = ", ".join(f"{count} x {kind}" for kind, count in failures.most_common())
+    try:
+        endpoint.get("/v1/models", timeout_s=10)
+    except OSError as error:
+        raise CellFailedError(f"The server was gone in cell {cell.name} ({kinds}; {error})") from error
+    if result.cut_off or not succeeded(result.samples):
+        raise CellFailedError(f"The server answers, but only with errors in cell {cell.name} ({kinds})")
+
+
+def _describe(cell: MatrixCell) -> dict[str, object]:
+    return {
+        "cell": cell.name,
+        "kind": cell.kind,
+        "context_length": cell.context_length or None,
+        "concurrency": cell.concurrency or None,
+        "rate": cell.rate or None,
+    }
+
+
+def _request_rows(cell: MatrixCell, result: LoadResult) -> list[dict[str, object]]:
+    """Times relative to the start of the measuring window, seconds."""
+    zero = result.window_start
+    return [
+        {
+            "cell": cell.name,
+            "request": sample.index,
+            "phase": sample.phase,
+            "intended_s": sample.intended - zero,
+            "sent_s": sample.reply.sent - zero,
+            "arrivals_s": [when - zero for when in sample.reply.arrivals],
+            "ended_s": sample.reply.ended - zero,
+            "prompt_tokens": sample.reply.prompt_tokens,
+            "output_tokens": sample.reply.output_tokens,
+            "failure": sample.reply.failure,
+        }
+        for sample in result.samples
+    ]

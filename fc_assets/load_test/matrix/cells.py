@@ -1,0 +1,77 @@
+"""Which loads make up the matrix.
+
+Measuring one is in `cell_measurement`, keeping it in `resume`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fc_assets.errors import FcAssetsError
+from fc_assets.load_test.load.generator import Load
+from fc_assets.profiles import BenchmarkSettings
+
+MEASURED_PER_WORKER = 4
+"""Each worker of a closed load sends at least so many measured requests; fewer would measure the start only."""
+
+_SPREAD_S = 0.05
+
+CellKind = Literal["closed", "open", "tools-free", "tools-constrained"]
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixCell:
+    """One load of the matrix: `concurrency` or, for an open one, `rate`; a tool-call load has no fixed context."""
+
+    kind: CellKind
+    context_length: int = 0
+    concurrency: int = 0
+    rate: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Short, unique in the matrix, and fit for a file name."""
+        size = f"rate{self.rate:g}" if self.kind == "open" else f"c{self.concurrency}"
+        return f"{self.kind}-{size}" + (f"-ctx{self.context_length}" if self.context_length else "")
+
+    def load(self, settings: BenchmarkSettings, seed: int) -> Load:
+        """How many requests, how fast."""
+        return Load(
+            measured=max(settings.requests_per_cell, MEASURED_PER_WORKER * self.concurrency),
+            warmup=max(settings.warmup_requests, self.concurrency),
+            concurrency=self.concurrency,
+            rate=self.rate,
+            spread_s=_SPREAD_S if self.concurrency > 1 else 0.0,
+            seed=seed,
+        )
+
+
+def matrix_cells(settings: BenchmarkSettings, *, tools: bool) -> list[MatrixCell]:
+    """The cells of the chosen mode: closed ones, then open ones at the shortest context, then tool-call ones.
+
+    `tools` says whether there are conversations to ask; these loads run at the SLO's concurrency.
+    """
+    full = settings.mode == "full"
+    contexts = sorted(settings.context_lengths if full else settings.quick_context_lengths)
+    levels = sorted(settings.concurrency if full else settings.quick_concurrency)
+    if not contexts or not levels:
+        raise FcAssetsError(
+            f"The {settings.mode} matrix is empty: name at least one concurrency and one context length for it"
+        )
+    cells = [MatrixCell("closed", context, level) for context in contexts for level in levels]
+    cells += [MatrixCell("open", contexts[0], rate=rate) for rate in sorted(settings.request_rates)]
+    if tools and settings.tool_call_tokens:
+        level = settings.slo.at_concurrency
+        cells += [MatrixCell("tools-free", concurrency=level), MatrixCell("tools-constrained", concurrency=level)]
+    return cells
+
+
+def check_fit(cells: list[MatrixCell], output_tokens: int, max_model_len: int | None) -> None:
+    """Raise `FcAssetsError` when a prompt and its answer would not fit the server's context window."""
+    longest = max(cell.context_length for cell in cells) + output_tokens
+    if max_model_len and longest > max_model_len:
+        raise FcAssetsError(
+            f"The longest cell needs {longest} tokens (context and output) but the server takes {max_model_len}: "
+            "raise server.max_model_len or leave out that context length"
+        )

@@ -1,0 +1,51 @@
+"""The step `benchmark_matrix` as a process of its own: `python -m fc_assets.load_test.matrix_job JOB.json`.
+
+Starts the server, measures the matrix against it and writes the artefact's files. The load generator needs a process
+without Dagster's threads: its own CPU time is one of the figures.
+"""
+
+from __future__ import annotations
+
+import uvloop
+
+from fc_assets.calls.conversations import read_turns
+from fc_assets.foundation.jobs import Log, run_job
+from fc_assets.load_test.findings import plots
+from fc_assets.load_test.jobs import MatrixJob, MatrixResult
+from fc_assets.load_test.matrix.comparability import measurement_conditions
+from fc_assets.load_test.matrix.matrix_measurement import measure_matrix
+from fc_assets.load_test.matrix.resume import ResumeFolder
+from fc_assets.load_test.matrix.tables import write_matrix
+from fc_assets.serving.server import serve
+
+
+def benchmark(job: MatrixJob, log: Log) -> MatrixResult:
+    """Serve the release, measure it, and write tables and pictures."""
+    release, settings = job.release, job.benchmark
+    with serve(
+        release.checkpoint,
+        release.server,
+        name=release.served_name,
+        log=release.server_log,
+        model_digest=release.digest,
+    ) as endpoint:
+        log.info(f"vLLM {endpoint.info.version} was ready after {endpoint.info.start_s} s")
+        matrix = uvloop.run(
+            measure_matrix(
+                endpoint,
+                settings,
+                ResumeFolder(job.resume),
+                turns=read_turns(job.split),
+                log=release.server_log,
+                progress=log.info,
+            )
+        )
+    if matrix.resumed:
+        log.info(f"{len(matrix.resumed)} cells were kept from an interrupted run: {', '.join(matrix.resumed)}")
+    write_matrix(matrix, endpoint, settings, measurement_conditions(release.server, settings), job.out)
+    plots.draw_all(matrix.rows(), settings.slo, job.out)
+    return MatrixResult(server_start_s=endpoint.info.start_s, cells=len(matrix.results))
+
+
+if __name__ == "__main__":
+    run_job(MatrixJob, benchmark)

@@ -1,0 +1,48 @@
+"""Settings of the load test, and what users are promised."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fc_assets.profiles.sections import Count, Positive, Section, Share
+
+
+class ServiceLevel(Section):
+    """What users are promised; goodput counts the requests that meet it."""
+
+    ttft_p95_s: Annotated[float, Field(gt=0)] = 1.0
+    tpot_p95_s: Annotated[float, Field(gt=0)] = 0.05
+    at_concurrency: Positive = 16
+
+
+class BenchmarkSettings(Section):
+    """`benchmark_matrix` and `serving_recommendation`."""
+
+    mode: Literal["quick", "full"] = Field("quick", description="The few cells of `quick_*`, or the whole matrix.")
+    concurrency: tuple[Positive, ...] = Field((1, 2, 4, 8, 16, 32), description="Requests under way in a closed load.")
+    context_lengths: tuple[Positive, ...] = Field((256, 1024, 2048, 4096), description="Prompt tokens, exactly.")
+    quick_concurrency: tuple[Positive, ...] = (1, 8, 16)
+    quick_context_lengths: tuple[Positive, ...] = (256, 2048)
+    request_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (1.0, 4.0, 16.0), description="Requests a second of the open (Poisson) loads, at the shortest context length."
+    )
+    output_tokens: Annotated[int, Field(ge=2)] = 128
+    tool_call_tokens: Count = Field(
+        256, description="Tokens at most of an answer in the tool-call loads; 0 leaves these loads out."
+    )
+    requests_per_cell: Positive = Field(64, description="Measured requests of a cell, at least 4 x its concurrency.")
+    warmup_requests: Count = Field(8, description="Requests thrown away before, at least one for each under way.")
+    request_timeout_s: Positive = 120
+    sweep_max_num_seqs: tuple[Positive, ...] = Field(
+        (16, 32, 64), description="Server settings tried in `full` for the recommendation; each starts a server."
+    )
+    sweep_max_num_batched_tokens: tuple[Positive, ...] = (2048, 8192)
+    slo: ServiceLevel = ServiceLevel()
+    regression_margin: Share = Field(0.1, description="How much slower than the last good measurement is tolerated.")
+    quick_cron: str = "0 2 * * *"
+    full_cron: str = "0 3 * * 0"
+    schedules_on: bool = False
+    timezone: str = "UTC"
+    seed: int = 42

@@ -1,0 +1,61 @@
+"""Settings of the data room: where rows come from, how they are read, which of them become conversations."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fc_assets.profiles.sections import Count, Section, Share
+
+
+class CurationSettings(Section):
+    """Which rows of the normalised table become conversations. Exact duplicates never do."""
+
+    near_duplicates: Literal["keep", "flag", "drop"] = Field(
+        "flag", description="Rows whose query nearly repeats an earlier one (MinHash); they share a side of the split."
+    )
+    near_duplicate_similarity: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.9, description="Least Jaccard similarity of two rows' word triples to be near-duplicates."
+    )
+    bfcl: Literal["keep", "flag", "drop"] = Field(
+        "drop", description="Rows that repeat a question of the Berkeley Function Calling Leaderboard."
+    )
+    gold: Literal["keep", "coerce", "drop"] = Field(
+        "coerce", description="Expected calls that do not earn all four rewards: `coerce` mends values of another type."
+    )
+    masked_share: Share = Field(0.0, description="Share of rows whose function and parameter names are replaced.")
+    observations: bool = Field(False, description="Append the stubs' results to single-turn rows that expect a call.")
+
+
+class HermesSettings(Section):
+    """A second source of rows: conversations with `<tools>` and `<tool_call>` in the text, single and multi-turn."""
+
+    weight: Annotated[float, Field(ge=0)] = Field(0.0, description="Rows for each row of the first source; 0: none.")
+    path: str = Field("", description="Local file or folder of such conversations; empty: from the hub.")
+    dataset: str = Field("NousResearch/hermes-function-calling-v1", description="Hub data set, Apache-2.0.")
+    revision: str = Field("main", description="Hub revision: pin a commit for a reproducible run.")
+    configs: tuple[str, ...] = ("func_calling_singleturn", "func_calling")
+
+
+class DataSettings(Section):
+    """`xlam_raw` and `sharegpt_splits`."""
+
+    source: Literal["generator", "hub", "file"] = "hub"
+    dataset: str = Field("Salesforce/xlam-function-calling-60k", description="Hub data set; gated, CC-BY-4.0.")
+    revision: str = Field("main", description="Hub revision: pin a commit for a reproducible run.")
+    path: str = Field(
+        "", description="For source `file`: xLAM's form as .json, .jsonl (also .gz, .zst), .parquet; or a folder."
+    )
+    licence: str = Field("unknown", description="Licence of the rows of source `file`.")
+    rows: Count = Field(0, description="How many rows to generate (`generator`) or to keep (else; 0 keeps all).")
+    broken_rows: Count = Field(0, description="Malformed rows that the generator adds, to show the quarantine.")
+    irrelevance_share: Share = Field(0.1, description="Share of rows whose tools cannot answer the query.")
+    max_reject_share: Share = Field(0.01, description="More rejected rows than this fail the step.")
+    required_policy: Literal["unless_optional_or_default", "all", "none"] = Field(
+        "unless_optional_or_default", description="Which xLAM parameters are required; the data set does not say."
+    )
+    hermes: HermesSettings = HermesSettings()
+    curation: CurationSettings = CurationSettings()
+    validation_share: Share = 0.1
+    seed: int = 42

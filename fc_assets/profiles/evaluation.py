@@ -1,0 +1,98 @@
+"""Settings of the evaluation room: what is asked, how it is scored, and the gates before a promotion."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fc_assets.profiles.sections import Count, Positive, Section, Share
+
+
+class EvaluationSettings(Section):
+    """`predictions/*` and `eval_report`."""
+
+    engine: Literal["vllm", "transformers"] = Field(
+        "vllm",
+        description="vllm: the server of section `server`. transformers: where vLLM does not run; a process of its own "
+        "with that section's device, dtype and max_model_len, slower and without constrained decoding.",
+    )
+    batch_size: Positive = Field(8, description="Answers generated together by engine transformers.")
+    max_rows: Count = Field(2000, description="Validation turns asked, the first of the split; 0 asks all.")
+    concurrency: Positive = 32
+    max_tokens: Positive = 512
+    request_timeout_s: Positive = 120
+    retries: Count = 4
+    max_failed_share: Share = Field(0.01, description="More requests than this without an answer fail the step.")
+    constrained_rows: Count = Field(
+        500, description="Turns expecting a call that are asked again with calls forced by the tools' schemas."
+    )
+    parity_rows: Annotated[int, Field(ge=50)] = Field(
+        64, description="Turns whose token ids are compared between server and training, if there are that many."
+    )
+    bootstrap_samples: Positive = 10_000
+    embedding_model: str = Field(
+        "", description="Sentence-embedding model, folder or hub name, for embedding similarity; empty: not measured."
+    )
+    embedding_revision: str = Field("main", description="Its hub revision: pin a commit for a reproducible run.")
+    seed: int = 42
+
+
+class BfclSettings(Section):
+    """`bfcl_scores/*`: the Berkeley Function Calling Leaderboard's official checker in an environment of its own."""
+
+    python: str = Field(
+        "", description="Python of the environment that holds bfcl-eval; empty: $FC_BFCL_PYTHON, else .venv-bfcl."
+    )
+    rows_per_category: Count = Field(0, description="Stratified sample per category; 0 takes all rows.")
+    categories: tuple[str, ...] = (
+        "simple_python",
+        "simple_java",
+        "simple_javascript",
+        "multiple",
+        "parallel",
+        "parallel_multiple",
+        "live_simple",
+        "live_multiple",
+        "live_parallel",
+        "live_parallel_multiple",
+        "irrelevance",
+        "live_irrelevance",
+        "live_relevance",
+    )
+    prompt_modes: tuple[Literal["chat_template", "official"], ...] = Field(
+        ("chat_template", "official"),
+        description="The model's own template, and the prompt behind the leaderboard's Qwen numbers; the first leads.",
+    )
+    max_tokens: Positive = 512
+    seed: int = 42
+
+
+class Thresholds(Section):
+    """Least values for one variant's gates; a gate compares the point estimate."""
+
+    parse_rate: Share
+    function_name_accuracy: Share
+    param_f1: Share
+    schema_hit: Share
+    exec_rate: Share
+
+
+class GateSettings(Section):
+    """What must hold before a policy may be promoted."""
+
+    min_gold_ceiling: Share = Field(0.95, description="Share of expected calls that validate against their schema.")
+    max_overlong_share: Share = Field(0.02, description="Training rows that do not fit `sft.max_length`.")
+    sft: Thresholds = Thresholds(
+        parse_rate=0.95, function_name_accuracy=0.90, param_f1=0.85, schema_hit=0.88, exec_rate=0.80
+    )
+    grpo: Thresholds = Thresholds(
+        parse_rate=0.97, function_name_accuracy=0.93, param_f1=0.90, schema_hit=0.92, exec_rate=0.88
+    )
+    significance: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    non_inferiority_margin: Share = Field(
+        0.02, description="How much exact match GRPO may lose against SFT, and a policy against the promoted one."
+    )
+    irrelevance_margin: Share = Field(0.05, description="How much irrelevance accuracy may fall below base.")
+    min_bfcl_parse_rate: Share = Field(0.5, description="Share of BFCL answers that parse, rows expecting a call.")
+    max_quantisation_drop: Share = Field(0.15, description="How much exact match Q4_K_M may lose against F16.")

@@ -1,0 +1,79 @@
+"""The whole profile, and how one is read and checked. Its sections are the modules beside this one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from fc_assets.errors import FcAssetsError
+from fc_assets.profiles.benchmark import BenchmarkSettings
+from fc_assets.profiles.data import DataSettings
+from fc_assets.profiles.edge import EdgeSettings
+from fc_assets.profiles.evaluation import BfclSettings, EvaluationSettings, GateSettings
+from fc_assets.profiles.release import DeploymentSettings, HubSettings
+from fc_assets.profiles.sections import Section
+from fc_assets.profiles.serving import ServerSettings
+from fc_assets.profiles.training import BaseModelSettings, GrpoSettings, SftSettings
+
+PROFILE_VARIABLE = "FC_PROFILE"
+DEFAULT_PROFILE = "demo"
+PROFILES = Path(__file__).parent
+
+
+class Profile(Section):
+    """All settings of one run."""
+
+    name: str
+    description: str
+    data: DataSettings = DataSettings()
+    base_model: BaseModelSettings = BaseModelSettings()
+    sft: SftSettings = SftSettings()
+    grpo: GrpoSettings = GrpoSettings()
+    server: ServerSettings = ServerSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    bfcl: BfclSettings = BfclSettings()
+    gates: GateSettings = GateSettings()
+    benchmark: BenchmarkSettings = BenchmarkSettings()
+    edge: EdgeSettings = EdgeSettings()
+    deployment: DeploymentSettings = DeploymentSettings()
+    hub: HubSettings = HubSettings()
+
+
+def profile_names() -> list[str]:
+    """The profiles that ship with the package."""
+    return sorted(path.stem for path in PROFILES.glob("*.yaml"))
+
+
+def parse_profile(values: object, source: str) -> Profile:
+    """Validate `values`; raise `FcAssetsError` naming `source` and every field that is wrong."""
+    try:
+        return Profile.model_validate(values)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {_complaint(item['type'], item['msg'])}"
+            for item in error.errors()
+        )
+        raise FcAssetsError(f"Profile {source} is not valid: {wrong}. Correct these fields and start again") from None
+
+
+def _complaint(kind: str, message: str) -> str:
+    return "unknown key, remove it or correct its spelling" if kind == "extra_forbidden" else message
+
+
+def load_profile(name: str | None = None) -> Profile:
+    """The profile called `name`, else the one named by `$FC_PROFILE`, else `demo`. A path to a YAML file works too."""
+    name = name or os.environ.get(PROFILE_VARIABLE) or DEFAULT_PROFILE
+    file = Path(name) if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
+    if not file.is_file():
+        raise FcAssetsError(
+            f"There is no profile {name!r}: set {PROFILE_VARIABLE} to one of {', '.join(profile_names())}, "
+            "or to the path of a YAML file"
+        )
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise FcAssetsError(f"Profile {file} is not YAML: {error}; correct it and start again") from None
+    return parse_profile(values, file.name)

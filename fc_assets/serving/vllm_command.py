@@ -1,0 +1,70 @@
+"""How vLLM's API server is started: the one command line and environment, on this machine and in a container.
+
+Nothing is started here: `server` does that for a block of Python, the Compose stack for users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fc_assets.profiles import ServerSettings
+from fc_assets.serving import launch_vllm
+
+_GPU_MODULE = "vllm.entrypoints.openai.api_server"
+_CPU_MODULE = launch_vllm.__name__
+
+
+@dataclass(frozen=True)
+class VllmCommand:
+    """`python -m MODULE FLAGS`, with the variables of `environment` set."""
+
+    module: str
+    flags: list[str]
+    environment: dict[str, str]
+
+    @property
+    def argv(self) -> list[str]:
+        """The words after the interpreter."""
+        return ["-m", self.module, *self.flags]
+
+
+def vllm_command(
+    settings: ServerSettings, model: str, names: Sequence[str], host: str, port: int, *, home: str = ""
+) -> VllmCommand:
+    """The command that serves the checkpoint folder `model` under all of `names` on `host` and `port`.
+
+    `home` is a folder for home and caches where the user has none, as in a container. The server's key is no part of
+    the command: who starts it sets VLLM_API_KEY where one is wanted.
+    """
+    flags = [
+        *("--model", model, "--host", host, "--port", str(port), "--served-model-name", *names),
+        "--disable-uvicorn-access-log",
+        *flags_for(settings),
+    ]
+    environment = {"HF_HUB_OFFLINE": "1"}
+    if home:
+        # PyTorch's compile cache asks for a user's name, and a container's user has none.
+        environment |= {"HOME": home, "USER": "vllm", "VLLM_CACHE_ROOT": f"{home}/vllm"}
+    environment |= {"VLLM_NO_USAGE_STATS": "1", "VLLM_SERVER_DEV_MODE": "0"}
+    if settings.device == "cuda":
+        return VllmCommand(_GPU_MODULE, flags, environment)
+    environment |= {**launch_vllm.FORK_ENVIRONMENT, "VLLM_CPU_KVCACHE_SPACE": str(settings.kv_cache_gib)}
+    return VllmCommand(_CPU_MODULE, [*flags, *launch_vllm.FORK_FLAGS], environment)
+
+
+def flags_for(settings: ServerSettings) -> list[str]:
+    """vLLM's flags for these settings, without model, names, host and port."""
+    flags = [
+        *("--dtype", settings.dtype),
+        *("--max-model-len", str(settings.max_model_len)),
+        *("--max-num-seqs", str(settings.max_num_seqs)),
+        *("--max-num-batched-tokens", str(settings.max_num_batched_tokens)),
+        *("--tool-call-parser", settings.tool_call_parser),
+        "--enable-auto-tool-choice",
+    ]
+    if settings.enforce_eager:
+        flags.append("--enforce-eager")
+    if settings.device == "cuda":
+        flags += ["--gpu-memory-utilization", str(settings.gpu_memory_share)]
+    return flags

@@ -1,0 +1,14 @@
+"""Figures in one style."""
+
+from fc_assets.foundation.figures import DPI, new_figure, to_png
+
+
+def test_a_figure_has_its_axes_row_by_row_and_becomes_a_png() -> None:
+    figure, axes = new_figure(4, 3, columns=3, rows=2)
+    assert len(axes) == 6
+    assert [axis.get_subplotspec().colspan.start for axis in axes] == [0, 1, 2, 0, 1, 2]
+    assert not any(axis.spines[side].get_visible() for axis in axes for side in ("top", "right"))
+    png = to_png(figure)
+    assert png.startswith(b"\x89PNG")
+    width, height = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))
+    assert (width, height) == (4 * DPI, 3 * DPI)
