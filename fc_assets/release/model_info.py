@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import ServerSettings
-from fc_assets.training.base_model_job import inspect_checkpoint
+from fc_assets.training.checkpoint import inspect_checkpoint
 
 BYTES_PER_VALUE = {"float32": 4, "bfloat16": 2, "float16": 2}
 _MIB = 1 << 20
@@ -55,18 +55,18 @@ def describe_model(checkpoint: Path, server: ServerSettings) -> ModelInfo:
     heads = config["num_attention_heads"]
     head_size = config.get("head_dim") or config["hidden_size"] // heads
     per_token = 2 * config["num_hidden_layers"] * config["num_key_value_heads"] * head_size * width
-    weights = found["parameters"] * width
+    weights = found.parameters * width
     return ModelInfo(
-        architecture=found["architecture"],
-        parameters=found["parameters"],
-        checkpoint_dtype=found["dtype"],
-        layers=found["layers"],
-        hidden_size=found["hidden_size"],
+        architecture=found.architecture,
+        parameters=found.parameters,
+        checkpoint_dtype=found.dtype,
+        layers=found.layers,
+        hidden_size=found.hidden_size,
         attention_heads=heads,
         key_value_heads=config["num_key_value_heads"],
         head_size=head_size,
-        vocabulary=found["vocabulary"],
-        context=found["context"],
+        vocabulary=found.vocabulary,
+        context=found.context,
         serving_dtype=server.dtype,
         max_model_len=server.max_model_len,
         max_num_seqs=server.max_num_seqs,
