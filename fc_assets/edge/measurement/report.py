@@ -96,7 +96,7 @@ def compare_files(
 def _row(
     file: GgufFile, measured: FileMeasurement, turns: Mapping[str, Turn], baseline: Mapping[str, str]
 ) -> EdgeReportRow:
-    from fc_assets.evaluation.report.intervals import wilson
+    from fc_assets.evaluation.intervals import wilson
 
     answers = measured.answers
     verdicts = [judge(answer.text, turns[answer.id].tools, turns[answer.id].calls) for answer in answers]
