@@ -7,8 +7,6 @@ is how the next step gets it back, verified. No stage's work belongs here.
 from __future__ import annotations
 
 import contextlib
-import json
-import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -207,21 +205,6 @@ class Runtime:
         files = write_job(job, scratch, launcher)
         self._run(context, job.module, files.argv, env)
         return files.result()
-
-    def run_module(
-        self,
-        context: dg.AssetExecutionContext,
-        module: str,
-        job: Mapping[str, object],
-        scratch: Path,
-        env: Mapping[str, str] | None = None,
-        launcher: Sequence[str] = (),
-    ) -> Any:
-        """Before typed jobs: `run_job` for a mapping. Each room moves over."""
-        job_file, result_file = scratch / f"{module}.job.json", scratch / f"{module}.result.json"
-        job_file.write_text(json.dumps({**job, "result": str(result_file)}, default=str), encoding="utf-8")
-        self._run(context, module, [*(launcher or [sys.executable]), "-m", module, str(job_file)], env)
-        return json.loads(result_file.read_text(encoding="utf-8"))
 
     def _run(
         self, context: dg.AssetExecutionContext, module: str, argv: Sequence[str], env: Mapping[str, str] | None
