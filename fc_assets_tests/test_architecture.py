@@ -12,7 +12,7 @@ import pytest
 
 import fc_assets
 from fc_assets import names
-from fc_assets.foundation.jobs import Job
+from fc_assets.foundation.child_processes.jobs import Job
 from fc_assets_tests.support.graph import ROOT
 
 PACKAGE = Path(fc_assets.__file__).parent

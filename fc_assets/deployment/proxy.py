@@ -11,7 +11,7 @@ import secrets
 from pathlib import Path
 
 from fc_assets.deployment.engine import ENGINE_PORT, Colour, engine_service
-from fc_assets.foundation.templates import render_template
+from fc_assets.foundation.presentation.templates import render_template
 
 PROXY_PORT = 8080
 ALIVE_PATH = "/-/alive"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from fc_assets.evaluation.answers import Answer, Question
-from fc_assets.foundation.jobs import Job, JobResult, Result
+from fc_assets.foundation.child_processes.jobs import Job, JobResult, Result
 
 
 class RunJob(Protocol):

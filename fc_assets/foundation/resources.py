@@ -17,9 +17,9 @@ import dagster as dg
 from pydantic import BaseModel
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation import processes
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore, default_home
-from fc_assets.foundation.jobs import Job, Result, write_job
+from fc_assets.foundation.child_processes import processes
+from fc_assets.foundation.child_processes.jobs import Job, Result, write_job
 from fc_assets.foundation.json_files import finite, write_json
 from fc_assets.foundation.metadata import describe
 from fc_assets.names import REPORT
@@ -197,7 +197,7 @@ class Runtime:
         env: Mapping[str, str] | None = None,
         launcher: Sequence[str] = (),
     ) -> Result:
-        """Do `job` in a process of its own and return its result; see `foundation.jobs` for the contract.
+        """Do `job` in a process of its own and return its result; the contract is `child_processes.jobs`.
 
         The process's log messages reach the run's log through Dagster Pipes. Raises `FcAssetsError` with the log's
         tail when it fails, whatever the reason.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fc_assets.foundation.templates import render_template
+from fc_assets.foundation.presentation.templates import render_template
 from fc_assets.names import BASE, GRPO, SFT, SHAREGPT_VAL, SHIPPED_VARIANT
 from fc_assets.release.model_info import ModelInfo
 from fc_assets.release.record import ReleaseRecord

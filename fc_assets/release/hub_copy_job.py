@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.child_processes.jobs import Log, run_job
 from fc_assets.foundation.hub import TOKEN_VARIABLE, HubRequest, hub_error
 from fc_assets.foundation.hub import token as hub_token
-from fc_assets.foundation.jobs import Log, run_job
 from fc_assets.names import CHECKSUMS, MODEL_CARD, MODEL_FOLDER, MODEL_INFO, RELEASE_RECORD, TOOLS
 from fc_assets.release.jobs import HubCopyJob, HubCopyResult
 

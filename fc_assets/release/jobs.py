@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from fc_assets.foundation.jobs import Job, JobResult
+from fc_assets.foundation.child_processes.jobs import Job, JobResult
 from fc_assets.profiles import HubSettings
 
 

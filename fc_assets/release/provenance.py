@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import fc_assets
-from fc_assets.foundation.commands import CommandError, capture
+from fc_assets.foundation.child_processes.commands import CommandError, capture
 from fc_assets.profiles import Profile
 
 LIBRARIES = (

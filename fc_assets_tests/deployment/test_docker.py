@@ -26,7 +26,7 @@ from fc_assets.deployment.engine import other_colour
 from fc_assets.deployment.releases import ReleaseFiles
 from fc_assets.deployment.sensors import build_redeploy_sensor
 from fc_assets.deployment.targets.stack import Stack
-from fc_assets.foundation.commands import capture
+from fc_assets.foundation.child_processes.commands import capture
 from fc_assets.foundation.notify import WEBHOOK_VARIABLE
 from fc_assets.foundation.resources import Runtime, build_resources
 from fc_assets.profiles import Profile, load_profile

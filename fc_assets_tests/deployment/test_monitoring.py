@@ -16,7 +16,7 @@ import yaml
 
 from fc_assets.deployment.probe import ask_canaries
 from fc_assets.deployment.targets.stack import MONITORING
-from fc_assets.foundation import processes
+from fc_assets.foundation.child_processes import processes
 from fc_assets.profiles import load_profile
 from fc_assets.serving.endpoint import Endpoint
 from fc_assets.serving.server import serve

@@ -24,7 +24,7 @@ from fc_assets.deployment import proxy
 from fc_assets.deployment.engine import COLOURS, Colour, EngineSpec, engine_service
 from fc_assets.deployment.targets.compose import CARD_MONITOR, CARD_PROFILE, MONITORS, compose_file, to_yaml
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.commands import CommandError, capture
+from fc_assets.foundation.child_processes.commands import CommandError, capture
 from fc_assets.names import COMPOSE_FILE
 from fc_assets.profiles import DeploymentSettings
 

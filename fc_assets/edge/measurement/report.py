@@ -17,7 +17,7 @@ from fc_assets.calls.judge import judge
 from fc_assets.edge.gguf_files import BASELINE, GgufFile, GgufType
 from fc_assets.edge.jobs import FileMeasurement
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.figures import new_figure, to_png
+from fc_assets.foundation.presentation.figures import new_figure, to_png
 
 
 @dataclass(frozen=True)

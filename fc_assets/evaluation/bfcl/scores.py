@@ -21,8 +21,8 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import TOO_LONG, Answer, Question
 from fc_assets.evaluation.bfcl import checker
 from fc_assets.evaluation.bfcl.model import BfclRow, BfclSample, CategoryScore, ModeScores, ModeSummary
-from fc_assets.foundation import processes
 from fc_assets.foundation.bfcl_environment import PYTHON_VARIABLE, candidates
+from fc_assets.foundation.child_processes import processes
 from fc_assets.profiles import BfclSettings
 
 OFFICIAL = "official"

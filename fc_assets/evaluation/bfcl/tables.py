@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fc_assets.evaluation.bfcl.model import BfclReport, CategoryScore
-from fc_assets.foundation.figures import ALARM, COLOURS, INK, new_figure, to_png
+from fc_assets.foundation.presentation.figures import ALARM, COLOURS, INK, new_figure, to_png
 
 TITLE = "Berkeley Function Calling Leaderboard"
 SUMMARIES = {"non_live": "Non-Live", "live": "Live", "irrelevance": "Irrelevance", "st3": "ST3 (mean of the three)"}

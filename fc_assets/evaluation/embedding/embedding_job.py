@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fc_assets.evaluation.embedding.similarity import embed
 from fc_assets.evaluation.jobs import EmbeddingJob, EmbeddingResult
-from fc_assets.foundation.jobs import Log, run_job
+from fc_assets.foundation.child_processes.jobs import Log, run_job
 
 
 def work(job: EmbeddingJob, log: Log) -> EmbeddingResult:

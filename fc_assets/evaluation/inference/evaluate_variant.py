@@ -34,7 +34,7 @@ from fc_assets.evaluation.inference.predictions import (
 )
 from fc_assets.evaluation.jobs import RunJob
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
-from fc_assets.foundation.jobs import Log
+from fc_assets.foundation.child_processes.jobs import Log
 from fc_assets.foundation.json_files import write_json
 from fc_assets.names import (
     CHAMPION,

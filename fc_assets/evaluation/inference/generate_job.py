@@ -20,7 +20,7 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import CUT, TOO_LONG, Answer, AnswerLog, Question, answer_log
 from fc_assets.evaluation.inference.prompt_encoding import load_tokenizer, prompt_ids
 from fc_assets.evaluation.jobs import GenerateJob, GenerateResult
-from fc_assets.foundation.jobs import Log, run_job
+from fc_assets.foundation.child_processes.jobs import Log, run_job
 
 PROGRESS_EVERY_S = 5.0
 

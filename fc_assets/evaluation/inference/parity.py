@@ -17,8 +17,8 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import Question
 from fc_assets.evaluation.inference.engines import Engine, NoTokenIdsError, TokenIds
 from fc_assets.evaluation.jobs import ParityEncodingJob
-from fc_assets.foundation import processes
-from fc_assets.foundation.jobs import write_job
+from fc_assets.foundation.child_processes import processes
+from fc_assets.foundation.child_processes.jobs import write_job
 
 ENCODING_TIMEOUT_S = 600.0
 _SHOWN = 3

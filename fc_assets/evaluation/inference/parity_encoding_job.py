@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 from fc_assets.calls.conversations import read_turns
 from fc_assets.calls.prompts import THINK_OFF
 from fc_assets.evaluation.jobs import ParityEncodingJob, ParityEncodingResult
-from fc_assets.foundation.jobs import Log, run_job
+from fc_assets.foundation.child_processes.jobs import Log, run_job
 from fc_assets.training.sequences import encode
 
 

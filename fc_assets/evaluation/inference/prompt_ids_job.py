@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fc_assets.evaluation.inference.prompt_encoding import load_tokenizer, prompt_ids
 from fc_assets.evaluation.jobs import PromptIdsJob, PromptIdsResult
-from fc_assets.foundation.jobs import Log, run_job
+from fc_assets.foundation.child_processes.jobs import Log, run_job
 
 
 def work(job: PromptIdsJob, log: Log) -> PromptIdsResult:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from fc_assets.calls.metrics import METRICS, Metric
 from fc_assets.evaluation.report.model import Report, label
 from fc_assets.evaluation.taxonomy import CATEGORIES
-from fc_assets.foundation.figures import COLOURS, INK, new_figure, to_png
+from fc_assets.foundation.presentation.figures import COLOURS, INK, new_figure, to_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

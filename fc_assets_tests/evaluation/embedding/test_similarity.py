@@ -18,7 +18,7 @@ from fc_assets.evaluation.cli import main
 from fc_assets.evaluation.embedding.similarity import embed, similarity_table, string_pairs, to_embed
 from fc_assets.evaluation.jobs import EmbeddingJob
 from fc_assets.evaluation.scoring import ScoringRow, score_rows
-from fc_assets.foundation.jobs import write_job
+from fc_assets.foundation.child_processes.jobs import write_job
 from fc_assets_tests.support.scored_files import predictions, sharegpt
 from fc_assets_tests.support.tools import TOOLS, WEIGHTS, weather
 

@@ -26,7 +26,7 @@ from fc_assets.evaluation.bfcl.scores import find_python
 from fc_assets.evaluation.inference.engines import LocalModel
 from fc_assets.evaluation.inference.prompt_encoding import prompt_ids
 from fc_assets.evaluation.jobs import GenerateJob, GenerateResult, RunJob
-from fc_assets.foundation.jobs import Job, JobFiles, Result, write_job
+from fc_assets.foundation.child_processes.jobs import Job, JobFiles, Result, write_job
 from fc_assets.foundation.resources import CHILD_ENVIRONMENT, latest_artifact
 from fc_assets.names import REPORT, SHAREGPT_VAL, split_file
 from fc_assets.profiles import EMBEDDED, BfclSettings, ServerSettings

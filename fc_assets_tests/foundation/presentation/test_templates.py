@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
-from fc_assets.foundation.templates import render_template
+from fc_assets.foundation.presentation.templates import render_template
 
 
 def template(folder: Path, text: str) -> Path:
