@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import resource
 import tempfile
 import time
@@ -25,16 +24,12 @@ import aiohttp
 
 from benchmarks._null_server import null_server
 from benchmarks._results import write_result
-from fc_assets.calls.call import Call, calls_from_json
-from fc_assets.calls.prompts import answer_text
+from benchmarks._rows import rows_with_errors
 from fc_assets.calls.rewards import rewards
-from fc_assets.data.rows.normalise import normalise_row
-from fc_assets.data.rows.tools import ToolReader
-from fc_assets.data.sources.generator import generate_rows
-from fc_assets.evaluation.inference.answers import Asking, Question, answer_log
+from fc_assets.evaluation.answers import Question, RequestSettings, answer_log
 from fc_assets.evaluation.inference.client import KEEP_ALIVE_S, ask, request_body
+from fc_assets.evaluation.intervals import BOOTSTRAP_SAMPLES
 from fc_assets.evaluation.report import comparison
-from fc_assets.evaluation.report.intervals import BOOTSTRAP_SAMPLES
 from fc_assets.evaluation.scoring import ScoringRow, score_rows
 from fc_assets.profiles import RewardWeights
 from fc_assets.serving.endpoint import Endpoint
@@ -44,48 +39,8 @@ SEED = 42
 REQUESTS = 2_000
 ANSWER_TOKENS = 48
 ROUNDS = 3
-ASKING = Asking(max_tokens=512, concurrency=32, timeout_s=60, retries=0, max_failed_share=0.0, seed=SEED)
+ASKING = RequestSettings(max_tokens=512, concurrency=32, timeout_s=60, retries=0, max_failed_share=0.0, seed=SEED)
 WRONG_SHARES = {"base": 0.9, "sft": 0.3, "grpo": 0.2}
-
-
-def rows_with_errors(rows: int, wrong_share: float, seed: int = SEED) -> list[ScoringRow]:
-    """Generated questions with answers of which about `wrong_share` are wrong, in every way that models are."""
-    rng = random.Random(seed)
-    reader = ToolReader()
-    made = []
-    for number, raw in enumerate(generate_rows(rows, seed)):
-        example = normalise_row(raw, reader)
-        expected = calls_from_json(example.calls)
-        wrong = rng.random() < wrong_share
-        text = _spoiled(rng, expected) if wrong else answer_text(expected) or "No tool here does that."
-        made.append(
-            ScoringRow(example.id, example.query, example.tools, expected, text, tools_seen_in_train=number % 3 > 0)
-        )
-    return made
-
-
-def _spoiled(rng: random.Random, expected: tuple[Call, ...]) -> str:
-    if not expected:
-        return answer_text([Call("some_function", {"query": "x"})])
-    first, rest = expected[0], list(expected[1:])
-    arguments = dict(first.arguments)
-    kind = rng.randrange(7)
-    if kind == 0:
-        return "I would call a function, but I forgot how."
-    if kind == 1:
-        return answer_text(expected).replace("}\n", "\n", 1)
-    if kind == 2:
-        return answer_text([Call(f"{first.name}_now", arguments), *rest])
-    if kind == 3:
-        return answer_text([*expected, first])
-    if kind == 4 and arguments:
-        arguments.pop(next(iter(arguments)))
-    elif kind == 5:
-        arguments["surprise"] = 7
-    elif arguments:
-        key = rng.choice(sorted(arguments))
-        arguments[key] = str(arguments[key]) if kind == 6 and not isinstance(arguments[key], str) else "Atlantis"
-    return answer_text([Call(first.name, arguments), *rest])
 
 
 def client_figures(rows: Sequence[ScoringRow]) -> dict[str, float]:
@@ -144,7 +99,7 @@ def _best(times: Sequence[tuple[float, float]], requests: int) -> dict[str, floa
 def main() -> None:
     """Measure and write `results/scoring.json`."""
     weights = RewardWeights().model_dump()
-    variants = {variant: rows_with_errors(ROWS, share) for variant, share in WRONG_SHARES.items()}
+    variants = {variant: rows_with_errors(ROWS, share, SEED) for variant, share in WRONG_SHARES.items()}
     score_rows(next(iter(variants.values()))[:50], weights)  # imports and caches that a long run pays once
     start = time.process_time()  # one core's time: scoring runs on one, whatever else the machine does
     frames = {variant: score_rows(rows, weights) for variant, rows in variants.items()}

@@ -1,7 +1,8 @@
 """The named jobs: the parts of the graph that people materialise as one, from the page or by `dg launch --job NAME`.
 
 Only the choice of assets belongs here. The jobs that a schedule or sensor starts (`benchmark_quick`, `benchmark_full`,
-`deploy`) stand beside that schedule or sensor; the job of a child process is another thing, see `foundation.jobs`.
+`deploy`) stand beside that schedule or sensor. The job of a child process is another thing: see
+`foundation.child_processes.jobs`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from fc_assets import names
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.terminal import console, text_table
+from fc_assets.foundation.presentation.terminal import console, text_table
 from fc_assets.profiles import load_profile
 
 TABLES = (

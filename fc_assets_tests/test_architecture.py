@@ -12,7 +12,7 @@ import pytest
 
 import fc_assets
 from fc_assets import names
-from fc_assets.foundation.jobs import Job
+from fc_assets.foundation.child_processes.jobs import Job
 from fc_assets_tests.support.graph import ROOT
 
 PACKAGE = Path(fc_assets.__file__).parent
@@ -90,7 +90,7 @@ def job_classes() -> list[type[Job]]:
         if file.name == "jobs.py" and file.parent.name != "foundation":
             module = importlib.import_module(module_name(file))
             members = [member for _, member in inspect.getmembers(module, inspect.isclass)]
-            found += [member for member in members if issubclass(member, Job) and member.__module__ == module.__name__]
+            found += [member for member in members if issubclass(member, Job) and "module" in vars(member)]
     return found
 
 

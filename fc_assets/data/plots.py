@@ -1,10 +1,10 @@
-"""Pictures of the splits: plain numbers in, PNG bytes out. How figures look is in `foundation.figures`."""
+"""Pictures of the splits: plain numbers in, PNG bytes out. How figures look is in `foundation.presentation.figures`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fc_assets.foundation.figures import COLOURS, FAINT, INK, new_figure, to_png
+from fc_assets.foundation.presentation.figures import COLOURS, FAINT, INK, new_figure, to_png
 
 _BARS = 12
 

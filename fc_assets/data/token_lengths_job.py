@@ -16,8 +16,8 @@ from fc_assets.calls.prompts import THINK_OFF, render_prompt
 from fc_assets.data.jobs import SplitTokens, SplitToMeasure, TokenLengthsJob, TokenLengthsResult
 from fc_assets.data.splits import split_rows
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.child_processes.jobs import Log, run_job
 from fc_assets.foundation.hub import checkpoint_on_hub, download_snapshot
-from fc_assets.foundation.jobs import Log, run_job
 from fc_assets.profiles import EMBEDDED, BaseModelSettings
 
 SAMPLED_ROWS = 2000

@@ -1,28 +1,27 @@
-"""The deployment asset: which release the stack on this machine serves. Here it is read and recorded; `deploy` deploys."""
+"""The deployment asset: which release the stack on this machine serves. Deploying itself is `deploy`."""
 
-import json
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import dagster as dg
 
 from fc_assets.deployment import deploy
-from fc_assets.deployment.deploy import DeployError, Outcome, ReleaseFiles
-from fc_assets.deployment.targets.compose import release_name
-from fc_assets.deployment.targets.stack import COMPOSE_FILE, Stack, why_unavailable
-from fc_assets.errors import FcAssetsError
+from fc_assets.deployment.deploy import DeployError, Outcome
+from fc_assets.deployment.engine import release_name
+from fc_assets.deployment.record import DeploymentRecord, write_record
+from fc_assets.deployment.releases import ReleaseFiles, kept_release
+from fc_assets.deployment.targets.stack import Stack, why_unavailable
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.asset_options import OWNERS
 from fc_assets.foundation.code_version import code_version
+from fc_assets.foundation.json_files import read_json
 from fc_assets.foundation.metadata import table
 from fc_assets.foundation.notify import notify
 from fc_assets.foundation.resources import Runtime, latest_artifact
+from fc_assets.names import RECOMMENDATION, SERVING_RECOMMENDATION, VLLM_DEPLOYMENT
 from fc_assets.profiles import ServerSettings
-from fc_assets.release.assets import PROMOTED
-from fc_assets.release.lineage_facts import recommended_settings
 
 GROUP = "release"
-DEPLOYMENT = "vllm_deployment"
-RECOMMENDATION = "serving_recommendation"
 
 
 class DeploymentConfig(dg.Config):
@@ -32,14 +31,14 @@ class DeploymentConfig(dg.Config):
 
 
 @dg.asset(
-    name=DEPLOYMENT,
+    name=VLLM_DEPLOYMENT,
     group_name=GROUP,
     kinds={"docker", "vllm"},
     owners=OWNERS,
-    code_version=code_version("fc_assets.deployment.deploy"),
+    code_version=code_version("fc_assets.deployment.deploy", "fc_assets.deployment.record"),
     pool="deployment",
     output_required=False,
-    deps=[RECOMMENDATION],
+    deps=[SERVING_RECOMMENDATION],
     description=(
         "Which release the Docker Compose stack on this machine serves, since when, and how it was probed. "
         "Materialising it deploys the latest release: start, wait, ask, switch; on any failure the release that served "
@@ -54,36 +53,17 @@ def vllm_deployment(
     promoted_policy: Artifact,
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
     if missing := why_unavailable(runtime.profile.deployment.image):
-        context.log.warning(f"{DEPLOYMENT} stays unmaterialised: {missing}.")
+        context.log.warning(f"{VLLM_DEPLOYMENT} stays unmaterialised: {missing}.")
         return
     with runtime.step(context) as step:
-        release = _chosen_release(runtime, promoted_policy, config.release)
-        server = _server_settings(context, runtime)
+        is_latest = promoted_policy.digest.startswith(config.release)
+        release = promoted_policy if is_latest else kept_release(runtime.store, config.release)
         stack = stack_of(runtime)
-        try:
-            outcome = deploy.deploy(
-                stack,
-                ReleaseFiles(release.digest, release.path),
-                server,
-                runtime.profile.evaluation.max_tokens,
-                context.log.info,
-            )
-        except DeployError as error:
-            _tell(context, notify("rolled back", f"release {release.digest[:16]}", str(error)))
-            raise
-        compose = (stack.folder / COMPOSE_FILE).read_text(encoding="utf-8")
-        (step.out / COMPOSE_FILE).write_text(compose, encoding="utf-8")
-        record = {
-            "release": release.digest,
-            "image": outcome.image,
-            "since": stack.state().since,
-            "url": stack.url,
-            "steps": outcome.steps,
-        }
-        (step.out / "deployment.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        if outcome.changed:
-            _tell(context, notify("deployed", f"release {release.digest[:16]}", stack.url))
-        yield step.publish([release], _describe_deployment(stack, outcome))
+        outcome = _deploy(context, runtime, stack, release)
+        record = write_record(step.out, stack, outcome)
+        if outcome.changed and (problem := notify("deployed", f"release {release.digest[:16]}", stack.url)):
+            context.log.warning(problem)
+        yield step.publish([release], _describe(stack, outcome, record))
 
 
 def stack_of(runtime: Runtime) -> Stack:
@@ -91,45 +71,39 @@ def stack_of(runtime: Runtime) -> Stack:
     return Stack(runtime.store.home / "deployment", runtime.profile.deployment)
 
 
-def _chosen_release(runtime: Runtime, latest: Artifact, wanted: str) -> Artifact:
-    if not wanted or latest.digest.startswith(wanted):
-        return latest
-    folder = runtime.store.folder(PROMOTED, wanted)
-    record = folder / "MANIFEST.json"
-    if not record.is_file():
-        raise FcAssetsError(
-            f"There is no release {wanted} at {folder}; name the digest of a promoted_policy that is kept"
-        )
-    return runtime.store.open(PROMOTED, json.loads(record.read_text(encoding="utf-8"))["digest"], folder)
+def _deploy(context: dg.AssetExecutionContext, runtime: Runtime, stack: Stack, release: Artifact) -> Outcome:
+    """Deploy the release; after a roll-back the webhook is told and `DeployError` goes on."""
+    files, max_tokens = ReleaseFiles(release.digest, release.path), runtime.profile.evaluation.max_tokens
+    try:
+        return deploy.deploy(stack, files, _server_settings(context, runtime), max_tokens, context.log.info)
+    except DeployError as error:
+        if problem := notify("rolled back", f"release {release.digest[:16]}", str(error)):
+            context.log.warning(problem)
+        raise
 
 
 def _server_settings(context: dg.AssetExecutionContext, runtime: Runtime) -> ServerSettings:
-    """The profile's server settings, with what the benchmark recommends where it has run."""
-    if context.instance.get_latest_materialization_event(dg.AssetKey(RECOMMENDATION)) is None:
-        context.log.info(f"{RECOMMENDATION} is not materialised: deploying with the profile's server settings.")
+    """The profile's server settings, with what the load test recommends where it has run."""
+    key = dg.AssetKey(SERVING_RECOMMENDATION)
+    if context.instance.get_latest_materialization_event(key) is None:
+        context.log.info(f"{SERVING_RECOMMENDATION} is not materialised: deploying with the profile's server settings.")
         return runtime.profile.server
-    recommendation = latest_artifact(context.instance, runtime.store, dg.AssetKey(RECOMMENDATION))
-    settings = {**runtime.profile.server.model_dump(), **recommended_settings(recommendation)}
-    return ServerSettings.model_validate(settings)
+    recommended = read_json(latest_artifact(context.instance, runtime.store, key).path / RECOMMENDATION)
+    return ServerSettings.model_validate({**runtime.profile.server.model_dump(), **recommended["settings"]})
 
 
-def _describe_deployment(stack: Stack, outcome: Outcome) -> dict[str, object]:
+def _describe(stack: Stack, outcome: Outcome, record: DeploymentRecord) -> dict[str, object]:
     return {
         "release": outcome.release,
         "served_as": release_name(stack.settings.served_name, outcome.release),
         "url": dg.MetadataValue.url(stack.url),
         "colour": outcome.colour,
-        "since": stack.state().since,
-        "steps": table(outcome.steps),
-        "seconds": float(sum(step["seconds"] for step in outcome.steps)),
+        "since": record.since,
+        "steps": table(asdict(step) for step in outcome.steps),
+        "seconds": float(sum(step.seconds for step in outcome.steps)),
         "canary_share": outcome.canary_share,
         "slowest_answer_s": outcome.slowest_answer_s,
     }
-
-
-def _tell(context: dg.AssetExecutionContext, problem: str) -> None:
-    if problem:
-        context.log.warning(problem)
 
 
 ASSETS = [vllm_deployment]

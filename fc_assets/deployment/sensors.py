@@ -1,6 +1,6 @@
 """What makes deployments happen by themselves: two sensors, and the job that deploys.
 
-Here Dagster's instance is read and runs are requested; when to do so is decided in `redeploy`.
+Here Dagster's instance is read and runs are requested; when that is done is decided in `redeploy`.
 """
 
 import time
@@ -8,23 +8,25 @@ import time
 import dagster as dg
 
 from fc_assets.deployment import deploy, redeploy
-from fc_assets.deployment.assets import DEPLOYMENT, stack_of
-from fc_assets.deployment.redeploy import Attempt, Launch, Memory, Policy, Promotion
+from fc_assets.deployment.assets import stack_of
+from fc_assets.deployment.redeploy import Attempt, Promotion, RequestRun, RetryPolicy, SensorMemory, StackStatus
 from fc_assets.foundation.resources import Runtime
+from fc_assets.names import PROMOTED_POLICY, VLLM_DEPLOYMENT
 from fc_assets.profiles import DeploymentSettings, Profile
-from fc_assets.release.assets import PROMOTED
+from fc_assets.release.assets import latest_node
 
 BATCH_TAG = "fc_assets/batch"
 RELEASE_TAG = "fc_assets/release"
 ATTEMPT_TAG = "fc_assets/attempt"
 TICK_SECONDS = 30
+_FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 deploy_job = dg.define_asset_job(
     "deploy",
-    selection=dg.AssetSelection.assets(DEPLOYMENT),
+    selection=dg.AssetSelection.assets(VLLM_DEPLOYMENT),
     description=(
-        "Deploy the latest release, or with `ops: {vllm_deployment: {config: {release: DIGEST}}}` an earlier one: "
-        "that is also the way back."
+        f"Deploy the latest release, or with `ops: {{{VLLM_DEPLOYMENT}: {{config: {{release: DIGEST}}}}}}` an earlier "
+        "one: that is also the way back."
     ),
 )
 
@@ -36,7 +38,7 @@ def build_redeploy_sensor(settings: DeploymentSettings) -> dg.SensorDefinition:
         name="redeploy",
         job=deploy_job,
         minimum_interval_seconds=TICK_SECONDS,
-        default_status=_status(settings.sensor_on),
+        default_status=_initial_status(settings.sensor_on),
         description=(
             "Deploys each newly promoted policy once. A failed attempt is followed by another with a growing wait; "
             "after the last one it rests until the next promotion. Brings a stack back that no longer answers, unless "
@@ -45,23 +47,22 @@ def build_redeploy_sensor(settings: DeploymentSettings) -> dg.SensorDefinition:
     )
     def redeploy_sensor(context: dg.SensorEvaluationContext, runtime: dg.ResourceParam[Runtime]) -> dg.SensorResult:
         instance = context.instance
-        promotion = _latest_promotion(instance)
-        memory = redeploy.settle(Memory.load(context.cursor), promotion, _deployed_release(instance))
-        state = _stack_state(runtime)
-        healing = _attempts(instance, redeploy.healing_batch(memory, state.serving))
-        memory = redeploy.after_healing(memory, state, healing)
-        pending = promotion is not None and promotion.release != memory.done
+        promotion, stack = _latest_promotion(instance), _stack_status(runtime)
+        memory = redeploy.settle(SensorMemory.load(context.cursor), promotion, _deployed_release(instance))
+        healing = _attempts(instance, redeploy.healing_batch(memory, stack.serving))
+        memory = redeploy.after_healing(memory, stack, healing)
+        pending = promotion if promotion and promotion.release != memory.done else None
         step = redeploy.next_step(
             memory,
             promotion,
-            state,
-            _attempts(instance, promotion.batch) if pending else healing,
-            _under_way(instance),
-            Policy(settings.max_attempts, settings.retry_after_s),
+            stack,
+            _attempts(instance, pending.batch) if pending else healing,
+            _deployment_under_way(instance),
+            RetryPolicy(settings.max_attempts, settings.retry_after_s),
             time.time(),
         )
-        if isinstance(step, Launch):
-            return dg.SensorResult(run_requests=[_request(step)], cursor=memory.dump())
+        if isinstance(step, RequestRun):
+            return dg.SensorResult(run_requests=[_run_request(step)], cursor=memory.dump())
         return dg.SensorResult(skip_reason=step.reason, cursor=memory.dump())
 
     return redeploy_sensor
@@ -71,44 +72,42 @@ def sensors(profile: Profile) -> list[dg.SensorDefinition]:
     """The room's sensors for a profile."""
     watch = dg.AutomationConditionSensorDefinition(
         "watch_deployment",
-        target=dg.AssetSelection.checks_for_assets(DEPLOYMENT),
-        default_status=_status(profile.deployment.sensor_on),
+        target=dg.AssetSelection.checks_for_assets(VLLM_DEPLOYMENT),
+        default_status=_initial_status(profile.deployment.sensor_on),
         description="Looks every ten minutes whether the deployed release answers; without a deployment it rests.",
     )
     return [build_redeploy_sensor(profile.deployment), watch]
 
 
-def _status(on: bool) -> dg.DefaultSensorStatus:
+def _initial_status(on: bool) -> dg.DefaultSensorStatus:
     return dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED
 
 
-def _request(step: Launch) -> dg.RunRequest:
+def _run_request(step: RequestRun) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=step.run_key,
-        run_config={"ops": {DEPLOYMENT: {"config": {"release": step.release}}}},
+        run_config={"ops": {VLLM_DEPLOYMENT: {"config": {"release": step.release}}}},
         tags={BATCH_TAG: step.batch, RELEASE_TAG: step.release, ATTEMPT_TAG: str(step.number)},
     )
 
 
 def _latest_promotion(instance: dg.DagsterInstance) -> Promotion | None:
-    records = instance.fetch_materializations(dg.AssetKey(PROMOTED), limit=1).records
-    if not records or (materialization := records[0].asset_materialization) is None:
-        return None
-    return Promotion(str(materialization.metadata["sha256"].value), records[0].storage_id)
+    node = latest_node(instance, PROMOTED_POLICY)
+    return Promotion(node.digest, node.storage_id) if node else None
 
 
 def _deployed_release(instance: dg.DagsterInstance) -> str:
-    event = instance.get_latest_materialization_event(dg.AssetKey(DEPLOYMENT))
+    event = instance.get_latest_materialization_event(dg.AssetKey(VLLM_DEPLOYMENT))
     materialization = event.asset_materialization if event else None
     return str(materialization.metadata["release"].value) if materialization else ""
 
 
-def _stack_state(runtime: Runtime) -> redeploy.Stack:
+def _stack_status(runtime: Runtime) -> StackStatus:
     stack = stack_of(runtime)
     state = stack.state()
     if state.serving is None or not state.wanted:
-        return redeploy.Stack(serving="", wanted=False, answers=False)
-    return redeploy.Stack(state.serving.release, wanted=True, answers=deploy.answers(stack))
+        return StackStatus(serving="", wanted=False, answers=False)
+    return StackStatus(state.serving.release, wanted=True, answers=deploy.answers(stack))
 
 
 def _attempts(instance: dg.DagsterInstance, batch: str) -> list[Attempt]:
@@ -119,9 +118,6 @@ def _attempts(instance: dg.DagsterInstance, batch: str) -> list[Attempt]:
     ]
 
 
-def _under_way(instance: dg.DagsterInstance) -> bool:
+def _deployment_under_way(instance: dg.DagsterInstance) -> bool:
     unfinished = [status for status in dg.DagsterRunStatus if status not in _FINISHED]
     return bool(instance.get_run_records(dg.RunsFilter(job_name=deploy_job.name, statuses=unfinished), limit=1))
-
-
-_FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)

@@ -1,6 +1,6 @@
 """The jobs of the edge room: what each process is asked, and what it returns.
 
-How a job reaches its process is `foundation.jobs`; the work is in the modules that the jobs name.
+How a job reaches its process is `foundation.child_processes.jobs`; the work is in the modules that the jobs name.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from fc_assets.edge.gguf_files import GgufFile, GgufType
-from fc_assets.foundation.jobs import Job, JobResult
+from fc_assets.foundation.child_processes.jobs import Job, JobResult
 
 
 class ConvertResult(JobResult):

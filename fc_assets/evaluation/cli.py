@@ -8,16 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation import embedding
+from fc_assets.evaluation.embedding import similarity
 from fc_assets.evaluation.prediction_files import read_data, read_predictions, scoring_rows
-from fc_assets.evaluation.report.build import build_report, write_report
+from fc_assets.evaluation.report.build import build_report
+from fc_assets.evaluation.report.model import Table
 from fc_assets.evaluation.report.render import summary
+from fc_assets.evaluation.report.write import write_report
 from fc_assets.evaluation.scoring import score_rows
+from fc_assets.names import REPORT_HTML
 from fc_assets.profiles import RewardWeights
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns 1 with one sentence on standard error where the input is at fault."""
+    """Run the command `score ...`; returns 1 with one sentence on standard error where the input is at fault."""
     parser = argparse.ArgumentParser(prog="fc-assets", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     score = commands.add_parser("score", help="score predictions against data and write the report")
@@ -49,16 +52,16 @@ def _score(predictions: Path, data: Path, out: Path, model: str) -> None:
         variant: score_rows(scoring_rows(turns, found), weights)
         for variant, found in read_predictions(predictions).items()
     }
-    similar = {}
+    further: dict[str, Table] = {}
     if model:
-        pairs = {variant: embedding.string_pairs(frame) for variant, frame in frames.items()}
-        cosines = embedding.embed(model, "main", embedding.to_embed(pairs))
-        similar[embedding.TITLE] = embedding.similarity_table(frames, pairs, cosines)
-    report = build_report(frames, weights, extra_tables=similar, extra_texts={embedding.TITLE: embedding.TEXT})
+        pairs = {variant: similarity.string_pairs(frame) for variant, frame in frames.items()}
+        cosines = similarity.embed(model, "main", similarity.to_embed(pairs))
+        further[similarity.TITLE] = similarity.similarity_table(frames, pairs, cosines)
+    report = build_report(frames, weights, extra_tables=further, extra_texts={similarity.TITLE: similarity.TEXT})
     out.mkdir(parents=True, exist_ok=True)
     files = write_report(report, out)
     print("\n".join(summary(report)))
-    print(f"The report is {files['report.html']}")
+    print(f"The report is {files[REPORT_HTML]}")
 
 
 if __name__ == "__main__":

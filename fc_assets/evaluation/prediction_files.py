@@ -14,7 +14,7 @@ from typing import Any
 
 from fc_assets.calls.conversations import Turn, read_turns, turns_of
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.inference.answers import FAILED
+from fc_assets.evaluation.answers import FAILED
 from fc_assets.evaluation.scoring import ScoringRow
 
 DEFAULT_VARIANT = "model"
@@ -117,7 +117,8 @@ def _parquet(file: Path, needed: Sequence[str]) -> list[dict[str, Any]]:
         raise FcAssetsError(
             f"{file} has no column {', '.join(missing)}; its columns are {', '.join(table.column_names)}"
         )
-    return table.to_pylist()
+    records: list[dict[str, Any]] = table.to_pylist()
+    return records
 
 
 def _jsonl(file: Path) -> list[dict[str, Any]]:

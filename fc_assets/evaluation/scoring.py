@@ -1,6 +1,7 @@
 """Many answers of one model, judged: one row of a table for each, with every count that the metrics are made of.
 
-What the counts mean is `fc_assets.calls.metrics`; reading files is `records`; intervals, tests and words are `report`.
+What the counts mean is `fc_assets.calls.metrics`; reading files is `prediction_files`; intervals, tests and words are
+`report`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from fc_assets.calls.judge import judge
 from fc_assets.calls.metrics import COLUMNS, RowScore, score_judgement
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.inference.answers import FAILED, TOO_LONG
+from fc_assets.evaluation.answers import FAILED, TOO_LONG
 from fc_assets.evaluation.taxonomy import failures
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class ScoringRow:
     """One question with its expected calls and one model's answer.
 
     `context` is all that the model was told (the query; in a conversation also what the tools said). `tools` is the
-    JSON text of the tools offered. The strata flags are None where nobody knows. `finish_reason` is that of
+    JSON text of the tools offered. The strata flags are None where they are unknown. `finish_reason` is that of
     `answers.Answer`: `FAILED` marks an infrastructure failure, an answer that never came.
     """
 
@@ -75,10 +76,11 @@ def score_rows(
 def gold_rows(frame: pd.DataFrame, weights: Mapping[str, float]) -> list[RowScore]:
     """The scores of the expected calls themselves, for each row of `frame`: the ceiling that the data allows."""
     scores = []
-    for row in frame[["context", "tools", "expected"]].itertuples(index=False):
-        expected = calls_from_json(row.expected)
+    columns = (frame[name] for name in ("context", "tools", "expected"))
+    for context, tools, calls in zip(*columns, strict=True):
+        expected = calls_from_json(calls)
         text = answer_text(expected)
-        scores.append(score_judgement(judge(text, row.tools, expected), text, row.context, weights))
+        scores.append(score_judgement(judge(text, tools, expected), text, context, weights))
     return scores
 
 

@@ -1,6 +1,6 @@
 """Why a row failed: the categories of docs/metrics.md, found in one judged answer.
 
-Counting and showing them is `report`'s.
+Counting and showing them belongs to `report`.
 """
 
 from __future__ import annotations

@@ -7,9 +7,7 @@ is how the next step gets it back, verified. No stage's work belongs here.
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
-import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,9 +18,9 @@ import dagster as dg
 from pydantic import BaseModel
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation import processes
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore, default_home
-from fc_assets.foundation.jobs import Job, Result, write_job
+from fc_assets.foundation.child_processes import processes
+from fc_assets.foundation.child_processes.jobs import Job, Result, write_job
 from fc_assets.foundation.json_files import finite, write_json
 from fc_assets.foundation.metadata import describe, record_of
 from fc_assets.names import REPORT
@@ -33,6 +31,7 @@ from fc_assets.profiles import (
     differences,
     load_profile,
     parse_profile,
+    recorded_sections,
     settings_digest,
     settings_of,
 )
@@ -228,7 +227,7 @@ class Runtime:
     def latest(self, instance: dg.DagsterInstance, key: dg.AssetKey) -> Artifact:
         """`latest_artifact`, refused when its data set or base model is another than this run's settings name."""
         artifact = latest_artifact(instance, self.store, key)
-        wanted = {section: getattr(self.profile, section).model_dump(mode="json") for section in ORIGIN}
+        wanted = recorded_sections(self.profile, ORIGIN)
         if found := differences(
             {name: artifact.settings[name] for name in ORIGIN if name in artifact.settings}, wanted
         ):
@@ -277,7 +276,7 @@ class Runtime:
         env: Mapping[str, str] | None = None,
         launcher: Sequence[str] = (),
     ) -> Result:
-        """Do `job` in a process of its own and return its result; see `foundation.jobs` for the contract.
+        """Do `job` in a process of its own and return its result; the contract is `child_processes.jobs`.
 
         The process's log messages reach the run's log through Dagster Pipes. Raises `FcAssetsError` with the log's
         tail when it fails, whatever the reason.
@@ -285,21 +284,6 @@ class Runtime:
         files = write_job(job, scratch, launcher)
         self._run(context, job.module, files.argv, env)
         return files.result()
-
-    def run_module(
-        self,
-        context: dg.AssetExecutionContext,
-        module: str,
-        job: Mapping[str, object],
-        scratch: Path,
-        env: Mapping[str, str] | None = None,
-        launcher: Sequence[str] = (),
-    ) -> Any:
-        """Before typed jobs: `run_job` for a mapping. Each room moves over."""
-        job_file, result_file = scratch / f"{module}.job.json", scratch / f"{module}.result.json"
-        job_file.write_text(json.dumps({**job, "result": str(result_file)}, default=str), encoding="utf-8")
-        self._run(context, module, [*(launcher or [sys.executable]), "-m", module, str(job_file)], env)
-        return json.loads(result_file.read_text(encoding="utf-8"))
 
     def _run(
         self, context: dg.AssetExecutionContext, module: str, argv: Sequence[str], env: Mapping[str, str] | None

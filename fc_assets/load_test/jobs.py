@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from fc_assets.foundation.jobs import Job, JobResult
+from fc_assets.foundation.child_processes.jobs import Job, JobResult
 from fc_assets.profiles import BenchmarkSettings, ServerSettings
 
 

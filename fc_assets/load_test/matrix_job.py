@@ -9,7 +9,7 @@ from __future__ import annotations
 import uvloop
 
 from fc_assets.calls.conversations import read_turns
-from fc_assets.foundation.jobs import Log, run_job
+from fc_assets.foundation.child_processes.jobs import Log, run_job
 from fc_assets.load_test.findings import plots
 from fc_assets.load_test.jobs import MatrixJob, MatrixResult
 from fc_assets.load_test.matrix.comparability import measurement_conditions

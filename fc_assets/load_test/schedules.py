@@ -38,7 +38,7 @@ def schedules(profile: Profile) -> list[dg.ScheduleDefinition]:
 
 def _schedule(mode: str, cron: str, profile: Profile, description: str) -> dg.ScheduleDefinition:
     job = dg.define_asset_job(
-        f"refresh_benchmark_{mode}",
+        f"benchmark_{mode}",
         selection=[benchmark_matrix, serving_recommendation],
         description=description,
         config=_config(mode),
@@ -72,6 +72,6 @@ def _benchmark_under_way(instance: dg.DagsterInstance) -> str | None:
     """The id of a run that is to make `benchmark_matrix` and has not ended."""
     for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
         selected = run.asset_selection or ()
-        if benchmark_matrix.key in selected or run.job_name.startswith("refresh_benchmark_"):
+        if benchmark_matrix.key in selected or run.job_name.startswith("benchmark_"):
             return run.run_id
     return None

@@ -10,7 +10,7 @@ import itertools
 
 import uvloop
 
-from fc_assets.foundation.jobs import Log, run_job
+from fc_assets.foundation.child_processes.jobs import Log, run_job
 from fc_assets.load_test.jobs import SweepJob, SweepResult
 from fc_assets.load_test.matrix.cell_measurement import CellResult
 from fc_assets.load_test.matrix.cells import MatrixCell

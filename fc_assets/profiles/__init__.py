@@ -18,7 +18,16 @@ from fc_assets.profiles.loading import (
     parse_profile,
     profile_names,
 )
-from fc_assets.profiles.provenance import ORIGIN, SECTIONS, Settings, differences, settings_digest, settings_of
+from fc_assets.profiles.provenance import (
+    ORIGIN,
+    SECTIONS,
+    Settings,
+    differences,
+    recorded_sections,
+    settings_digest,
+    settings_of,
+    without_credentials,
+)
 from fc_assets.profiles.release import DeploymentSettings, HubSettings
 from fc_assets.profiles.sections import Section
 from fc_assets.profiles.serving import ServerSettings
@@ -63,6 +72,8 @@ __all__ = [
     "load_profile",
     "parse_profile",
     "profile_names",
+    "recorded_sections",
     "settings_digest",
     "settings_of",
+    "without_credentials",
 ]

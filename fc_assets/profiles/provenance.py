@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fc_assets import names
@@ -17,6 +18,7 @@ from fc_assets.profiles.loading import Profile
 Settings = Mapping[str, Mapping[str, Any]]
 """Sections of a profile by name, as JSON data."""
 
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
 _ASKING = ("server", "evaluation")
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     names.XLAM_RAW: ("data",),
@@ -42,9 +44,23 @@ ORIGIN = ("data", "base_model")
 """Sections that everything downstream inherits: artefacts of another data set or base model are never mixed."""
 
 
-def settings_of(profile: Profile, asset: str) -> dict[str, dict[str, Any]]:
+def settings_of(profile: Profile, asset: str) -> dict[str, Any]:
     """The sections of `profile` that make `asset`; none for an asset that is not of this graph."""
-    return {section: getattr(profile, section).model_dump(mode="json") for section in SECTIONS.get(asset, ())}
+    return recorded_sections(profile, SECTIONS.get(asset, ()))
+
+
+def recorded_sections(profile: Profile, sections: Iterable[str]) -> dict[str, Any]:
+    """These sections as they are recorded: JSON data, without the user names and passwords in addresses."""
+    return {name: without_credentials(getattr(profile, name).model_dump(mode="json")) for name in sections}
+
+
+def without_credentials(value: Any) -> Any:
+    """`value` with what stands before the @ of each address in it removed."""
+    if isinstance(value, dict):
+        return {name: without_credentials(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [without_credentials(inner) for inner in value]
+    return _CREDENTIALS.sub("", value) if isinstance(value, str) else value
 
 
 def settings_digest(settings: Settings) -> str:

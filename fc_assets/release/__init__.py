@@ -1,4 +1,4 @@
-"""From an evaluated policy to one that users reach: promotion by gates, the release's files, the serving stack.
+"""From an evaluated policy to a release: promotion by gates, the release's files, its copy on a model hub.
 
-Knows every other room; no other room knows this one.
+Serving a release belongs to `deployment`.
 """

@@ -1,183 +1,113 @@
-"""The model card of a release: README.md in the form that the Hugging Face hub reads. Text only, no decisions."""
+"""The model card of a release: README.md in the form that the Hugging Face hub reads. No decision is made here.
+
+The text is `templates/model_card.md.j2`; the front matter is written by `huggingface_hub`, which also reads it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import yaml
-
-from fc_assets.release.lineage_facts import Licence, Measure, Tables
+from fc_assets.foundation.presentation.templates import render_template
+from fc_assets.names import BASE, GRPO, SFT, SHAREGPT_VAL, SHIPPED_VARIANT
 from fc_assets.release.model_info import ModelInfo
+from fc_assets.release.record import ReleaseRecord
+from fc_assets.release.upstream import Licence, Measure
 
-VARIANTS = {"base": "A: base", "sft": "B: SFT", "grpo": "C: SFT + GRPO"}
-SHIPPED = "grpo"
+CARD_LABELS = {BASE: "A: base", SFT: "B: SFT", GRPO: "C: SFT + GRPO"}
+"""How the card calls the variants, in the order of its columns."""
+
+_TEMPLATE = Path(__file__).parent / "templates" / "model_card.md.j2"
 _HUB_LICENCES = {"MIT": "mit", "Apache-2.0": "apache-2.0"}
+"""The hub's identifiers of licences; one that is not here is `other`."""
 
 
-def model_card(record: Mapping[str, object], info: ModelInfo, tables: Tables, licences: Sequence[Licence]) -> str:
-    """Render the card from the release's record, the model's description, the report's tables and the licences."""
-    measures = tables.measures
-    parts = [
-        _front_matter(record, measures, licences),
-        _opening(record, info),
-        _results(measures),
-        *(_table(title, rows) for title, rows in tables.further.items()),
-        _gates(record),
-        _use(info),
-        _limits(record, measures),
-        _licences(licences),
-        _provenance(record),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+@dataclass(frozen=True)
+class CardTable:
+    """A table of the card: its columns and its rows, every cell as Markdown text."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
 
-def _front_matter(record: Mapping[str, object], measures: Sequence[Measure], licences: Sequence[Licence]) -> str:
-    base = record["base"]
-    weights = next((each.licence for each in licences if each.rows == 0), "")
-    results = [
-        {"type": measure.metric, "name": measure.metric, "value": round(measure.value, 4)}
-        for measure in measures
-        if measure.variant == SHIPPED
-    ]
-    metadata = {
-        "library_name": "transformers",
-        "pipeline_tag": "text-generation",
-        "license": _HUB_LICENCES.get(weights, "other"),
-        "base_model": base["name"],
-        "datasets": [each.what for each in licences if each.rows],
-        "tags": ["function-calling", "tool-use", "trl", "sft", "grpo", "lora"],
-        "model-index": [
-            {
-                "name": f"function caller from {base['name']}",
-                "results": [
-                    {
-                        "task": {"type": "text-generation", "name": "function calling"},
-                        "dataset": {"type": "sharegpt_val", "name": "held-out validation split"},
-                        "metrics": results,
-                    }
-                ],
-            }
+def model_card(record: ReleaseRecord, info: ModelInfo) -> str:
+    """The card's text, from the release's record and the description of its model."""
+    return render_template(
+        _TEMPLATE,
+        front_matter=_front_matter(record),
+        record=record,
+        info=info,
+        results=_results(record.metrics),
+        further={title: _as_table(rows) for title, rows in record.further_tables.items() if rows},
+        measured_rows=max((measure.rows for measure in record.metrics), default=0),
+    )
+
+
+def _front_matter(record: ReleaseRecord) -> str:
+    from huggingface_hub import EvalResult, ModelCardData
+
+    fields: dict[str, Any] = dict(
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        license=_HUB_LICENCES.get(_weights_licence(record.licences), "other"),
+        base_model=record.base.name,
+        datasets=[each.what for each in record.licences if each.rows],
+        tags=["function-calling", "tool-use", "trl", SFT, GRPO, "lora"],
+    )
+    data = ModelCardData(
+        **fields,
+        model_name=f"function caller from {record.base.name}",
+        eval_results=[
+            EvalResult(
+                task_type="text-generation",
+                task_name="function calling",
+                dataset_type=SHAREGPT_VAL,
+                dataset_name="held-out validation split",
+                metric_type=measure.metric,
+                metric_name=measure.metric,
+                metric_value=round(measure.value, 4),
+            )
+            for measure in record.metrics
+            if measure.variant == SHIPPED_VARIANT
         ],
-    }
-    return f"---\n{yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True)}---"
+    )
+    return str(data.to_yaml(original_order=list(fields)))
 
 
-def _opening(record: Mapping[str, object], info: ModelInfo) -> str:
-    override = record["override"]
-    lines = [
-        f"# Function caller from {record['base']['name']}",
-        "",
-        f"A {info.architecture} with {info.parameters:,} parameters that answers a query and a list of tools with tool "
-        "calls, or with words where no tool fits. Fine-tuned with a LoRA adapter on tool calls (SFT), then by "
-        "group-relative policy optimisation (GRPO) against four rewards: does it parse, does it name the right "
-        "functions, does it bind to their signatures, are the arguments right.",
-    ]
-    if override:
-        lines += [
-            "",
-            f"**Promoted by hand although gates were unmet** ({', '.join(override['unmet'])}). "
-            f"Reason given: {override['reason']}",
-        ]
-    return "\n".join(lines)
+def _weights_licence(licences: Sequence[Licence]) -> str:
+    return next((each.licence for each in licences if each.rows == 0), "")
 
 
-def _results(measures: Sequence[Measure]) -> str:
-    if not measures:
-        return ""
-    cells = {(measure.metric, measure.variant): measure for measure in measures}
-    variants = [variant for variant in VARIANTS if any(measure.variant == variant for measure in measures)]
-    lines = [
-        "## Results",
-        "",
-        "On the held-out validation split, greedy decoding, served by vLLM; 95 % intervals in brackets.",
-        "",
-        "| metric | " + " | ".join(VARIANTS[variant] for variant in variants) + " |",
-        "| --- |" + " --- |" * len(variants),
-    ]
-    for metric in dict.fromkeys(measure.metric for measure in measures):
-        row = " | ".join(_cell(cells.get((metric, variant))) for variant in variants)
-        lines.append(f"| {metric} | {row} |")
-    return "\n".join(lines)
+def _results(measures: Sequence[Measure]) -> CardTable:
+    """A row for each metric, a column for each variant that was measured."""
+    by_cell = {(measure.metric, measure.variant): measure for measure in measures}
+    variants = [variant for variant in CARD_LABELS if any(measure.variant == variant for measure in measures)]
+    metrics = dict.fromkeys(measure.metric for measure in measures)
+    return CardTable(
+        columns=["metric", *(CARD_LABELS[variant] for variant in variants)],
+        rows=[[metric, *(_interval(by_cell.get((metric, variant))) for variant in variants)] for metric in metrics],
+    )
 
 
-def _table(title: str, rows: Sequence[Mapping[str, object]]) -> str:
+def _as_table(rows: Sequence[Mapping[str, object]]) -> CardTable:
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    lines = [f"### {title}", "", f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]
-    lines += [f"| {' | '.join(_text(row.get(name)) for name in columns)} |" for row in rows]
-    return "\n".join(lines) if rows else ""
+    return CardTable(columns, [list(_cells(row, columns)) for row in rows])
 
 
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:.3f}" if isinstance(value, float) else str(value).replace("|", "\\|")
+def _cells(row: Mapping[str, object], columns: Sequence[str]) -> Iterator[str]:
+    for name in columns:
+        value = row.get(name)
+        if value is None:
+            yield ""
+        else:
+            yield f"{value:.3f}" if isinstance(value, float) else str(value).replace("|", "\\|")
 
 
-def _cell(measure: Measure | None) -> str:
+def _interval(measure: Measure | None) -> str:
     if measure is None:
         return ""
     if measure.low is None or measure.high is None:
         return f"{measure.value:.3f}"
     return f"{measure.value:.3f} [{measure.low:.3f}, {measure.high:.3f}]"
-
-
-def _gates(record: Mapping[str, object]) -> str:
-    lines = ["## Gates", "", "| gate | judged | result |", "| --- | --- | --- |"]
-    for gate in record["gates"]:
-        result = "passed" if gate["met"] else f"unmet: {gate['unmet_because']}"
-        lines.append(f"| {gate['asset']}:{gate['check']} | `{gate['judged_digest'][:16]}` | {result} |")
-    return "\n".join(lines)
-
-
-def _use(info: ModelInfo) -> str:
-    return f"""## Use
-
-```bash
-python -m vllm.entrypoints.openai.api_server --model ./model --dtype {info.serving_dtype} \\
-  --max-model-len {info.max_model_len} --enable-auto-tool-choice --tool-call-parser hermes
-```
-
-In the copy of a release on a model hub the checkpoint is the repository itself: name that instead of `./model`.
-
-Ask with `chat_template_kwargs: {{"enable_thinking": false}}`: the model was trained without thinking. Pass
-`strict: true` in each function to have the server hold the arguments to their schema. `tools.json` holds tool
-definitions in OpenAI's and in MCP's form. Serving takes about {info.weights_mib:,.0f} MiB for the weights and
-{info.kv_cache_bytes_per_token:,} bytes of cache for each token in flight."""
-
-
-def _limits(record: Mapping[str, object], measures: Sequence[Measure]) -> str:
-    rows = max((measure.rows for measure in measures), default=0)
-    lines = [
-        "## Limits",
-        "",
-        f"- Measured on {rows:,} rows drawn from the same source as the training data: expect less on other tools.",
-        "- Single-turn calls. Conversations over several turns with tool results were not trained or measured.",
-        "- The model's output is data. Validate every call against its schema before acting on it.",
-        "- English queries only.",
-    ]
-    if record["profile"]["name"] == "demo":
-        lines.append(
-            "- Made with the demo profile: a tiny model on generated data, for showing the pipeline, not for use."
-        )
-    return "\n".join(lines)
-
-
-def _licences(licences: Sequence[Licence]) -> str:
-    lines = ["## Licences", "", "| source | licence | rows |", "| --- | --- | --- |"]
-    lines += [f"| {each.what} | {each.licence} | {each.rows or ''} |" for each in licences]
-    return "\n".join(lines)
-
-
-def _provenance(record: Mapping[str, object]) -> str:
-    lines = [
-        "## Provenance",
-        "",
-        f"Policy `{record['policy']['digest']}`, profile `{record['profile']['name']}`, code "
-        f"{record['code']['version']} at commit `{record['code']['git_commit']}`. `release.json` holds the digest of "
-        "everything in the lineage, all settings and all library versions; `SHA256SUMS` covers every file.",
-        "",
-        "| asset | digest |",
-        "| --- | --- |",
-    ]
-    lines += [f"| {name} | `{node['digest'][:16]}` |" for name, node in record["lineage"].items()]
-    return "\n".join(lines)

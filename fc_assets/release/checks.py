@@ -3,21 +3,21 @@
 import dagster as dg
 
 from fc_assets.foundation.artifacts import Artifact
-from fc_assets.release import package
-from fc_assets.release.assets import PROMOTED
+from fc_assets.names import PROMOTED_POLICY, RELEASE_RECORD
+from fc_assets.release.record import ReleaseRecord
 
 
 @dg.asset_check(
-    asset=PROMOTED,
+    asset=PROMOTED_POLICY,
     description="Every gate in the release's record is met; a promotion by hand in spite of unmet gates shows up here.",
 )
 def promoted_without_override(promoted_policy: Artifact) -> dg.AssetCheckResult:
-    override = promoted_policy.read_json(package.RECORD)["override"]
+    override = ReleaseRecord.model_validate(promoted_policy.read_json(RELEASE_RECORD)).override
     return dg.AssetCheckResult(
         passed=override is None,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"unmet": dg.MetadataValue.json(override["unmet"] if override else [])},
-        description=f"Promoted by hand: {override['reason']}" if override else "Every gate was met.",
+        metadata={"unmet": dg.MetadataValue.json(override.unmet if override else [])},
+        description=f"Promoted by hand: {override.reason}" if override else "Every gate was met.",
     )
 
 

@@ -1,93 +1,111 @@
 """The folder of a release: checkpoint, record, model card, sums, tools, canary questions.
 
 Everything in it is a function of the lineage and the settings: no time, no run id, no machine. So the same policy
-promoted twice has the same digest, and is deployed once. Whether it may be promoted is `promotion`; what the
-card says is `card`.
+promoted twice has the same digest, and is deployed once. Whether it may be promoted is decided in `promotion`; what the
+card says stands in `card`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import fc_assets
+from fc_assets.calls.call import Tool
 from fc_assets.calls.conversations import Turn, read_turns
 from fc_assets.calls.prompts import wrap_tools
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import Artifact, FileEntry, file_sha256
-from fc_assets.names import SHAREGPT_VAL, split_file
+from fc_assets.foundation.json_files import write_json
+from fc_assets.names import (
+    CANARY_QUESTIONS,
+    CHECKSUMS,
+    EVAL_REPORT,
+    GRPO_POLICY,
+    MODEL_CARD,
+    MODEL_FOLDER,
+    MODEL_INFO,
+    RELEASE_RECORD,
+    SHAREGPT_VAL,
+    SHIPPED_VARIANT,
+    TOOLS,
+    split_file,
+)
 from fc_assets.profiles import Profile
-from fc_assets.release import lineage_facts
+from fc_assets.release import upstream
 from fc_assets.release.card import model_card
-from fc_assets.release.lineage_facts import Licence, Measure, Tables
 from fc_assets.release.model_info import ModelInfo, describe_model
-from fc_assets.release.promotion import POLICY, Decision
+from fc_assets.release.promotion import Decision
 from fc_assets.release.provenance import git_commit, library_versions, public_settings
-
-MODEL = "model"
-RECORD = "release.json"
-CARD = "README.md"
-MODEL_INFO = "MODEL_INFO.json"
-SUMS = "SHA256SUMS"
-TOOLS = "tools.json"
-CANARY = "canary.json"
-RECORD_FORMAT = 1
+from fc_assets.release.record import (
+    RECORD_FORMAT,
+    CodeRecord,
+    GateRecord,
+    LineageRecord,
+    OverrideRecord,
+    PolicyRecord,
+    ReleaseRecord,
+)
 
 
 @dataclass(frozen=True)
-class Sources:
-    """What a release is written from: the artefacts in hand, the decision to promote, and the settings."""
+class ReleaseInputs:
+    """The artefacts that a release is written from."""
 
     policy: Artifact
     report: Artifact
-    split: Artifact
-    raw: Artifact
+    validation: Artifact
+    examples: Artifact
     base: Artifact
     predictions: Artifact
-    decision: Decision
-    override_reason: str
-    profile: Profile
 
     @property
     def artifacts(self) -> list[Artifact]:
-        return [self.policy, self.report, self.split, self.raw, self.base, self.predictions]
+        """All of them."""
+        return [self.policy, self.report, self.validation, self.examples, self.base, self.predictions]
 
 
 @dataclass(frozen=True)
 class Release:
-    """A written release: its record (the content of release.json), its card, its measures, and its model."""
+    """A written release: its record (the content of release.json), its card, and its model."""
 
-    record: Mapping[str, object]
+    record: ReleaseRecord
     card: str
-    measures: Sequence[Measure]
     info: ModelInfo
 
+    def headline(self) -> dict[str, float]:
+        """Its few headline numbers: size, memory in MiB, and every metric of the shipped variant."""
+        metrics = {each.metric: each.value for each in self.record.metrics if each.variant == SHIPPED_VARIANT}
+        return {"parameters": self.info.parameters, "memory_mib": self.info.full_load_mib, **metrics}
 
-def write_release(out: Path, sources: Sources) -> Release:
+
+def write_release(
+    out: Path, inputs: ReleaseInputs, decision: Decision, override_reason: str, profile: Profile
+) -> Release:
     """Write the release into the empty folder `out`. Raises `FcAssetsError` when the policy has no checkpoint."""
-    checkpoint = sources.policy.path / MODEL
+    checkpoint = inputs.policy.path / MODEL_FOLDER
     if not (checkpoint / "config.json").is_file():
-        raise FcAssetsError(f"{POLICY} at {sources.policy.path} holds no checkpoint: materialise {POLICY} again")
-    link_tree(checkpoint, out / MODEL)
-    info = describe_model(out / MODEL, sources.profile.server)
-    tables = lineage_facts.evaluation_tables(sources.report)
-    licences = [lineage_facts.base_licence(sources.base), *lineage_facts.data_licences(sources.raw)]
-    record = _record(sources, tables, licences)
-    turns = read_turns(sources.split.path / split_file(SHAREGPT_VAL))
-    answered = lineage_facts.answered_rightly(sources.predictions, turns)
-    card = model_card(record, info, tables, licences)
-    _write_json(out / RECORD, record)
-    _write_json(out / MODEL_INFO, asdict(info))
-    _write_json(out / TOOLS, _distinct_tools(turns))
-    _write_json(out / CANARY, _canaries(answered, sources.profile.deployment.canary_rows))
-    (out / CARD).write_text(card, encoding="utf-8")
-    (out / SUMS).write_text(_sums(out, sources.policy.files), encoding="utf-8")
-    return Release(record, card, tables.measures, info)
+        raise FcAssetsError(
+            f"{GRPO_POLICY} at {inputs.policy.path} holds no checkpoint: materialise {GRPO_POLICY} again"
+        )
+    link_tree(checkpoint, out / MODEL_FOLDER)
+    info = describe_model(out / MODEL_FOLDER, profile.server)
+    record = _record(inputs, decision, override_reason, profile)
+    card = model_card(record, info)
+    turns = read_turns(inputs.validation.path / split_file(SHAREGPT_VAL))
+    answered = upstream.answered_rightly(inputs.predictions, turns)
+    write_json(out / RELEASE_RECORD, record.model_dump(mode="json"))
+    write_json(out / MODEL_INFO, asdict(info))
+    write_json(out / TOOLS, _distinct_tools(turns))
+    write_json(out / CANARY_QUESTIONS, _canary_questions(answered, profile.deployment.canary_rows))
+    (out / MODEL_CARD).write_text(card, encoding="utf-8")
+    (out / CHECKSUMS).write_text(_checksums(out, inputs.policy.files), encoding="utf-8")
+    return Release(record, card, info)
 
 
 def link_tree(source: Path, target: Path) -> None:
@@ -105,38 +123,45 @@ def link_tree(source: Path, target: Path) -> None:
         copy.chmod(0o644)  # safetensors files are written for their owner alone; a container reads as another user
 
 
-def _record(sources: Sources, tables: Tables, licences: Sequence[Licence]) -> dict[str, object]:
-    decision = sources.decision
-    return {
-        "format": RECORD_FORMAT,
-        "policy": {"asset": POLICY, "digest": sources.policy.digest},
-        "base": asdict(lineage_facts.base_of(sources.base)),
-        "lineage": {
-            name: {"digest": node.digest, "inputs": dict(sorted(node.inputs.items()))}
+def _record(inputs: ReleaseInputs, decision: Decision, override_reason: str, profile: Profile) -> ReleaseRecord:
+    tables = upstream.evaluation_tables(inputs.report)
+    unmet = [str(result.gate) for result in decision.unmet]
+    return ReleaseRecord(
+        format=RECORD_FORMAT,
+        policy=PolicyRecord(asset=GRPO_POLICY, digest=inputs.policy.digest),
+        base=upstream.base_checkpoint(inputs.base),
+        lineage={
+            name: LineageRecord(digest=node.digest, inputs=dict(sorted(node.inputs.items())))
             for name, node in decision.lineage.items()
         },
-        "gates": [result.as_dict() for result in decision.gates],
-        "override": {
-            "reason": sources.override_reason.strip(),
-            "unmet": [str(result.gate) for result in decision.unmet],
-        }
-        if decision.unmet
-        else None,
-        "metrics": [asdict(measure) for measure in tables.measures],
-        "further_tables": dict(tables.further),
-        "licences": [asdict(licence) for licence in licences],
-        "profile": public_settings(sources.profile),
-        "code": {"version": fc_assets.__version__, "git_commit": git_commit()},
-        "libraries": library_versions(),
-    }
+        gates=[
+            GateRecord(
+                asset=result.gate.asset,
+                check=result.gate.check,
+                judged_digest=result.digest,
+                met=result.met,
+                unmet_because=result.unmet or None,
+                description=result.description,
+                values=dict(result.values),
+            )
+            for result in decision.gates
+        ],
+        override=OverrideRecord(reason=override_reason.strip(), unmet=unmet) if unmet else None,
+        metrics=tables.measures,
+        further_tables=tables.further,
+        licences=[upstream.base_licence(inputs.base), *upstream.data_licences(inputs.examples)],
+        profile=public_settings(profile),
+        code=CodeRecord(version=fc_assets.__version__, git_commit=git_commit()),
+        libraries=library_versions(),
+    )
 
 
-def _distinct_tools(turns: Iterable[Turn]) -> dict[str, list[dict[str, object]]]:
+def _distinct_tools(turns: Iterable[Turn]) -> dict[str, list[dict[str, Any]]]:
     """The tools of the validation split, the first definition of each name, in OpenAI's and in MCP's form."""
-    by_name = {}
+    by_name: dict[str, Tool] = {}
     for turn in turns:
         for tool in turn.tools:
-            by_name.setdefault(str(tool["name"]), dict(tool))
+            by_name.setdefault(str(tool["name"]), tool)
     tools = [by_name[name] for name in sorted(by_name)]
     return {
         "openai": wrap_tools(tools),
@@ -151,7 +176,7 @@ def _distinct_tools(turns: Iterable[Turn]) -> dict[str, list[dict[str, object]]]
     }
 
 
-def _canaries(answered: Iterable[Turn], count: int) -> list[dict[str, object]]:
+def _canary_questions(answered: Iterable[Turn], count: int) -> list[dict[str, object]]:
     """The first `count` turns that this policy answered rightly when it was evaluated.
 
     A deployment asks them again: a server that cannot answer what the evaluated model could is serving something else.
@@ -160,7 +185,7 @@ def _canaries(answered: Iterable[Turn], count: int) -> list[dict[str, object]]:
     if not chosen:
         raise FcAssetsError(
             "The policy answered no validation row that expects a call rightly, so a deployment could not be probed: "
-            "look at eval_report before promoting"
+            f"look at {EVAL_REPORT} before promoting"
         )
     return [
         {"id": turn.id, "messages": list(turn.messages), "tools": list(turn.tools), "expected": turn.answer}
@@ -168,12 +193,8 @@ def _canaries(answered: Iterable[Turn], count: int) -> list[dict[str, object]]:
     ]
 
 
-def _sums(out: Path, known: Mapping[str, FileEntry]) -> str:
+def _checksums(out: Path, known: Mapping[str, FileEntry]) -> str:
     """Lines for `sha256sum --check`; the checkpoint's own sums are those already verified upstream."""
     names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
-    verified = {name: entry.sha256 for name, entry in known.items() if name.startswith(f"{MODEL}/")}
+    verified = {name: entry.sha256 for name, entry in known.items() if name.startswith(f"{MODEL_FOLDER}/")}
     return "".join(f"{verified.get(name) or file_sha256(out / name)}  {name}\n" for name in names)
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False) + "\n", encoding="utf-8")

@@ -1,31 +1,43 @@
 """Whether a policy may be promoted: its lineage must agree with itself, and every gate must have passed on it.
 
 A gate counts only if its latest evaluation judged the very materialisation that is in the lineage. Plain values in,
-plain decision out: reading them from Dagster's instance is `assets`, writing the release is `package`.
+plain decision out: `assets` reads the values from Dagster's instance, `package` writes the release.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from fc_assets.errors import FcAssetsError
+from fc_assets.names import (
+    BASE_MODEL,
+    EVAL_REPORT,
+    GRPO_POLICY,
+    LORA_ADAPTER,
+    MERGED_MODEL,
+    SHAREGPT_TRAIN,
+    SHAREGPT_VAL,
+    VARIANT_MODELS,
+    XLAM_RAW,
+    bfcl_scores,
+    predictions,
+)
 
-POLICY = "grpo_policy"
-REPORT = "eval_report"
-ROOTS = (REPORT, POLICY, "sharegpt_val")
+ROOTS = (EVAL_REPORT, GRPO_POLICY, SHAREGPT_VAL)
 """What a release is made from; everything else in the lineage is reached from here by recorded inputs."""
 
 LINEAGE = (
-    "xlam_raw",
-    "sharegpt_train",
-    "sharegpt_val",
-    "base_model",
-    "lora_adapter",
-    "merged_model",
-    "grpo_policy",
-    *(f"{kind}/{variant}" for kind in ("predictions", "bfcl_scores") for variant in ("base", "sft", "grpo")),
-    "eval_report",
+    XLAM_RAW,
+    SHAREGPT_TRAIN,
+    SHAREGPT_VAL,
+    BASE_MODEL,
+    LORA_ADAPTER,
+    MERGED_MODEL,
+    GRPO_POLICY,
+    *(of_variant(variant) for of_variant in (predictions, bfcl_scores) for variant in VARIANT_MODELS),
+    EVAL_REPORT,
 )
 """Assets without which a promotion would rest on a gap: data, training, evaluation and BFCL."""
 
@@ -46,17 +58,21 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Node:
-    """The latest materialisation of an asset: its digest, Dagster's storage id of it, the digests of its inputs."""
+class LineageNode:
+    """The latest materialisation of an asset: its digest, Dagster's storage id of it, the digests of its inputs.
+
+    `settings` are the sections of the profile that made it, by name.
+    """
 
     asset: str
     digest: str
     storage_id: int
     inputs: Mapping[str, str]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class GateEvaluation:
     """The latest evaluation of a gate.
 
     `passed` is None when it was planned and has not ended; `target` is the storage id of the materialisation that it
@@ -83,30 +99,30 @@ class GateResult:
     def met(self) -> bool:
         return not self.unmet
 
-    def as_dict(self) -> dict[str, object]:
-        """For the release's record: no time, no run id, so that the same decision always has the same bytes."""
-        return {
-            "asset": self.gate.asset,
-            "check": self.gate.check,
-            "judged_digest": self.digest,
-            "met": self.met,
-            "unmet_because": self.unmet or None,
-            "description": self.description,
-            "values": dict(self.values),
-        }
-
 
 @dataclass(frozen=True)
 class Decision:
     """The lineage, every gate on it, and where the lineage contradicts itself."""
 
-    lineage: Mapping[str, Node]
+    lineage: Mapping[str, LineageNode]
     gates: Sequence[GateResult]
     contradictions: Sequence[str]
 
     @property
     def unmet(self) -> list[GateResult]:
         return [result for result in self.gates if not result.met]
+
+    def gate_rows(self) -> list[dict[str, str | bool]]:
+        """A row for each gate: whether it is met, what it said, and the digest that it judged."""
+        return [
+            {
+                "gate": str(result.gate),
+                "met": result.met,
+                "said": result.unmet or result.description,
+                "judged": result.digest[:16],
+            }
+            for result in self.gates
+        ]
 
     def require(self, override_reason: str = "") -> None:
         """Raise `NotPromotableError` unless the policy may be promoted.
@@ -120,15 +136,15 @@ class Decision:
         if problems:
             listing = "".join(f"\n- {problem}" for problem in problems)
             count = "1 thing stands" if len(problems) == 1 else f"{len(problems)} things stand"
-            raise NotPromotableError(f"{POLICY} cannot be promoted, {count} against it:{listing}")
+            raise NotPromotableError(f"{GRPO_POLICY} cannot be promoted, {count} against it:{listing}")
 
 
-def trace(read: Callable[[str], Node | None]) -> dict[str, Node]:
+def trace(read: Callable[[str], LineageNode | None]) -> dict[str, LineageNode]:
     """Every materialised asset that `ROOTS` and `LINEAGE` lead to through recorded inputs, by name.
 
     `read` returns the latest materialisation of an asset, or None.
     """
-    found: dict[str, Node] = {}
+    found: dict[str, LineageNode] = {}
     frontier = dict.fromkeys((*ROOTS, *LINEAGE))
     while frontier:
         name = next(iter(frontier))
@@ -141,12 +157,12 @@ def trace(read: Callable[[str], Node | None]) -> dict[str, Node]:
 
 
 def decide(
-    lineage: Mapping[str, Node],
+    lineage: Mapping[str, LineageNode],
     loaded: Mapping[str, str],
     gates: Iterable[Gate],
-    evaluations: Mapping[Gate, Evaluation],
+    evaluations: Mapping[Gate, GateEvaluation],
 ) -> Decision:
-    """Judge every gate on an asset of `lineage`; gates on other assets have no say.
+    """Judge every gate on an asset of `lineage`; gates on other assets do not count.
 
     `loaded` maps the assets whose files are in hand to their digests: they must still be the latest.
     """
@@ -163,7 +179,7 @@ def decide(
     )
 
 
-def _judge(gate: Gate, node: Node | None, evaluation: Evaluation | None) -> GateResult:
+def _judge(gate: Gate, node: LineageNode | None, evaluation: GateEvaluation | None) -> GateResult:
     return GateResult(
         gate=gate,
         digest=node.digest if node else "",
@@ -173,7 +189,7 @@ def _judge(gate: Gate, node: Node | None, evaluation: Evaluation | None) -> Gate
     )
 
 
-def _unmet(gate: Gate, node: Node | None, evaluation: Evaluation | None) -> str:
+def _unmet(gate: Gate, node: LineageNode | None, evaluation: GateEvaluation | None) -> str:
     if node is None:
         return f"judges {gate.asset}, which has not been materialised: materialise it"
     if evaluation is None:
@@ -187,7 +203,7 @@ def _unmet(gate: Gate, node: Node | None, evaluation: Evaluation | None) -> str:
     return ""
 
 
-def _contradictions(lineage: Mapping[str, Node]) -> list[str]:
+def _contradictions(lineage: Mapping[str, LineageNode]) -> list[str]:
     problems = [f"{name} has not been materialised: materialise it" for name in LINEAGE if name not in lineage]
     for node in lineage.values():
         for name, digest in sorted(node.inputs.items()):
@@ -199,14 +215,15 @@ def _contradictions(lineage: Mapping[str, Node]) -> list[str]:
                 )
     used = _reachable(lineage, [root for root in ROOTS if root in lineage])
     problems += [
-        f"neither {REPORT} nor {POLICY} was made from the present {name}: materialise what lies between them again"
+        f"neither {EVAL_REPORT} nor {GRPO_POLICY} was made from the present {name}: materialise what lies between them "
+        "again"
         for name in LINEAGE
         if name in lineage and name not in used
     ]
     return problems
 
 
-def _reachable(lineage: Mapping[str, Node], roots: Iterable[str]) -> set[str]:
+def _reachable(lineage: Mapping[str, LineageNode], roots: Iterable[str]) -> set[str]:
     seen: set[str] = set()
     frontier = list(roots)
     while frontier:

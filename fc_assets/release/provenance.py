@@ -1,4 +1,4 @@
-"""What a release was made by: code, commit, libraries, settings. Read from this machine; judging it is for others.
+"""What a release was made by: code, commit, libraries, settings. Only read from this machine, not judged.
 
 Nothing secret may leave through here: settings lose the credentials in URLs, and no environment variable is read.
 """
@@ -6,12 +6,11 @@ Nothing secret may leave through here: settings lose the credentials in URLs, an
 from __future__ import annotations
 
 import importlib.metadata
-import re
 from pathlib import Path
 
 import fc_assets
-from fc_assets.foundation.commands import CommandError, capture
-from fc_assets.profiles import Profile
+from fc_assets.foundation.child_processes.commands import CommandError, capture
+from fc_assets.profiles import Profile, without_credentials
 
 LIBRARIES = (
     "accelerate",
@@ -32,7 +31,6 @@ LIBRARIES = (
 """Those whose version can change a number in the release."""
 
 UNKNOWN_COMMIT = "unknown"
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
 
 
 def library_versions() -> dict[str, str]:
@@ -59,12 +57,5 @@ def git_commit() -> str:
 
 def public_settings(profile: Profile) -> dict[str, object]:
     """All settings of the profile as plain values, user names and passwords in URLs removed."""
-    return _without_credentials(profile.model_dump(mode="json"))  # type: ignore[return-value]
-
-
-def _without_credentials(value: object) -> object:
-    if isinstance(value, dict):
-        return {name: _without_credentials(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_without_credentials(inner) for inner in value]
-    return _CREDENTIALS.sub("", value) if isinstance(value, str) else value
+    settings = profile.model_dump(mode="json")
+    return {name: without_credentials(value) for name, value in settings.items()}

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation import processes
+from fc_assets.foundation.child_processes import processes
 from fc_assets.profiles import ServerSettings
 from fc_assets.serving.endpoint import Endpoint, ServerInfo
 from fc_assets.serving.vllm_command import flags_for, vllm_command

@@ -11,8 +11,8 @@ import shutil
 from pathlib import Path
 
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.child_processes.jobs import Log, run_job
 from fc_assets.foundation.hub import checkpoint_on_hub, download_snapshot
-from fc_assets.foundation.jobs import Log, run_job
 from fc_assets.profiles import EMBEDDED, BaseModelSettings
 from fc_assets.training.checkpoint import inspect_checkpoint
 from fc_assets.training.jobs import BaseModelJob, BaseModelResult

@@ -14,7 +14,7 @@ from typing import Any
 from fc_assets.calls.conversations import Turn, read_turns
 from fc_assets.calls.prompts import render_prompt
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.jobs import Log, run_job
+from fc_assets.foundation.child_processes.jobs import Log, run_job
 from fc_assets.names import ADAPTER_FOLDER, MODEL_FOLDER
 from fc_assets.profiles import GrpoSettings
 from fc_assets.training.grpo.prompt_selection import draw_turns, without_capped_turns

@@ -1,7 +1,8 @@
 """The jobs of the training room: what each process is asked to do, and what it reports.
 
 A result is also its artefact's `report.json`. Folders named here exist on this machine only, so none of them is in a
-result. How a job reaches its process is `foundation.jobs`; the work is in the `_job` module that each class names.
+result. How a job reaches its process is `foundation.child_processes.jobs`; the work is in the `_job` module that each
+class names.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from fc_assets.foundation.jobs import Job, JobResult
+from fc_assets.foundation.child_processes.jobs import Job, JobResult
 from fc_assets.profiles import BaseModelSettings, GrpoSettings, SftSettings
 from fc_assets.training.checkpoint import CheckpointFacts
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from peft import PeftModel
 
 from fc_assets.calls.conversations import read_turns
-from fc_assets.foundation.jobs import Log, run_job
+from fc_assets.foundation.child_processes.jobs import Log, run_job
 from fc_assets.training import trainer_setup
 from fc_assets.training.jobs import MergeJob, MergeResult
 from fc_assets.training.merging import merge_adapter

@@ -12,7 +12,7 @@ from typing import Any
 
 from fc_assets.calls.conversations import Turn
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.jobs import Log
+from fc_assets.foundation.child_processes.jobs import Log
 from fc_assets.training.sequences import encode
 
 TURNS_COMPARED = 16

@@ -1,6 +1,6 @@
 """Pictures of a training run: loss, and reward with its signals. Takes log records, gives PNG bytes.
 
-What the numbers mean is `training_log`; the style of a figure is `foundation.figures`.
+What the numbers mean is `training_log`; the style of a figure is `foundation.presentation.figures`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fc_assets.foundation.figures import ACCENT, COLOURS, FAINT, new_figure, to_png
+from fc_assets.foundation.presentation.figures import ACCENT, COLOURS, FAINT, new_figure, to_png
 from fc_assets.training.jobs import LogRecord
 from fc_assets.training.training_log import reward_column, running_mean, series
 

@@ -11,7 +11,7 @@ import shutil
 from typing import Any
 
 from fc_assets.calls.conversations import read_turns
-from fc_assets.foundation.jobs import Log, run_job
+from fc_assets.foundation.child_processes.jobs import Log, run_job
 from fc_assets.training.jobs import SftJob, SftResult
 from fc_assets.training.sequences import EncodedTurn, encode_split
 

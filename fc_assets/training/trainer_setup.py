@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.jobs import Log
+from fc_assets.foundation.child_processes.jobs import Log
 from fc_assets.names import MODEL_CARD
 from fc_assets.profiles import GrpoSettings, LoraSettings, SftSettings
 

@@ -8,22 +8,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fc_assets.deployment.engine import EngineSpec, engine_service, release_name
 from fc_assets.deployment.proxy import render_active, render_config
-from fc_assets.deployment.targets.compose import (
-    CARD_MONITOR,
-    MONITORS,
-    Placed,
-    compose_file,
-    engine_service,
-    release_name,
-    to_yaml,
-)
-from fc_assets.deployment.targets.stack import Stack, StackError, State
+from fc_assets.deployment.targets.compose import CARD_MONITOR, MONITORS, compose_file, to_yaml
+from fc_assets.deployment.targets.stack import STATE_FILE, Stack, StackError, StackState
 from fc_assets.profiles import DeploymentSettings, ServerSettings, load_profile, profile_names
 
-BLUE = Placed("a" * 64, "/artifacts/a", "blue", load_profile("demo").server)
-GREEN = Placed("b" * 64, "/artifacts/b", "green", load_profile("demo").server)
-CARD = Placed("c" * 64, "/artifacts/c", "blue", ServerSettings(device="cuda"))
+BLUE = EngineSpec("a" * 64, "/artifacts/a", "blue", load_profile("demo").server)
+GREEN = EngineSpec("b" * 64, "/artifacts/b", "green", load_profile("demo").server)
+CARD = EngineSpec("c" * 64, "/artifacts/c", "blue", ServerSettings(device="cuda"))
 
 
 def stack(tmp_path: Path, **changes: object) -> Stack:
@@ -73,7 +66,7 @@ def test_compose_accepts_the_file_of_every_profile(tmp_path: Path, profile: str)
         pytest.skip("docker compose is not installed on this machine")
     loaded = load_profile(profile)
     site = Stack(tmp_path, loaded.deployment)
-    site.write([Placed("a" * 64, str(tmp_path), "blue", loaded.server)])
+    site.write([EngineSpec("a" * 64, str(tmp_path), "blue", loaded.server)])
     for flags, monitors in (([], MONITORS), (["--profile", "gpu"], (*MONITORS, CARD_MONITOR))):
         command = ["docker", "compose", *flags, "--project-directory", str(tmp_path), "config", "--format", "json"]
         shown = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
@@ -129,11 +122,19 @@ def test_rendering_is_stable(tmp_path: Path) -> None:
 
 def test_the_record_survives_writing_and_reading(tmp_path: Path) -> None:
     site = stack(tmp_path)
-    assert site.state() == State()
+    assert site.state() == StackState()
     site.folder.mkdir(exist_ok=True)
-    state = State(serving=BLUE, previous=GREEN, wanted=True, since="2026-01-01T00:00:00+00:00")
+    state = StackState(serving=BLUE, previous=GREEN, wanted=True, since="2026-01-01T00:00:00+00:00")
     site.record(state)
     assert site.state() == state
+    written = json.loads((tmp_path / STATE_FILE).read_text())
+    assert list(written) == ["serving", "previous", "wanted", "since"]
+    assert written["serving"] == {
+        "release": "a" * 64,
+        "folder": "/artifacts/a",
+        "colour": "blue",
+        "server": BLUE.server.model_dump(mode="json"),
+    }
 
 
 def test_one_deployment_at_a_time(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_the_stack_is_looked_at_only_once_something_is_deployed(tmp_path: Path) 
         home = Home(tmp_path, instance)
         definitions = dg.Definitions(
             assets=[*home.assets, home.promoted_policy, vllm_deployment],
-            asset_checks=CHECKS[1:],
+            asset_checks=CHECKS,
             resources=build_resources(home=tmp_path),
         )
 

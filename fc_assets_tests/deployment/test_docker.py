@@ -22,13 +22,15 @@ from fc_assets.deployment import deploy, probe
 from fc_assets.deployment.assets import vllm_deployment
 from fc_assets.deployment.checks import deployed_release_answers
 from fc_assets.deployment.cli import main
-from fc_assets.deployment.probe import Route
+from fc_assets.deployment.engine import other_colour
+from fc_assets.deployment.releases import ReleaseFiles
 from fc_assets.deployment.sensors import build_redeploy_sensor
 from fc_assets.deployment.targets.stack import Stack
-from fc_assets.foundation.commands import capture
+from fc_assets.foundation.child_processes.commands import capture
 from fc_assets.foundation.notify import WEBHOOK_VARIABLE
 from fc_assets.foundation.resources import Runtime, build_resources
 from fc_assets.profiles import Profile, load_profile
+from fc_assets.serving.endpoint import Endpoint
 from fc_assets_tests.support import docker_engine as engine
 from fc_assets_tests.support.lineage import failure
 from fc_assets_tests.support.webhook import Webhook, receiving
@@ -131,8 +133,8 @@ class Site:
         """The release that the proxy names."""
         return self.stack.release_header() or ""
 
-    def users(self) -> Route:
-        return Route(self.stack.url, self.stack.key("api"))
+    def users(self) -> Endpoint:
+        return deploy.users_endpoint(self.stack)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +168,7 @@ class Client:
             "max_tokens": 32,
             "temperature": 0.0,
         }
-        self.route = site.users()
+        self.endpoint = site.users()
         self.answered = 0
         self.failures: list[str] = []
         self.ended = threading.Event()
@@ -175,7 +177,7 @@ class Client:
     def _ask(self) -> None:
         while not self.ended.is_set():
             try:
-                self.route.post("/v1/chat/completions", self.body)
+                self.endpoint.post("/v1/chat/completions", self.body)
                 self.answered += 1
             except OSError as error:
                 self.failures.append(str(error))
@@ -216,9 +218,9 @@ def test_deploying_the_same_release_again_changes_nothing(site: Site) -> None:
 
 
 def test_only_the_listed_paths_exist_and_only_with_the_key(site: Site) -> None:
-    stranger = Route(site.stack.url, "wrong")
+    stranger = Endpoint(site.stack.url, "fc-policy", "wrong")
     users = site.users()
-    for route, path, status in (
+    for endpoint, path, status in (
         (stranger, "/v1/models", "401"),
         (users, "/tokenize", "404"),
         (users, "/metrics", "404"),
@@ -226,7 +228,7 @@ def test_only_the_listed_paths_exist_and_only_with_the_key(site: Site) -> None:
         (users, "/v1/models/../../tokenize", "404"),
     ):
         with pytest.raises(OSError, match=status):
-            route.get(path)
+            endpoint.get(path)
     assert "fc-policy" in users.get("/v1/models")
     assert stranger.get("/health") == ""
 
@@ -317,7 +319,7 @@ def test_a_broken_release_is_rolled_back_and_the_old_one_answers(
     assert f"Release {before.serving.release[:16]}, which served before, answers" in failure(result)
     assert client.failures == []
     assert site.stack.state() == before
-    assert site.stack.container(deploy.other(before.serving.colour)) is None
+    assert site.stack.container(other_colour(before.serving.colour)) is None
 
 
 def test_a_killed_engine_is_noticed_and_healed_by_the_sensor(site: Site) -> None:
@@ -354,11 +356,11 @@ def test_with_one_card_the_old_engine_is_started_again(site: Site) -> None:
     shutil.copytree(site.policy / "model", broken / "model")
     missing(broken / "model")
     (broken / "canary.json").write_text(json.dumps(site.canaries))
-    release = deploy.ReleaseFiles("f" * 64, broken)
+    release = ReleaseFiles("f" * 64, broken)
     with pytest.raises(deploy.DeployError, match="which served before, answers"):
         deploy.deploy(one_card, release, before.serving.server, 96, lambda text: None)
     assert site.stack.state() == before
-    probe.require_release(site.users(), "fc-policy", before.serving.release)
+    probe.require_release(site.users(), before.serving.release)
 
 
 def test_rollback_brings_the_release_before_back(site: Site) -> None:

@@ -1,5 +1,6 @@
 """Prometheus' configuration, the alerts and the dashboard, by Debian's Prometheus and against a real vLLM."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -13,9 +14,9 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from fc_assets.deployment.probe import Route, ask_canaries
+from fc_assets.deployment.probe import ask_canaries
 from fc_assets.deployment.targets.stack import MONITORING
-from fc_assets.foundation import processes
+from fc_assets.foundation.child_processes import processes
 from fc_assets.profiles import load_profile
 from fc_assets.serving.endpoint import Endpoint
 from fc_assets.serving.server import serve
@@ -108,12 +109,11 @@ def prometheus(engine: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture(scope="module")
 def busy(engine: Endpoint, prometheus: Prometheus) -> None:
     """Some seconds of traffic: answers with tools, and requests that are refused."""
-    route = Route(engine.base_url, engine.api_key)
     question = {"id": "q", "messages": [{"role": "user", "content": "Weather in Oslo?"}], "tools": TOOLS}
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        ask_canaries(route, "fc-policy", [question], max_tokens=16)
-        ask_canaries(route, "no-such-model", [question], max_tokens=16)
+        ask_canaries(engine, [question], max_tokens=16)
+        ask_canaries(dataclasses.replace(engine, model="no-such-model"), [question], max_tokens=16)
         time.sleep(0.3)
 
 

@@ -8,7 +8,15 @@ import dagster as dg
 import pytest
 
 from fc_assets.deployment import redeploy
-from fc_assets.deployment.redeploy import Attempt, Launch, Memory, Policy, Promotion, Rest, Stack
+from fc_assets.deployment.redeploy import (
+    Attempt,
+    Promotion,
+    RequestRun,
+    RetryPolicy,
+    SensorMemory,
+    Skip,
+    StackStatus,
+)
 from fc_assets.deployment.sensors import build_redeploy_sensor, sensors
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import Runtime, build_resources
@@ -119,11 +127,11 @@ def test_a_release_is_deployed_once(line: Line) -> None:
 def test_the_cursor_moves_only_after_success(line: Line) -> None:
     line.promote("one")
     request = line.tick()
-    assert Memory.load(line.cursor).done == ""
+    assert SensorMemory.load(line.cursor).done == ""
     line.execute(request)
-    assert Memory.load(line.cursor).done == ""
+    assert SensorMemory.load(line.cursor).done == ""
     line.tick()
-    assert Memory.load(line.cursor).done == request.tags["fc_assets/release"]
+    assert SensorMemory.load(line.cursor).done == request.tags["fc_assets/release"]
 
 
 def test_the_same_digest_is_not_deployed_again(line: Line) -> None:
@@ -189,7 +197,7 @@ def test_a_run_without_an_engine_is_no_success(line: Line) -> None:
     line.without_engine = True
     assert line.execute(line.tick())
     assert "Attempt 1" in line.tick()
-    assert Memory.load(line.cursor).done == ""
+    assert SensorMemory.load(line.cursor).done == ""
 
 
 def test_a_restarted_daemon_goes_on_where_it_was(line: Line) -> None:
@@ -219,43 +227,45 @@ def test_a_release_that_returns_after_another_is_deployed_again(line: Line) -> N
     assert line.deployed[0] == line.deployed[2]
 
 
-ANSWERS = Stack("a" * 64, wanted=True, answers=True)
-SILENT = Stack("a" * 64, wanted=True, answers=False)
+ANSWERS = StackStatus("a" * 64, wanted=True, answers=True)
+SILENT = StackStatus("a" * 64, wanted=True, answers=False)
 PROMOTION = Promotion("a" * 64, 7)
-DONE = Memory(done="a" * 64)
-POLICY = Policy(max_attempts=2, retry_after_s=60)
+DONE = SensorMemory(done="a" * 64)
+POLICY = RetryPolicy(max_attempts=2, retry_after_s=60)
 
 
-def next_step(memory: Memory, stack: Stack, attempts: list[Attempt], now: float = 1000.0) -> Launch | Rest:
+def next_step(
+    memory: SensorMemory, stack: StackStatus, attempts: list[Attempt], now: float = 1000.0
+) -> RequestRun | Skip:
     return redeploy.next_step(memory, PROMOTION, stack, attempts, False, POLICY, now)
 
 
 def test_a_silent_stack_is_healed_and_a_stopped_one_is_left() -> None:
     healing = next_step(DONE, SILENT, [])
-    assert isinstance(healing, Launch)
+    assert isinstance(healing, RequestRun)
     assert healing.batch != PROMOTION.batch
     assert healing.release == "a" * 64
-    assert isinstance(next_step(DONE, Stack("", wanted=False, answers=False), []), Rest)
+    assert isinstance(next_step(DONE, StackStatus("", wanted=False, answers=False), []), Skip)
 
 
 def test_after_a_rollback_what_serves_is_healed_not_what_was_promoted() -> None:
-    assert next_step(DONE, Stack("b" * 64, wanted=True, answers=False), []).release == "b" * 64
+    assert next_step(DONE, StackStatus("b" * 64, wanted=True, answers=False), []).release == "b" * 64
 
 
 def test_healing_has_an_end_and_a_later_failure_a_new_beginning() -> None:
     attempts = [Attempt("r1", 100.0), Attempt("r2", 400.0)]
-    assert isinstance(next_step(DONE, SILENT, attempts), Rest)
+    assert isinstance(next_step(DONE, SILENT, attempts), Skip)
     later = redeploy.after_healing(DONE, ANSWERS, attempts)
     assert later.healings == 1
-    assert isinstance(next_step(later, SILENT, []), Launch)
+    assert isinstance(next_step(later, SILENT, []), RequestRun)
     assert redeploy.healing_batch(later, "a" * 64) != redeploy.healing_batch(DONE, "a" * 64)
 
 
 def test_the_sensor_is_off_unless_the_profile_asks_for_it() -> None:
     profile = load_profile("demo")
-    promote, deploy, watch = sensors(profile)
+    redeploy_sensor, watch = sensors(profile)
+    assert redeploy_sensor.name == "redeploy"
+    assert redeploy_sensor.default_status is dg.DefaultSensorStatus.STOPPED
     assert watch.default_status is dg.DefaultSensorStatus.STOPPED
-    assert promote.default_status is dg.DefaultSensorStatus.RUNNING
-    assert deploy.default_status is dg.DefaultSensorStatus.STOPPED
     wanted = profile.model_copy(update={"deployment": DeploymentSettings(sensor_on=True)})
-    assert sensors(wanted)[1].default_status is dg.DefaultSensorStatus.RUNNING
+    assert [sensor.default_status for sensor in sensors(wanted)] == [dg.DefaultSensorStatus.RUNNING] * 2

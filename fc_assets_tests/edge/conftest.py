@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fc_assets.foundation.jobs import Job, JobFiles, Result, write_job
+from fc_assets.foundation.child_processes.jobs import Job, JobFiles, Result, write_job
 
 TEXTS = (
     'What is the weather in Zürich? {"name": "get_weather", "arguments": {"city": "Zürich", "days": 12}}',

@@ -12,7 +12,7 @@ from fc_assets.evaluation.bfcl.scores import find_python
 from fc_assets.foundation.resources import latest_artifact
 from fc_assets.names import REPORT
 from fc_assets.profiles import EMBEDDED, BfclSettings
-from fc_assets_tests.evaluation.test_assets import ROWS, World, failures, gates
+from fc_assets_tests.support.evaluation_world import ROWS, World, failures, gates
 
 
 @pytest.mark.slow

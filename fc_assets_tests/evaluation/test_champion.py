@@ -5,10 +5,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from fc_assets.evaluation.assets import PROMOTED, VARIANTS, bfcl_key, eval_report, predictions_key
+from fc_assets.evaluation.assets import bfcl_key, eval_report, predictions_key
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import Runtime, latest_artifact
-from fc_assets_tests.evaluation.test_assets import (
+from fc_assets.names import PROMOTED_POLICY, VARIANT_MODELS
+from fc_assets_tests.support.evaluation_world import (
     ROWS,
     KnowingServer,
     World,
@@ -26,7 +27,7 @@ GATE = "eval_report: grpo_is_not_worse_than_champion"
 def promote(world: World) -> str:
     """Record a promotion of the present policy as `promoted_policy` does; returns the policy's digest."""
 
-    @dg.asset(key=PROMOTED)
+    @dg.asset(key=PROMOTED_POLICY)
     def promoted_policy(
         context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime]
     ) -> dg.MaterializeResult[Artifact]:
@@ -43,7 +44,7 @@ def promote(world: World) -> str:
 def train_again(world: World, name: str) -> None:
     """Another policy: the same asset with other bytes."""
     world.models = [
-        source(asset, write_model(name if asset == "grpo_policy" else asset, None)) for asset in VARIANTS.values()
+        source(asset, write_model(name if asset == "grpo_policy" else asset, None)) for asset in VARIANT_MODELS.values()
     ]
     world.materialise(["grpo_policy"])
 
@@ -86,7 +87,7 @@ def test_a_champion_whose_files_are_gone_costs_its_gate_and_not_the_predictions(
     world = World(tmp_path, fast(server[1]))
     world.materialise(["predictions/grpo"])
     promote(world)
-    release = latest_artifact(world.instance, world.store, PROMOTED)
+    release = latest_artifact(world.instance, world.store, dg.AssetKey(PROMOTED_POLICY))
     (release.path / "policy").write_text("damaged")
     train_again(world, "another policy")
     world.split = source("sharegpt_val", write_split(ROWS // 2))
@@ -103,7 +104,7 @@ def test_a_policy_that_loses_to_the_champion_is_held_back(
 ) -> None:
     known, url = server
     world = World(tmp_path, fast(url))
-    everything = [key.to_user_string() for v in VARIANTS for key in (predictions_key(v), bfcl_key(v))]
+    everything = [key.to_user_string() for v in VARIANT_MODELS for key in (predictions_key(v), bfcl_key(v))]
     world.materialise(everything)
     result = world.materialise(["eval_report"])
     assert gates(result)[GATE], "nobody is promoted yet"

@@ -13,8 +13,9 @@ from fc_assets.calls.call import Call
 from fc_assets.calls.judge import judge
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.inference.answers import FAILED, TOO_LONG
-from fc_assets.evaluation.report.build import build_report, results
+from fc_assets.evaluation.answers import FAILED, TOO_LONG
+from fc_assets.evaluation.report.build import build_report
+from fc_assets.evaluation.report.write import results
 from fc_assets.evaluation.scoring import ScoringRow, TooManyFailedError, gold_rows, judged, score_rows
 from fc_assets.evaluation.taxonomy import CATEGORIES, failures
 from fc_assets.profiles import load_profile, parse_profile

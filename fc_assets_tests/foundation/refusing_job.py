@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.jobs import Job, JobResult, Log, run_job
+from fc_assets.foundation.child_processes.jobs import Job, JobResult, Log, run_job
 
 
 class NothingResult(JobResult):

@@ -1,4 +1,4 @@
-"""What a materialisation records is so: the settings that made it, wherever its home lies; what a run cost lies apart."""
+"""What a materialisation records is so: the settings that made it, wherever its home lies; a run's costs lie apart."""
 
 from pathlib import Path
 

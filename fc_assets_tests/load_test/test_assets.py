@@ -213,7 +213,7 @@ def test_the_refresh_jobs_are_valid_and_set_the_mode(tmp_path: Path) -> None:
         assets=[*UPSTREAM, *ASSETS], schedules=schedules(load_profile("demo")), resources=build_resources(home=tmp_path)
     )
     for mode in ("quick", "full"):
-        job = definitions.resolve_job_def(f"refresh_benchmark_{mode}")
+        job = definitions.resolve_job_def(f"benchmark_{mode}")
         assert job.run_config["resources"]["profile"]["config"]["benchmark"]["mode"] == mode
         assert set(job.asset_layer.executable_asset_keys) == {benchmark_matrix.key, serving_recommendation.key}
 

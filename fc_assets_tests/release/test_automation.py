@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from fc_assets.foundation.resources import build_resources
+from fc_assets.release.sensors import SENSORS
 from fc_assets_tests.support.lineage import Home
 
 PROMOTED = dg.AssetKey("promoted_policy")
@@ -68,3 +69,9 @@ def test_new_data_alone_is_no_reason(home: Home, daemon: Daemon) -> None:
     home.salt["xlam_raw"] = "new"
     home.remake("xlam_raw")
     assert not daemon.requests_promotion()
+
+
+def test_the_sensor_that_promotes_runs_from_the_start() -> None:
+    (promote,) = SENSORS
+    assert promote.name == "promote"
+    assert promote.default_status is dg.DefaultSensorStatus.RUNNING

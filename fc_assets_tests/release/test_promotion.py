@@ -13,7 +13,15 @@ from fc_assets.foundation.artifacts import ArtifactStore
 from fc_assets.foundation.resources import latest_artifact
 from fc_assets.profiles import parse_profile
 from fc_assets.release.model_info import BYTES_PER_VALUE
-from fc_assets.release.promotion import LINEAGE, Evaluation, Gate, Node, NotPromotableError, decide, trace
+from fc_assets.release.promotion import (
+    LINEAGE,
+    Gate,
+    GateEvaluation,
+    LineageNode,
+    NotPromotableError,
+    decide,
+    trace,
+)
 from fc_assets_tests.support.lineage import CITIES, Home, asset_key, failure
 
 
@@ -161,8 +169,8 @@ def test_no_secret_reaches_the_release(home: Home, monkeypatch: pytest.MonkeyPat
     assert secret not in str(result.all_events)
 
 
-def node(name: str, **inputs: str) -> Node:
-    return Node(name, f"digest of {name}", 1, inputs)
+def node(name: str, **inputs: str) -> LineageNode:
+    return LineageNode(name, f"digest of {name}", 1, inputs)
 
 
 def test_trace_follows_inputs_beyond_the_known_names() -> None:
@@ -187,7 +195,7 @@ def test_an_artefact_replaced_during_the_promotion_is_refused() -> None:
 
 def test_a_planned_evaluation_is_unmet() -> None:
     gate = Gate("grpo_policy", "gate")
-    decision = decide({"grpo_policy": node("grpo_policy")}, {}, [gate], {gate: Evaluation(None, None)})
+    decision = decide({"grpo_policy": node("grpo_policy")}, {}, [gate], {gate: GateEvaluation(None, None)})
     assert "was planned and has not ended" in decision.unmet[0].unmet
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from fc_assets.deployment.targets.compose import COLOURS, engine_service
+from fc_assets.deployment.engine import COLOURS, engine_service
 from fc_assets.deployment.targets.stack import why_unavailable
 from fc_assets.profiles import DeploymentSettings
 

@@ -15,14 +15,15 @@ from fc_assets.calls.conversations import read_turns
 from fc_assets.data.rows.examples_file import example_writer
 from fc_assets.data.rows.normalise import Example
 from fc_assets.data.rows.sharegpt import sharegpt_row
-from fc_assets.evaluation.inference.answers import Answer
-from fc_assets.evaluation.inference.predictions import PREDICTIONS_FILE, write_predictions
+from fc_assets.evaluation.answers import Answer
+from fc_assets.evaluation.inference.predictions import write_predictions
 from fc_assets.evaluation.prediction_files import Prediction, read_predictions, scoring_rows
-from fc_assets.evaluation.report.build import RESULTS_FILE, build_report, results
+from fc_assets.evaluation.report.build import build_report
+from fc_assets.evaluation.report.write import results
 from fc_assets.evaluation.scoring import score_rows
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import AssetStep, Runtime, build_resources, latest_artifact
-from fc_assets.names import EXAMPLES
+from fc_assets.names import EXAMPLES, PREDICTIONS, RESULTS
 from fc_assets.profiles import Profile, load_profile
 from fc_assets.release.assets import build_promoted_policy
 from fc_assets.release.promotion import LINEAGE
@@ -152,9 +153,9 @@ def write(step: AssetStep, name: str, inputs: dict[str, Artifact], salt: str) ->
             Answer(turn.id, "no idea" if number < wrong else turn.answer, "stop", 0.1, 10, 10)
             for number, turn in enumerate(turns)
         ]
-        write_predictions(answers, step.out / PREDICTIONS_FILE)
+        write_predictions(answers, step.out / PREDICTIONS)
     elif name == "eval_report":
-        (step.out / RESULTS_FILE).write_text(json.dumps(_results(inputs)))
+        (step.out / RESULTS).write_text(json.dumps(_results(inputs)))
 
 
 def examples() -> list[Example]:
@@ -197,7 +198,7 @@ def _results(inputs: dict[str, Artifact]) -> dict[str, object]:
     turns = read_turns(inputs["sharegpt_val"].path / "sharegpt_val.json")
     frames = {}
     for variant in ("base", "sft", "grpo"):
-        (answers,) = read_predictions(inputs[f"predictions/{variant}"].path / PREDICTIONS_FILE).values()
+        (answers,) = read_predictions(inputs[f"predictions/{variant}"].path / PREDICTIONS).values()
         frames[variant] = score_rows(
             scoring_rows(turns, [Prediction(each.id, each.text, "stop") for each in answers]), WEIGHTS
         )

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from fc_assets.foundation.jobs import JobFiles, write_job
+from fc_assets.foundation.child_processes.jobs import JobFiles, write_job
 from fc_assets.profiles import BaseModelSettings
 from fc_assets.training.jobs import BaseModelJob, BaseModelResult
 from fc_assets_tests.support.hub import COMMIT, Hub, serving

@@ -4,7 +4,7 @@ import json
 import math
 from pathlib import Path
 
-from fc_assets.foundation.jobs import write_job
+from fc_assets.foundation.child_processes.jobs import write_job
 from fc_assets.names import MODEL_FOLDER
 from fc_assets.profiles import GrpoSettings
 from fc_assets.training.jobs import BaseModelResult, GrpoJob, GrpoResult, SampledCompletion, SftResult

@@ -7,8 +7,8 @@ the only module of this room that imports it, so it runs in a process of its own
 from __future__ import annotations
 
 from fc_assets.data.jobs import HubDataset, HubDownloadJob, HubDownloadResult
+from fc_assets.foundation.child_processes.jobs import Log, run_job
 from fc_assets.foundation.hub import HubRequest, hub_error
-from fc_assets.foundation.jobs import Log, run_job
 
 
 def download(job: HubDownloadJob, log: Log) -> HubDownloadResult:

@@ -1,0 +1,1 @@
+"""Where a release can run. Deciding which one runs, and probing it, belong to the room above."""

@@ -7,22 +7,18 @@ read-only folders named here. A `compose.override.yaml` beside the rendered file
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
 import yaml
 
-from fc_assets.profiles import DeploymentSettings, ServerSettings
+from fc_assets.deployment.engine import ENGINE_PORT, EngineSpec, release_name
+from fc_assets.deployment.proxy import ALIVE_PATH, CONFIG_FILE, PROXY_PORT
+from fc_assets.names import MODEL_FOLDER
+from fc_assets.profiles import DeploymentSettings
 from fc_assets.serving.vllm_command import vllm_command
 
-Colour = Literal["blue", "green"]
-COLOURS: tuple[Colour, Colour] = ("blue", "green")
-ENGINE_PORT = 8000
-PROXY_PORT = 8080
-ALIVE_PATH = "/-/alive"
-"""Answered by the proxy itself, whether a release serves or not."""
 MONITORS = ("prometheus", "grafana")
 CARD_MONITOR = "dcgm-exporter"
 CARD_PROFILE = "gpu"
@@ -45,6 +41,19 @@ class Bind(TypedDict):
     bind: dict[str, bool]
 
 
+class Resources(TypedDict):
+    """What a container may use at most, and the cards that are kept for it."""
+
+    limits: dict[str, str]
+    reservations: NotRequired[dict[str, list[Mapping[str, object]]]]
+
+
+class Deploy(TypedDict):
+    """Compose's section of that name."""
+
+    resources: Resources
+
+
 class Service(TypedDict):
     """The part of Compose's service schema that is used here."""
 
@@ -63,7 +72,7 @@ class Service(TypedDict):
     stop_grace_period: NotRequired[str]
     shm_size: NotRequired[str]
     profiles: NotRequired[list[str]]
-    deploy: dict[str, object]
+    deploy: Deploy
     read_only: bool
     tmpfs: list[str]
     cap_drop: list[str]
@@ -82,38 +91,9 @@ class ComposeFile(TypedDict):
     secrets: dict[str, dict[str, str]]
 
 
-@dataclass(frozen=True)
-class Placed:
-    """A release in a colour: its digest, the folder of the `promoted_policy` artefact, and vLLM's settings for it."""
-
-    release: str
-    folder: str
-    colour: Colour
-    server: ServerSettings
-
-    @property
-    def service(self) -> str:
-        return engine_service(self.colour)
-
-
-def engine_service(colour: Colour) -> str:
-    """The name of the service, and of the host in the stack's network, that runs the engine of that colour."""
-    return f"vllm-{colour}"
-
-
-def other(colour: Colour) -> Colour:
-    """The colour that is not `colour`."""
-    return "green" if colour == "blue" else "blue"
-
-
-def release_name(served_name: str, release: str) -> str:
-    """The name under which one release, and no other, is served beside the stable name."""
-    return f"{served_name}-{release[:16]}"
-
-
-def compose_file(folder: Path, placed: Sequence[Placed], settings: DeploymentSettings) -> ComposeFile:
-    """The stack with the engines in `placed`; `folder` is where the proxy's, monitors' and secret files lie."""
-    services = {each.service: _engine(each, settings) for each in placed}
+def compose_file(folder: Path, engines: Sequence[EngineSpec], settings: DeploymentSettings) -> ComposeFile:
+    """The stack with these engines; `folder` is where the files of the proxy and the monitors and the secrets lie."""
+    services = {each.service: _engine(each, settings) for each in engines}
     services["proxy"] = _proxy(folder, settings)
     volumes: dict[str, dict[str, object]] = {}
     secrets = {"keys": {"file": str(folder / "secrets" / "keys.map")}}
@@ -151,13 +131,14 @@ def _service(image: str, memory: str, cpus: float, **parts: object) -> Service:
         "deploy": {"resources": {"limits": {"memory": memory, "cpus": str(cpus)}}},
         "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}},
     }
+    # A TypedDict cannot be put together from keyword arguments; a misspelt one is found by Compose in the tests.
     return {**fenced, **parts}  # type: ignore[typeddict-item]
 
 
-def _engine(placed: Placed, settings: DeploymentSettings) -> Service:
-    server = placed.server
-    model = f"/releases/{placed.release[:16]}/model"
-    names = [settings.served_name, release_name(settings.served_name, placed.release)]
+def _engine(engine: EngineSpec, settings: DeploymentSettings) -> Service:
+    server = engine.server
+    model = f"/releases/{engine.release[:16]}/{MODEL_FOLDER}"
+    names = [settings.served_name, release_name(settings.served_name, engine.release)]
     command = vllm_command(server, model, names, "0.0.0.0", ENGINE_PORT, home="/tmp")
     service = _service(
         settings.image,
@@ -168,15 +149,14 @@ def _engine(placed: Placed, settings: DeploymentSettings) -> Service:
         command=command.flags,
         environment=command.environment,
         # The digest is part of the path, so that another release always makes another container.
-        volumes=[_bind(Path(placed.folder) / "model", model)],
-        labels={f"{_LABEL}.release": placed.release, f"{_LABEL}.colour": placed.colour},
+        volumes=[_bind(Path(engine.folder) / MODEL_FOLDER, model)],
+        labels={f"{_LABEL}.release": engine.release, f"{_LABEL}.colour": engine.colour},
         healthcheck=_http_check(f"http://127.0.0.1:{ENGINE_PORT}/health", settings.start_timeout_s),
         stop_grace_period="30s",
         shm_size="1g",
     )
     if server.device == "cuda":
-        card = {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
-        service["deploy"]["resources"]["reservations"] = {"devices": [card]}  # type: ignore[index]
+        _reserve_cards(service, 1)
     return service
 
 
@@ -186,7 +166,7 @@ def _proxy(folder: Path, settings: DeploymentSettings) -> Service:
         "256m",
         1.0,
         user=_USER,
-        entrypoint=["nginx", "-g", "daemon off;", "-c", "/srv/proxy/nginx.conf"],
+        entrypoint=["nginx", "-g", "daemon off;", "-c", f"/srv/proxy/{CONFIG_FILE}"],
         networks=["inner", "edge"],
         ports=[f"{settings.bind}:{settings.port}:{PROXY_PORT}"],
         # A folder, not its files: the file that says which colour serves is replaced by renaming.
@@ -240,9 +220,13 @@ def _grafana(folder: Path) -> Service:
 def _dcgm() -> Service:
     # Only with Compose's profile `gpu`, which a deployment on a card turns on. Profiling counters need the capability.
     service = _service(DCGM_IMAGE, "512m", 1.0, profiles=[CARD_PROFILE], cap_add=["SYS_ADMIN"])
-    card = {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
-    service["deploy"]["resources"]["reservations"] = {"devices": [card]}  # type: ignore[index]
+    _reserve_cards(service, "all")
     return service
+
+
+def _reserve_cards(service: Service, count: int | Literal["all"]) -> None:
+    cards = {"driver": "nvidia", "count": count, "capabilities": ["gpu"]}
+    service["deploy"]["resources"]["reservations"] = {"devices": [cards]}
 
 
 def _bind(source: Path, target: str) -> Bind:

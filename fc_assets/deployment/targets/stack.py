@@ -1,4 +1,4 @@
-"""The stack on this machine: its files, its containers, and the record of what serves. No decisions about releases.
+"""The stack on this machine: its files, its containers, and the record of what serves. No release is chosen here.
 
 `<home>/deployment/` holds the rendered Compose file, the proxy's and the monitors' configuration, the keys and
 `state.json`. Everything goes through the `docker` command and the proxy's published port.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import shutil
 import time
@@ -19,26 +18,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import fc_assets
-from fc_assets.deployment import proxy
-from fc_assets.deployment.targets.compose import (
-    CARD_MONITOR,
-    CARD_PROFILE,
-    COLOURS,
-    MONITORS,
-    Colour,
-    Placed,
-    compose_file,
-    engine_service,
-    to_yaml,
-)
-from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.commands import CommandError, capture
-from fc_assets.profiles import DeploymentSettings, ServerSettings
+from pydantic import TypeAdapter
 
-COMPOSE_FILE = "compose.yaml"
+from fc_assets.deployment import proxy
+from fc_assets.deployment.engine import COLOURS, Colour, EngineSpec, engine_service
+from fc_assets.deployment.targets.compose import CARD_MONITOR, CARD_PROFILE, MONITORS, compose_file, to_yaml
+from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.child_processes.commands import CommandError, capture
+from fc_assets.names import COMPOSE_FILE
+from fc_assets.profiles import DeploymentSettings
+
 STATE_FILE = "state.json"
-MONITORING = Path(fc_assets.__file__).parent / "deployment" / "monitoring"
+MONITORING = Path(__file__).parents[1] / "monitoring"
+"""The configuration of Prometheus and Grafana, part of the package; each stack has a copy."""
 PULL_TIMEOUT_S = 1800.0
 COMMAND_TIMEOUT_S = 120.0
 _LOG_COLUMNS = 300  # vLLM prints its whole configuration on one line
@@ -50,13 +42,16 @@ class StackError(FcAssetsError):
 
 
 @dataclass(frozen=True)
-class State:
+class StackState:
     """What serves now and what served before it. `wanted` is False after it was stopped on purpose."""
 
-    serving: Placed | None = None
-    previous: Placed | None = None
+    serving: EngineSpec | None = None
+    previous: EngineSpec | None = None
     wanted: bool = False
     since: str = ""
+
+
+_STATE_FILE_FORM = TypeAdapter(StackState)
 
 
 @dataclass(frozen=True)
@@ -120,25 +115,16 @@ class Stack:
         """The key of `api` (users) or `operator` (deployments)."""
         return (self.folder / "secrets" / f"{role}_key").read_text(encoding="ascii").strip()
 
-    def state(self) -> State:
+    def state(self) -> StackState:
         """The record of what serves; the empty state where nothing was ever deployed."""
         file = self.folder / STATE_FILE
-        if not file.is_file():
-            return State()
-        values = json.loads(file.read_text(encoding="utf-8"))
-        return State(
-            serving=_placed(values["serving"]),
-            previous=_placed(values["previous"]),
-            wanted=values["wanted"],
-            since=values["since"],
-        )
+        return _STATE_FILE_FORM.validate_json(file.read_bytes()) if file.is_file() else StackState()
 
-    def record(self, state: State) -> None:
+    def record(self, state: StackState) -> None:
         """Replace the record in one step."""
-        content = {**vars(state), "serving": _plain(state.serving), "previous": _plain(state.previous)}
-        _replace(self.folder / STATE_FILE, json.dumps(content, indent=2) + "\n")
+        _replace(self.folder / STATE_FILE, _STATE_FILE_FORM.dump_json(state, indent=2).decode() + "\n")
 
-    def write(self, placed: Sequence[Placed]) -> None:
+    def write(self, engines: Sequence[EngineSpec]) -> None:
         """Render the stack with these engines. Keys are made once; nothing is started."""
         proxy.ensure_keys(self.folder / "secrets")
         (self.folder / "proxy").mkdir(exist_ok=True)
@@ -146,24 +132,16 @@ class Stack:
         if not (self.folder / "proxy" / proxy.ACTIVE_FILE).exists():
             _replace(self.folder / "proxy" / proxy.ACTIVE_FILE, proxy.render_active(None, ""))
         if self.settings.monitoring:
-            self._copy_monitoring()
-        _replace(self.folder / COMPOSE_FILE, to_yaml(compose_file(self.folder, placed, self.settings)))
-
-    def _copy_monitoring(self) -> None:
-        if not MONITORING.is_dir():
-            raise StackError(
-                f"The monitoring files are not at {MONITORING}: run from a checkout, "
-                "or set deployment.monitoring to false"
-            )
-        shutil.copytree(MONITORING, self.folder / "monitoring", dirs_exist_ok=True)
+            shutil.copytree(MONITORING, self.folder / "monitoring", dirs_exist_ok=True)
+        _replace(self.folder / COMPOSE_FILE, to_yaml(compose_file(self.folder, engines, self.settings)))
 
     def compose(self, *arguments: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
         """Run `docker compose` on this project and return what it printed."""
         command = ["docker", "compose", "--project-directory", str(self.folder), "--ansi", "never", *arguments]
         return capture(command, timeout_s=timeout_s, cwd=self.folder)
 
-    def start_fixtures(self, on_card: bool) -> None:
-        """Start what is there for every release: the proxy and the monitors, that of the card included where one is."""
+    def start_shared_services(self, on_card: bool) -> None:
+        """Start what every release shares: the proxy and the monitors; with `on_card` the card's monitor too."""
         names = ["proxy"]
         if self.settings.monitoring:
             names += [*MONITORS, CARD_MONITOR] if on_card else MONITORS  # naming a service turns its profile on
@@ -208,11 +186,11 @@ class Stack:
         flags = [flag for each in filters for flag in ("--filter", each)]
         return capture(["docker", "ps", "--all", "--quiet", *flags], timeout_s=COMMAND_TIMEOUT_S).split()
 
-    def point_at(self, placed: Placed | None) -> None:
+    def point_at(self, engine: EngineSpec | None) -> None:
         """Let the proxy send new requests to this engine, or to none; requests under way end where they began."""
-        colour, release = (placed.colour, placed.release) if placed else (None, "")
+        colour, release = (engine.colour, engine.release) if engine else (None, "")
         _replace(self.folder / "proxy" / proxy.ACTIVE_FILE, proxy.render_active(colour, release))
-        self.compose("exec", "-T", "proxy", "nginx", "-c", "/srv/proxy/nginx.conf", "-s", "reload")
+        self.compose("exec", "-T", "proxy", "nginx", "-c", f"/srv/proxy/{proxy.CONFIG_FILE}", "-s", "reload")
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             if self.release_header() == release[:16]:
@@ -224,9 +202,9 @@ class Stack:
         """Which release the proxy says it serves; empty for none, None when it does not answer."""
         try:
             with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
-                return answer.headers.get(proxy.RELEASE_HEADER, "")
+                return str(answer.headers.get(proxy.RELEASE_HEADER, ""))
         except urllib.error.HTTPError as error:
-            return error.headers.get(proxy.RELEASE_HEADER, "")
+            return str(error.headers.get(proxy.RELEASE_HEADER, ""))
         except OSError:
             return None
 
@@ -249,16 +227,6 @@ class Stack:
 def now() -> str:
     """This moment in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _plain(placed: Placed | None) -> dict[str, object] | None:
-    return None if placed is None else {**vars(placed), "server": placed.server.model_dump(mode="json")}
-
-
-def _placed(values: dict[str, object] | None) -> Placed | None:
-    if values is None:
-        return None
-    return Placed(**{**values, "server": ServerSettings.model_validate(values["server"])})  # type: ignore[arg-type]
 
 
 def _replace(file: Path, text: str) -> None:

@@ -9,7 +9,7 @@ from fc_assets.edge.conversion.checkpoint import read_checkpoint
 from fc_assets.edge.conversion.readme_and_modelfile import modelfile, readme
 from fc_assets.edge.conversion.writer import write_gguf
 from fc_assets.edge.jobs import ConvertJob, ConvertResult
-from fc_assets.foundation.jobs import Log, run_job
+from fc_assets.foundation.child_processes.jobs import Log, run_job
 from fc_assets.names import GGUF_README, MODELFILE, TOKENIZER_FOLDER, gguf_file
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")

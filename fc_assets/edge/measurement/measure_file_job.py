@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from fc_assets.edge.jobs import EdgeAnswer, FileMeasurement, MeasureFileJob, RenderedPrompt
 from fc_assets.edge.measurement.llama_model import LlamaModel
-from fc_assets.foundation.jobs import Log, run_job
-from fc_assets.foundation.memory import peak_rss_mb
+from fc_assets.foundation.child_processes.jobs import Log, run_job
+from fc_assets.foundation.child_processes.memory import peak_rss_mb
 
 
 def answer_prompts(model: LlamaModel, prompts: Iterable[RenderedPrompt], max_tokens: int) -> list[EdgeAnswer]:

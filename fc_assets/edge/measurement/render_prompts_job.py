@@ -9,7 +9,7 @@ from fc_assets.calls.conversations import read_turns
 from fc_assets.calls.prompts import render_prompt
 from fc_assets.edge.jobs import RenderedPrompt, RenderPromptsJob, RenderPromptsResult
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.jobs import Log, run_job
+from fc_assets.foundation.child_processes.jobs import Log, run_job
 
 
 def work(job: RenderPromptsJob, log: Log) -> RenderPromptsResult:

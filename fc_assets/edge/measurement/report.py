@@ -17,7 +17,7 @@ from fc_assets.calls.judge import judge
 from fc_assets.edge.gguf_files import BASELINE, GgufFile, GgufType
 from fc_assets.edge.jobs import FileMeasurement
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.figures import new_figure, to_png
+from fc_assets.foundation.presentation.figures import new_figure, to_png
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def compare_files(
 def _row(
     file: GgufFile, measured: FileMeasurement, turns: Mapping[str, Turn], baseline: Mapping[str, str]
 ) -> EdgeReportRow:
-    from fc_assets.evaluation.report.intervals import wilson
+    from fc_assets.evaluation.intervals import wilson
 
     answers = measured.answers
     verdicts = [judge(answer.text, turns[answer.id].tools, turns[answer.id].calls) for answer in answers]

@@ -1,11 +1,12 @@
 """The Berkeley Function Calling Leaderboard's own questions and checker, run by an environment of their own.
 
-    PYTHON bfcl_checker.py rows  --categories a,b --per-category N --seed S [--official-prompts] --out ROWS.json
-    PYTHON bfcl_checker.py score --root FOLDER --out SCORES.json
+    PYTHON checker.py rows  --categories a,b --per-category N --seed S [--official-prompts] --out ROWS.json
+    PYTHON checker.py score --root FOLDER --out SCORES.json
 
 PYTHON holds `requirements/bfcl.txt`; this file imports the standard library and bfcl_eval only, nothing of this
-project. `rows` samples questions; `score` hands result files to the official runner and collects its verdicts. Asking a
-model does not belong here, nor does any judgement of our own.
+project, and so is a script with a command line instead of a typed job. `rows` samples questions; `score` hands result
+files to the official runner and collects its verdicts. Asking a model does not belong here, nor does any judgement of
+our own.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import os
 import random
 import sys
 import types
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 MODEL = "policy"
 """The one model that the checker knows; also the name of its folder of results."""
@@ -41,14 +44,15 @@ def rows(categories: list[str], per_category: int, seed: int, official_prompts: 
             f"error: bfcl.categories has {', '.join(unknown)}; known are {', '.join(SINGLE_TURN_CATEGORY)}"
         )
     handler = _handler() if official_prompts else None
-    sample, sizes = [], {}
+    sample: list[dict[str, object]] = []
+    sizes: dict[str, int] = {}
     for category in categories:
         entries = load_dataset_entry(category)
         answers = [None] * len(entries)
         if not is_relevance_or_irrelevance(category):
             answers = [entry["ground_truth"] for entry in load_ground_truth_entry(category)]
         sizes[category] = len(entries)
-        indices = range(len(entries))
+        indices: Sequence[int] = range(len(entries))
         if per_category and per_category < len(entries):
             indices = sorted(random.Random(f"{seed}/{category}").sample(indices, per_category))
         for index in indices:
@@ -95,11 +99,11 @@ def score(root: Path) -> dict[str, object]:
     return {"version": importlib.metadata.version("bfcl-eval"), "categories": categories}
 
 
-def _handler():
+def _handler() -> Any:
     """The official handler of Qwen models in function-calling mode; makes no request."""
     # The real module imports every vendor's SDK; the checker reads only these fields of it.
     slim = types.ModuleType("bfcl_eval.constants.model_config")
-    slim.MODEL_CONFIG_MAPPING = {MODEL: SimpleNamespace(underscore_to_dot=False, is_fc_model=True)}
+    vars(slim)["MODEL_CONFIG_MAPPING"] = {MODEL: SimpleNamespace(underscore_to_dot=False, is_fc_model=True)}
     sys.modules[slim.__name__] = slim
     from bfcl_eval.model_handler.local_inference.qwen_fc import QwenFCHandler
 

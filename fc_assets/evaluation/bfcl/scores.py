@@ -1,7 +1,7 @@
-"""The Berkeley Function Calling Leaderboard: its questions, our answers as its results, its verdicts.
+"""The Berkeley Function Calling Leaderboard: its questions, a model's answers as its results, its verdicts.
 
-The official checker runs in an environment of its own through `bfcl_checker`. This module only translates and counts;
-asking is `client`'s work, and no verdict is formed here.
+The official checker runs in an environment of its own through `checker`. This module only translates and counts; asking
+a model is `evaluate_bfcl`, and no verdict is formed here.
 
 Two prompt modes. `chat_template`: the model's own template with the functions as JSON Schema tools, as the policy is
 served. `official`: the text of the leaderboard's own Qwen handler, which shows the functions unwrapped and in BFCL's
@@ -12,21 +12,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from fc_assets.calls.parse import parse_strict
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.bfcl import checker as bfcl_checker
-from fc_assets.evaluation.inference.answers import TOO_LONG, Answer, Question
-from fc_assets.foundation import processes
+from fc_assets.evaluation.answers import TOO_LONG, Answer, Question
+from fc_assets.evaluation.bfcl import checker
+from fc_assets.evaluation.bfcl.model import BfclRow, BfclSample, CategoryScore, ModeScores, ModeSummary
 from fc_assets.foundation.bfcl_environment import PYTHON_VARIABLE, candidates
+from fc_assets.foundation.child_processes import processes
 from fc_assets.profiles import BfclSettings
 
 OFFICIAL = "official"
-ROWS_FILE = "rows.parquet"
 CHECKER_TIMEOUT_S = 600.0
 
 _SIMPLE = ("simple_python", "simple_java", "simple_javascript")
@@ -37,65 +36,6 @@ _SILENT = frozenset(_IRRELEVANCE)
 
 _JSON_TYPES = {"dict": "object", "float": "number", "tuple": "array", "any": "string"}
 """BFCL's type names that JSON Schema spells otherwise; its own conversion for served models does the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class BfclRow:
-    """One sampled question. `possible_answers` is BFCL's gold, None for (ir)relevance rows; `prompt` is the official
-    handler's, empty where no mode wants it."""
-
-    id: str
-    category: str
-    messages: Sequence[Mapping[str, Any]]
-    functions: Sequence[Mapping[str, Any]]
-    possible_answers: Sequence[Mapping[str, Any]] | None
-    prompt: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class BfclSample:
-    """The sampled rows, how many rows each category has in all, and bfcl-eval's version."""
-
-    rows: tuple[BfclRow, ...]
-    sizes: Mapping[str, int]
-    version: str
-
-
-@dataclass(frozen=True, slots=True)
-class CategoryScore:
-    """The official verdict on one category, with a Wilson 95 % interval, and what our parser saw beside it.
-
-    `parse_fail_share`: rows with a malformed block, or with no call where one is expected. The official checker counts
-    a malformed block as silence, so on irrelevance a broken model scores well: read the two numbers together.
-    """
-
-    category: str
-    accuracy: float
-    low: float
-    high: float
-    correct: int
-    total: int
-    parse_fail_share: float
-    too_long: int
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """One prompt mode judged: a score for each category, a record for each row, and how many rows had no answer."""
-
-    scores: Sequence[CategoryScore]
-    records: Sequence[Mapping[str, object]]
-    failed: int
-
-    def summary(self, sizes: Mapping[str, int]) -> dict[str, Any]:
-        """The scores and the figures above them as JSON data; `sizes` counts all rows of each category."""
-        return {
-            "headline": headline(self.scores, sizes),
-            "parse_share": parse_share(self.records),
-            "failed": self.failed,
-            "too_long": sum(score.too_long for score in self.scores),
-            "categories": [asdict(score) for score in self.scores],
-        }
 
 
 def find_python(settings: BfclSettings) -> Path:
@@ -153,7 +93,7 @@ def _as_schema(document: Mapping[str, Any]) -> dict[str, Any]:
 def result_text(text: str) -> str:
     """An answer in the exact form that the official Qwen handler reads; text without a call stays as it is.
 
-    The handler wants each call on a line of its own; a call that our strict parser reads is written that way.
+    The handler wants each call on a line of its own; a call that `parse_strict` reads is written that way.
     """
     parsed = parse_strict(text)
     return answer_text(parsed.calls) if parsed.calls else parsed.answer
@@ -161,7 +101,7 @@ def result_text(text: str) -> str:
 
 def score_modes(
     sample: BfclSample, modes: Sequence[str], answers: Sequence[Answer], python: Path, scratch: Path, log: Path
-) -> dict[str, Scored]:
+) -> dict[str, ModeScores]:
     """The verdicts for each prompt mode, from the answers to `questions_of(sample.rows, mode)` for one mode after
     the other."""
     count = len(sample.rows)
@@ -171,7 +111,9 @@ def score_modes(
     }
 
 
-def score_answers(rows: Sequence[BfclRow], answers: Sequence[Answer], python: Path, root: Path, log: Path) -> Scored:
+def score_answers(
+    rows: Sequence[BfclRow], answers: Sequence[Answer], python: Path, root: Path, log: Path
+) -> ModeScores:
     """The official checker's verdicts on one answer for each row; the categories come in the rows' order.
 
     A prompt that did not fit the model is a wrong answer in every category and is not shown to the checker, which would
@@ -197,7 +139,7 @@ def score_answers(rows: Sequence[BfclRow], answers: Sequence[Answer], python: Pa
         _category_score(category, [record for record in records if record["category"] == category])
         for category in dict.fromkeys(row.category for row, _ in pairs)
     ]
-    return Scored(scores, records, failed=len(rows) - len(pairs))
+    return ModeScores(scores, records, failed=len(rows) - len(pairs))
 
 
 def headline(scores: Sequence[CategoryScore], sizes: Mapping[str, int]) -> dict[str, float | None]:
@@ -208,26 +150,36 @@ def headline(scores: Sequence[CategoryScore], sizes: Mapping[str, int]) -> dict[
     are those of the whole data set, so that a stratified sample estimates the official number. ST3 is their mean.
     """
     accuracy = {score.category: score.accuracy for score in scores}
-
-    def mean(values: Sequence[float | None]) -> float | None:
-        return None if None in values or not values else sum(values) / len(values)
-
-    def of(names: Sequence[str]) -> list[float | None]:
-        return [accuracy.get(name) for name in names]
-
-    live = of(_LIVE)
-    live_rows = sum(sizes.get(name, 0) for name in _LIVE)
-    non_live = mean([mean(of(_SIMPLE)), *of(_NON_LIVE)])
-    weighted = (
-        None if None in live else sum(value * sizes[name] for value, name in zip(live, _LIVE, strict=True)) / live_rows
-    )
-    irrelevance = mean(of(_IRRELEVANCE))
+    by_size = [(accuracy[name], sizes[name]) for name in _LIVE if name in accuracy]
+    live = None
+    if len(by_size) == len(_LIVE):
+        live = sum(value * size for value, size in by_size) / sum(size for _, size in by_size)
+    simple = _mean([accuracy.get(name) for name in _SIMPLE])
+    non_live = _mean([simple, *(accuracy.get(name) for name in _NON_LIVE)])
+    irrelevance = _mean([accuracy.get(name) for name in _IRRELEVANCE])
     return {
         "non_live": non_live,
-        "live": weighted,
+        "live": live,
         "irrelevance": irrelevance,
-        "st3": mean([non_live, weighted, irrelevance]),
+        "st3": _mean([non_live, live, irrelevance]),
     }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean; None where one of the values is missing."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
+
+
+def summarise(judged: ModeScores, sizes: Mapping[str, int]) -> ModeSummary:
+    """The scores of one mode and the figures above them; `sizes` counts all rows of each category."""
+    return ModeSummary(
+        headline=headline(judged.scores, sizes),
+        parse_share=parse_share(judged.records),
+        failed=judged.failed,
+        too_long=sum(score.too_long for score in judged.scores),
+        categories=tuple(judged.scores),
+    )
 
 
 def parse_share(records: Sequence[Mapping[str, object]]) -> float | None:
@@ -236,12 +188,12 @@ def parse_share(records: Sequence[Mapping[str, object]]) -> float | None:
     return sum(not record["parse_failed"] for record in expecting) / len(expecting) if expecting else None
 
 
-def write_records(judged: Mapping[str, Scored], file: Path) -> None:
+def write_records(judged: Mapping[str, ModeScores], file: Path) -> None:
     """Write every mode's records as one Parquet table."""
     import pyarrow as pa
     import pyarrow.parquet
 
-    records = [{"prompt_mode": mode, **record} for mode, found in judged.items() for record in found.records]
+    records = [{"prompt_mode": mode, **record} for mode, scores in judged.items() for record in scores.records]
     pa.parquet.write_table(pa.Table.from_pylist(records), file)
 
 
@@ -261,11 +213,12 @@ def _record(row: BfclRow, answer: Answer, error: str) -> dict[str, object]:
 
 
 def _category_score(category: str, records: Sequence[Mapping[str, object]]) -> CategoryScore:
-    from fc_assets.evaluation.report.intervals import wilson
+    from fc_assets.evaluation.intervals import wilson  # brings numpy, which the definitions can do without
 
     total = len(records)
     correct = sum(bool(record["correct"]) for record in records)
     interval = wilson(correct, total)
+    assert interval, "a category is scored only where it has rows"
     return CategoryScore(
         category=category,
         accuracy=correct / total,
@@ -282,7 +235,7 @@ def _write_results(pairs: Sequence[tuple[BfclRow, Answer]], root: Path) -> None:
     """The answers where and how the official runner looks for them. Without latencies: it trips over a single one."""
     for category in dict.fromkeys(row.category for row, _ in pairs):
         group = "live" if category.startswith("live_") else "non_live"
-        file = root / "result" / bfcl_checker.MODEL / group / f"BFCL_v4_{category}_result.json"
+        file = root / "result" / checker.MODEL / group / f"BFCL_v4_{category}_result.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         lines = [
             json.dumps({"id": row.id, "result": result_text(answer.text)}, ensure_ascii=False) + "\n"
@@ -303,7 +256,7 @@ def _check_complete(
 
 
 def _run_checker(python: Path, arguments: Sequence[str], log: Path) -> None:
-    argv = [str(python), bfcl_checker.__file__, *arguments]
+    argv = [str(python), checker.__file__, *arguments]
     with processes.running("BFCL checker", argv, log=log) as child:
         code = child.wait(CHECKER_TIMEOUT_S)
     if code != 0:

@@ -2,25 +2,24 @@
 
 Bounded, patient with a bad server, and honest about it: an answer is kept the moment it arrives, a question that no
 retry could get answered is counted as a failure of the infrastructure, and too many of those end the step. What the
-answers are worth is not decided here; load tests have a client of their own in the serving stage.
+answers are worth is not decided here; load tests have a client of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from fc_assets.calls.prompts import wrap_tools
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.inference.answers import FAILED, TOO_LONG, Answer, AnswerLog, Asking, Question
+from fc_assets.evaluation.answers import FAILED, TOO_LONG, Answer, AnswerLog, Question, RequestSettings, ShowProgress
+from fc_assets.serving.chat import chat_request
 
 if TYPE_CHECKING:
     from fc_assets.serving.endpoint import Endpoint
@@ -30,9 +29,6 @@ KEEP_ALIVE_S = 3.0
 
 MAX_WAIT_S = 30.0
 PROGRESS_EVERY_S = 5.0
-
-Report = Callable[[str], None]
-"""Where progress is told: one sentence at a time."""
 
 
 class ServerFailingError(FcAssetsError):
@@ -52,73 +48,83 @@ class _RefusedError(Exception):
 
 
 def ask(
-    endpoint: Endpoint, questions: Sequence[Question], asking: Asking, log: AnswerLog, report: Report
+    endpoint: Endpoint,
+    questions: Sequence[Question],
+    settings: RequestSettings,
+    log: AnswerLog,
+    show_progress: ShowProgress,
 ) -> list[Answer]:
     """Ask every question that is not in `log` yet; return one answer for each question, in order.
 
     Retries 429, 5xx, time-outs, broken connections and unreadable bodies with doubling waits. Raises
-    `ServerFailingError` as soon as more than `asking.max_failed_share` of the questions failed; the answers that had
+    `ServerFailingError` as soon as more than `settings.max_failed_share` of the questions failed; the answers that had
     arrived are in the log, so the next attempt asks only the rest.
     """
-    return asyncio.run(_Session(endpoint, questions, asking, log, report).run())
+    return asyncio.run(_Session(endpoint, questions, settings, log, show_progress).run())
 
 
-def request_body(model: str, question: Question, asking: Asking) -> dict[str, Any]:
+def request_body(model: str, question: Question, settings: RequestSettings) -> dict[str, Any]:
     """The body of one chat completion, or of a plain one where the question brings its own prompt.
 
-    With `tool_choice` "none" vLLM still renders the tools into the prompt (unless the server was started with
-    --exclude-tools-when-tool-choice-none) and returns the model's raw text, tool-call blocks included.
+    Free decoding asks for the model's raw text, constrained decoding for calls that satisfy the tools' schemas.
     """
-    body: dict[str, Any] = {
-        "model": model,
-        "temperature": 0.0,
-        "seed": asking.seed,
-        "max_tokens": asking.max_tokens,
-    }
     if question.prompt:
-        return {**body, "prompt": question.prompt}
-    body |= {"messages": list(question.messages), "chat_template_kwargs": {"enable_thinking": False}}
-    if question.tools:
-        tools = wrap_tools(question.tools)
-        if asking.decode == "constrained":
-            for tool in tools:
-                tool["function"]["strict"] = True  # without it vLLM enforces the shape of a call, not its schema
-        body |= {"tools": tools, "tool_choice": "none" if asking.decode == "free" else "required"}
-    return body
+        return {
+            "model": model,
+            "temperature": 0.0,
+            "seed": settings.seed,
+            "max_tokens": settings.max_tokens,
+            "prompt": question.prompt,
+        }
+    constrained = settings.decode == "constrained"
+    body = chat_request(
+        model,
+        question.messages,
+        question.tools,
+        max_tokens=settings.max_tokens,
+        tool_choice="required" if constrained else "none",
+        strict=constrained,
+    )
+    return {**body, "seed": settings.seed}
 
 
 class _Session:
     """One call of `ask`."""
 
     def __init__(
-        self, endpoint: Endpoint, questions: Sequence[Question], asking: Asking, log: AnswerLog, report: Report
+        self,
+        endpoint: Endpoint,
+        questions: Sequence[Question],
+        settings: RequestSettings,
+        log: AnswerLog,
+        show_progress: ShowProgress,
     ) -> None:
         self.endpoint = endpoint
         self.questions = questions
-        self.asking = asking
+        self.settings = settings
         self.log = log
-        self.report = report
+        self.show_progress = show_progress
         self.failures: dict[str, Answer] = {}
-        self.allowed = math.floor(asking.max_failed_share * len(questions))
-        self.jitter = random.Random(asking.seed)
+        self.allowed = math.floor(settings.max_failed_share * len(questions))
+        self.jitter = random.Random(settings.seed)
 
     async def run(self) -> list[Answer]:
         todo = [question for question in self.questions if question.id not in self.log.finished]
         if len(todo) < len(self.questions):
-            self.report(
+            self.show_progress(
                 f"resuming: {len(self.questions) - len(todo)} of {len(self.questions)} rows are answered already"
             )
         waiting = iter(todo)
-        connector = aiohttp.TCPConnector(limit=self.asking.concurrency, keepalive_timeout=KEEP_ALIVE_S)
-        timeout = aiohttp.ClientTimeout(total=self.asking.timeout_s)
+        connector = aiohttp.TCPConnector(limit=self.settings.concurrency, keepalive_timeout=KEEP_ALIVE_S)
+        timeout = aiohttp.ClientTimeout(total=self.settings.timeout_s)
         headers = self.endpoint.headers
-        ticker = asyncio.create_task(self._tell_progress(len(todo)))
+        ticker = asyncio.create_task(self._report_progress(len(todo)))
         try:
             async with (
                 aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as http,
                 asyncio.TaskGroup() as group,
             ):
-                for _ in range(self.asking.concurrency):
+                for _ in range(self.settings.concurrency):
                     group.create_task(self._work(http, waiting))
         except BaseExceptionGroup as failing:
             raise failing.exceptions[0] from None  # the first is the cause; the group then cancelled the rest
@@ -142,19 +148,22 @@ class _Session:
                 )
 
     async def _answer(self, http: aiohttp.ClientSession, question: Question) -> Answer:
-        body = request_body(self.endpoint.model, question, self.asking)
+        """The answer after as many attempts as it takes; a failed one when they are used up."""
+        body = request_body(self.endpoint.model, question, self.settings)
         url = f"{self.endpoint.base_url}/v1/{'' if question.prompt else 'chat/'}completions"
-        for attempt in itertools.count():
+        attempt = 0
+        while True:
             try:
                 return await self._request(http, url, question.id, body)
             except _RefusedError as error:
                 return _no_answer(question.id, str(error))
             except _RetryableError as error:
-                if attempt == self.asking.retries:
+                if attempt == self.settings.retries:
                     return _no_answer(question.id, f"{error} (after {attempt + 1} attempts)")
-                wait_s = min(MAX_WAIT_S, max(self.asking.first_wait_s * 2**attempt, error.wait_s))
+                wait_s = min(MAX_WAIT_S, max(self.settings.first_wait_s * 2**attempt, error.wait_s))
             # The jitter keeps all workers from coming back in the same instant.
             await asyncio.sleep(wait_s * self.jitter.uniform(0.75, 1.25))
+            attempt += 1
 
     async def _request(self, http: aiohttp.ClientSession, url: str, row: str, body: dict[str, Any]) -> Answer:
         started = time.perf_counter()
@@ -163,7 +172,7 @@ class _Session:
                 raw = await response.read()
                 status, retry_after = response.status, response.headers.get("Retry-After", "")
         except TimeoutError:
-            raise _RetryableError(f"no answer within {self.asking.timeout_s:g} s") from None
+            raise _RetryableError(f"no answer within {self.settings.timeout_s:g} s") from None
         except aiohttp.ClientError as error:
             raise _RetryableError(f"{type(error).__name__}: {error}") from None
         latency_s = time.perf_counter() - started
@@ -176,7 +185,7 @@ class _Session:
             return Answer(row, "", TOO_LONG, latency_s, None, None, _message(raw))
         raise _RefusedError(reason)
 
-    async def _tell_progress(self, total: int) -> None:
+    async def _report_progress(self, total: int) -> None:
         started, before = time.monotonic(), len(self.log.finished)
         while True:
             await asyncio.sleep(PROGRESS_EVERY_S)
@@ -184,7 +193,7 @@ class _Session:
             rate = done / (time.monotonic() - started)
             left = f"{(total - done) / rate:.0f} s left" if rate else "waiting for the first answer"
             failed = f", {len(self.failures)} without an answer" if self.failures else ""
-            self.report(f"{done}/{total} rows asked, {rate:.1f} rows/s, {left}{failed}")
+            self.show_progress(f"{done}/{total} rows asked, {rate:.1f} rows/s, {left}{failed}")
 
 
 def _no_answer(row: str, reason: str) -> Answer:
@@ -242,5 +251,5 @@ def _is_too_long(raw: bytes) -> bool:
     error = _error_of(raw)
     message = str(error.get("message"))
     # OpenAI names it by code, vLLM only in words (vllm/renderers/params.py, v1/engine/input_processor.py).
-    said = "maximum context length" in message or "maximum model length" in message
-    return error.get("code") == "context_length_exceeded" or said
+    in_words = "maximum context length" in message or "maximum model length" in message
+    return error.get("code") == "context_length_exceeded" or in_words

@@ -1,40 +1,39 @@
 """What answers questions: a server, or transformers in a process of its own where vLLM does not run.
 
-Both answer greedily from the same renderer's prompts and keep each finished answer in the same log, so whoever asks
-need not know which it is. How a server is asked is `client`, how transformers generates is `generate`; starting a
-server is the serving stage's business.
+Both answer greedily from the same renderer's prompts and keep each finished answer in the same log, so that a caller
+need not know which it is. How a server is asked is `client`, how transformers generates is `generate_job`; starting a
+server is `serving.server`.
 """
 
 from __future__ import annotations
 
-import json
 import urllib.error
-import urllib.request
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-from fc_assets.calls.prompts import wrap_tools
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.inference.answers import Answer, Asking, Question, answer_log
+from fc_assets.evaluation.answers import Answer, Question, RequestSettings, ShowProgress, answer_log
+from fc_assets.evaluation.jobs import GenerateJob, PromptIdsJob, RunJob
 from fc_assets.profiles import ServerSettings
+from fc_assets.serving.chat import conversation
 from fc_assets.serving.endpoint import Endpoint
-
-GENERATE = "fc_assets.evaluation.inference.generate_job"
-"""The module that a `LocalModel` runs."""
 
 TokenIds = Mapping[str, Sequence[int]]
 """Token ids of prompts, by the question's id."""
+
+VLLM, TRANSFORMERS = "vllm", "transformers"
+"""The values of `evaluation.engine`."""
 
 _LOADING = {"device", "dtype", "max_model_len"}
 
 
 def identity_of(server: ServerSettings, engine: str) -> dict[str, Any]:
     """What can change an answer of the engine that these settings describe; known before it is started."""
-    if engine == "transformers":
+    if engine == TRANSFORMERS:
         return {"engine": engine, **server.model_dump(mode="json", include=_LOADING)}
     return {"engine": engine, **server.model_dump(mode="json", exclude={"port", "start_timeout_s"})}
 
@@ -52,19 +51,19 @@ class Engine(Protocol):
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """Of that set-up, what can change an answer: an interrupted attempt is gone on with while it stays equal."""
+        """Of that set-up, what can change an answer: an interrupted attempt is resumed while it stays equal."""
 
     @property
     def constrains(self) -> bool:
         """Whether it can force calls that satisfy the tools' schemas."""
 
     def ask(
-        self, questions: Sequence[Question], asking: Asking, folder: Path, report: Callable[[str], None]
+        self, questions: Sequence[Question], settings: RequestSettings, folder: Path, show_progress: ShowProgress
     ) -> list[Answer]:
         """One answer for each question, in order; those in the answer log in `folder` are not asked again."""
 
     def prompt_ids(self, questions: Sequence[Question]) -> TokenIds:
-        """The ids that the model is fed. Raises `NoTokenIdsError` where nobody can tell."""
+        """The ids that the model is fed. Raises `NoTokenIdsError` where the engine does not say."""
 
     def text_of(self, ids: Sequence[int]) -> str:
         """The text of these ids."""
@@ -72,7 +71,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model behind an OpenAI-compatible server, ours or another's."""
+    """A model behind an OpenAI-compatible server, started here or external. `settings` describe the server."""
 
     endpoint: Endpoint
     settings: ServerSettings
@@ -81,21 +80,21 @@ class ServedModel:
     @property
     def info(self) -> Mapping[str, Any]:
         """The server's own account."""
-        return {"engine": "external server" if self.settings.api_url else "vllm", **self.endpoint.info.record()}
+        return {"engine": "external server" if self.settings.api_url else VLLM, **self.endpoint.info.record()}
 
     @property
     def identity(self) -> Mapping[str, Any]:
         """The server's settings but for those that only say where and how patiently."""
-        return identity_of(self.settings, "vllm")
+        return identity_of(self.settings, VLLM)
 
     def ask(
-        self, questions: Sequence[Question], asking: Asking, folder: Path, report: Callable[[str], None]
+        self, questions: Sequence[Question], settings: RequestSettings, folder: Path, show_progress: ShowProgress
     ) -> list[Answer]:
         """Ask the server."""
         from fc_assets.evaluation.inference.client import ask  # brings aiohttp, which the definitions can do without
 
         with answer_log(folder) as log:
-            return ask(self.endpoint, questions, asking, log, report)
+            return ask(self.endpoint, questions, settings, log, show_progress)
 
     def prompt_ids(self, questions: Sequence[Question]) -> TokenIds:
         """What the server's `/tokenize` builds, thinking off; only vLLM has it."""
@@ -103,33 +102,21 @@ class ServedModel:
 
     def text_of(self, ids: Sequence[int]) -> str:
         """By the server's `/detokenize`."""
-        return self._post("/detokenize", {"tokens": list(ids)})["prompt"]
+        return str(self._post("/detokenize", {"tokens": list(ids)})["prompt"])
 
     def _served_ids(self, question: Question) -> list[int]:
-        body: dict[str, Any] = {
-            "messages": list(question.messages),
-            "add_generation_prompt": True,
-            "chat_template_kwargs": {"enable_thinking": False},
-        }
-        if question.tools:
-            body["tools"] = wrap_tools(question.tools)
-        return self._post("/tokenize", body)["tokens"]
+        body = {**conversation(question.messages, question.tools), "add_generation_prompt": True}
+        return [int(token) for token in self._post("/tokenize", body)["tokens"]]
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         base_url = self.endpoint.base_url
-        request = urllib.request.Request(
-            base_url + path,
-            data=json.dumps({"model": self.endpoint.model, **body}).encode(),
-            headers={"Content-Type": "application/json", **self.endpoint.headers},
-        )
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:
-                return json.loads(response.read())
+            return self.endpoint.post(path, {"model": self.endpoint.model, **body})
         except urllib.error.HTTPError as error:
             if error.code == 404:
                 raise NoTokenIdsError(f"the server at {base_url} has no {path}") from error
-            said = error.read()[:300].decode("utf-8", "replace")
-            raise FcAssetsError(f"{path} of {base_url} answered HTTP {error.code}: {said}") from error
+            reason = error.read()[:300].decode("utf-8", "replace")
+            raise FcAssetsError(f"{path} of {base_url} answered HTTP {error.code}: {reason}") from error
         except OSError as error:
             raise FcAssetsError(f"{path} of {base_url} cannot be reached: {error}") from error
 
@@ -138,15 +125,16 @@ class ServedModel:
 class LocalModel:
     """A checkpoint that transformers loads, in a process of its own for each set of questions.
 
-    `run` runs the module `GENERATE` on a job and returns its result. Of `settings`, the server's section, device,
-    dtype and max_model_len count.
+    `run_job` does its jobs, with `scratch` for their files. Of `settings`, the server's section, device, dtype and
+    max_model_len count.
     """
 
     checkpoint: Path
     settings: ServerSettings
     batch_size: int
     model_digest: str
-    run: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    run_job: RunJob
+    scratch: Path
     constrains = False
 
     def __post_init__(self) -> None:
@@ -171,38 +159,42 @@ class LocalModel:
     @property
     def identity(self) -> Mapping[str, Any]:
         """The batch size is no part of it: a lower one after running out of memory keeps the finished answers."""
-        return identity_of(self.settings, "transformers")
+        return identity_of(self.settings, TRANSFORMERS)
 
     def ask(
-        self, questions: Sequence[Question], asking: Asking, folder: Path, report: Callable[[str], None]
+        self, questions: Sequence[Question], settings: RequestSettings, folder: Path, show_progress: ShowProgress
     ) -> list[Answer]:
         """Generate; progress reaches the run's log from the process itself."""
-        if questions and asking.decode != "free":
+        if not questions:
+            return []
+        if settings.decode != "free":
             raise FcAssetsError("The engine transformers cannot force calls: set evaluation.engine to vllm for that")
-        limits = {"max_tokens": asking.max_tokens, "batch": self.batch_size}
-        return [Answer(**answer) for answer in self._run(questions, task="answer", folder=str(folder), **limits)]
+        job = GenerateJob(
+            model=self.checkpoint,
+            device=self.settings.device,
+            dtype=self.settings.dtype,
+            max_model_len=self.settings.max_model_len,
+            questions=tuple(questions),
+            folder=folder,
+            max_tokens=settings.max_tokens,
+            batch_size=self.batch_size,
+        )
+        return list(self.run_job(job, self.scratch).answers)
 
     def prompt_ids(self, questions: Sequence[Question]) -> TokenIds:
         """By the very function that prompts are encoded with for an answer."""
-        encoded = self._run(questions, task="encode")
+        if not questions:
+            return {}
+        job = PromptIdsJob(model=self.checkpoint, questions=tuple(questions))
+        encoded = self.run_job(job, self.scratch).ids
         return {question.id: ids for question, ids in zip(questions, encoded, strict=True)}
 
     def text_of(self, ids: Sequence[int]) -> str:
         """By the checkpoint's tokenizer."""
-        return self._tokenizer.decode(list(ids), skip_special_tokens=False)
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
     @cached_property
     def _tokenizer(self) -> Any:
         from tokenizers import Tokenizer  # imports in a moment, unlike transformers
 
         return Tokenizer.from_file(str(self.checkpoint / "tokenizer.json"))
-
-    @property
-    def _loading(self) -> dict[str, Any]:
-        return self.settings.model_dump(mode="json", include=_LOADING)
-
-    def _run(self, questions: Sequence[Question], **job: Any) -> list[Any]:
-        if not questions:
-            return []
-        asked = [asdict(question) for question in questions]
-        return self.run({"model": str(self.checkpoint), **self._loading, "questions": asked, **job})["found"]

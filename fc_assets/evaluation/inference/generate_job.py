@@ -1,29 +1,26 @@
-"""Greedy answers from a checkpoint that transformers loads: `python -m fc_assets.evaluation.inference.generate_job JOB.json`.
+"""Greedy answers from a checkpoint that transformers loads.
 
-A process of its own, for machines where vLLM does not run. Questions of similar length share a batch, padded on the
-left; every finished batch goes into the answer log at once. What is asked, and whether an answer is right, is decided
-elsewhere.
-
-Job: `model` (folder), `device`, `dtype`, `max_model_len`, `questions` (as `Question` has them), `task`. The task
-"answer" wants `folder` (of the answer log), `max_tokens` and `batch` too and finds a record of `Answer` for each
-question; "encode" finds the token ids that the model would be fed. Result: `found`, in the questions' order.
+`python -m fc_assets.evaluation.inference.generate_job JOB.json`, a process of its own, for machines where
+vLLM does not run. Questions of similar length share a batch, padded on the left; every finished batch goes into the
+answer log at once. What is asked, and whether an answer is right, is decided elsewhere.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
-from fc_assets.calls.prompts import render_prompt
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.inference.answers import TOO_LONG, Answer, AnswerLog, Question, answer_log
-from fc_assets.foundation.jobs import Job, Log, run_child
+from fc_assets.evaluation.answers import CUT, TOO_LONG, Answer, AnswerLog, Question, answer_log
+from fc_assets.evaluation.inference.prompt_encoding import load_tokenizer, prompt_ids
+from fc_assets.evaluation.jobs import GenerateJob, GenerateResult
+from fc_assets.foundation.child_processes.jobs import Log, run_job
 
 PROGRESS_EVERY_S = 5.0
 
@@ -35,14 +32,6 @@ class Prompt:
     id: str
     ids: list[int]
     budget: int
-
-
-def prompt_ids(tokenizer: Any, question: Question) -> list[int]:
-    """The token ids of a question: its own prompt as it is, else the chat template's with thinking off."""
-    if question.prompt:
-        return tokenizer(question.prompt).input_ids
-    text = render_prompt(tokenizer, question.messages, question.tools, thinking_off=True)
-    return tokenizer(text, add_special_tokens=False).input_ids
 
 
 class Generator:
@@ -61,8 +50,8 @@ class Generator:
 
     def too_long(self, prompt: Prompt) -> Answer:
         """What stands for the answer to a prompt that does not fit."""
-        said = f"The prompt has {len(prompt.ids)} tokens, which leaves no room in the model's {self.limit}"
-        return Answer(prompt.id, "", TOO_LONG, 0.0, None, None, said)
+        reason = f"The prompt has {len(prompt.ids)} tokens, which leaves no room in the model's {self.limit}"
+        return Answer(prompt.id, "", TOO_LONG, 0.0, None, None, reason)
 
     def answers(self, batch: Sequence[Prompt]) -> Iterator[Answer]:
         """Answer these prompts together. Each one's latency is that of the whole batch."""
@@ -88,24 +77,14 @@ class Generator:
         return Answer(
             id=prompt.id,
             text=self.tokenizer.decode(ids[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False),
-            finish_reason="length" if end is None else "stop",
+            finish_reason=CUT if end is None else "stop",
             latency_s=latency_s,
             prompt_tokens=len(prompt.ids),
             completion_tokens=len(ids) if end is None else end + 1,  # the token that ends it counts, as in vLLM
         )
 
 
-def load_tokenizer(folder: str) -> Any:
-    """The checkpoint's tokenizer, padding on the left. Raises FcAssetsError where there is no checkpoint."""
-    if not (Path(folder) / "config.json").is_file():
-        raise FcAssetsError(f"There is no checkpoint at {folder}: it has no config.json")
-    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", local_files_only=True)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
-
-
-def load(folder: str, device: str, dtype: str, max_model_len: int) -> Generator:
+def load(folder: Path, device: str, dtype: str, max_model_len: int) -> Generator:
     """The checkpoint on its device: safetensors only, no remote code."""
     if device == "cuda" and not torch.cuda.is_available():
         raise FcAssetsError("server.device is cuda but no CUDA device is visible; set server.device to cpu")
@@ -115,7 +94,7 @@ def load(folder: str, device: str, dtype: str, max_model_len: int) -> Generator:
 
 
 def answer_all(
-    generator: Generator, questions: Sequence[Question], max_tokens: int, batch: int, log: AnswerLog, progress: Log
+    generator: Generator, questions: Sequence[Question], max_tokens: int, batch_size: int, log: AnswerLog, progress: Log
 ) -> list[Answer]:
     """Answer every question that is not in `log` yet; return one answer for each question, in order."""
     todo = [generator.prompt(question, max_tokens) for question in questions if question.id not in log.finished]
@@ -126,43 +105,40 @@ def answer_all(
             log.add(generator.too_long(prompt))
     # The longest first: should memory not suffice, it shows at once.
     waiting = sorted((prompt for prompt in todo if prompt.budget > 0), key=lambda prompt: -len(prompt.ids))
-    started = told = time.monotonic()
-    for begin in range(0, len(waiting), batch):
+    started = reported = time.monotonic()
+    for begin in range(0, len(waiting), batch_size):
         try:
-            for answer in generator.answers(waiting[begin : begin + batch]):
+            for answer in generator.answers(waiting[begin : begin + batch_size]):
                 log.add(answer)
         except torch.OutOfMemoryError as error:
             raise FcAssetsError(
-                f"{batch} answers at once do not fit the device's memory; lower evaluation.batch_size and materialise "
-                "again: the answers that are finished are kept"
+                f"{batch_size} answers at once do not fit the device's memory; lower evaluation.batch_size and "
+                "materialise again: the answers that are finished are kept"
             ) from error
-        done, now = min(begin + batch, len(waiting)), time.monotonic()
-        if now - told > PROGRESS_EVERY_S or done == len(waiting):
+        done, now = min(begin + batch_size, len(waiting)), time.monotonic()
+        if now - reported > PROGRESS_EVERY_S or done == len(waiting):
             rate = done / (now - started)
             left = (len(waiting) - done) / rate
             progress.info(f"{done}/{len(waiting)} rows answered, {rate:.1f} rows/s, {left:.0f} s left")
-            told = now
+            reported = now
     return [log.finished[question.id] for question in questions]
 
 
 def _stop_ids(model: Any, tokenizer: Any) -> set[int]:
-    """Whatever ends an answer: the checkpoint's own list, and the tokenizer's end of text."""
+    """Every token that ends an answer: the checkpoint's own list, and the tokenizer's end of text."""
     own = model.generation_config.eos_token_id
     own = own if isinstance(own, list) else [own]
     return {token for token in (*own, tokenizer.eos_token_id) if token is not None}
 
 
-def _work(job: Job, log: Log) -> dict[str, Any]:
-    questions = [Question(**question) for question in job["questions"]]
-    if job["task"] == "encode":
-        tokenizer = load_tokenizer(job["model"])
-        return {"found": [prompt_ids(tokenizer, question) for question in questions]}
-    with answer_log(Path(job["folder"])) as answers:
-        generator = load(job["model"], job["device"], job["dtype"], job["max_model_len"])
+def work(job: GenerateJob, log: Log) -> GenerateResult:
+    """Answer every question that the answer log does not have yet."""
+    with answer_log(job.folder) as answers:
+        generator = load(job.model, job.device, job.dtype, job.max_model_len)
         log.info(f"transformers generates in {generator.model.dtype} on {generator.model.device}")
-        found = answer_all(generator, questions, job["max_tokens"], job["batch"], answers, log)
-    return {"found": [asdict(answer) for answer in found]}
+        found = answer_all(generator, job.questions, job.max_tokens, job.batch_size, answers, log)
+    return GenerateResult(answers=tuple(found))
 
 
 if __name__ == "__main__":
-    run_child(_work)
+    run_job(GenerateJob, work)

@@ -7,7 +7,7 @@ with the columns `id` and `text` can be scored, so other tools may write one too
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,21 +15,15 @@ from typing import TYPE_CHECKING
 from fc_assets.calls.conversations import Turn, read_turns
 from fc_assets.calls.parse import parse_strict
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.inference.answers import TOO_LONG, Answer, Asking, Question
+from fc_assets.evaluation.answers import CUT, TOO_LONG, Answer, Question, RequestSettings
+from fc_assets.evaluation.prediction_files import read_predictions, scoring_rows
+from fc_assets.evaluation.scoring import score_rows
 from fc_assets.foundation.artifacts import Artifact
+from fc_assets.names import PREDICTIONS, SHAREGPT_VAL, split_file
 from fc_assets.profiles import EvaluationSettings
 
 if TYPE_CHECKING:
     import pandas as pd
-
-VALIDATION = "sharegpt_val"
-DECODING_METRICS = ("parse_rate", "schema_hit", "function_name_accuracy", "exact_match")
-DECODING_SAMPLES = 2000
-"""Bootstrap draws of the side comparison of decode modes: enough for two digits of an interval."""
-
-PREDICTIONS_FILE = "predictions.parquet"
-CONSTRAINED_FILE = "predictions_constrained.parquet"
-SERVER_FILE = "server.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +45,9 @@ class AnswerSummary:
     completion_tokens: int
 
 
-def asking_for(settings: EvaluationSettings, max_tokens: int = 0) -> Asking:
+def request_settings(settings: EvaluationSettings, max_tokens: int = 0) -> RequestSettings:
     """How the settings say to ask; `max_tokens`, if given, replaces theirs."""
-    return Asking(
+    return RequestSettings(
         max_tokens=max_tokens or settings.max_tokens,
         concurrency=settings.concurrency,
         timeout_s=settings.request_timeout_s,
@@ -63,15 +57,20 @@ def asking_for(settings: EvaluationSettings, max_tokens: int = 0) -> Asking:
     )
 
 
-def split_file(validation: Artifact) -> Path:
+def rows_file(validation: Artifact) -> Path:
     """Where the validation split's rows lie."""
-    return validation.path / f"{VALIDATION}.json"
+    return validation.path / split_file(SHAREGPT_VAL)
 
 
 def asked_turns(validation: Artifact, max_rows: int) -> list[Turn]:
     """The turns of the validation split that are asked: its first `max_rows`, or all for 0."""
-    turns = read_turns(split_file(validation))
+    turns = read_turns(rows_file(validation))
     return turns[: max_rows or len(turns)]
+
+
+def answered_turns(validation: Artifact, ids: Collection[str]) -> list[Turn]:
+    """The turns of the validation split that have these ids."""
+    return [turn for turn in read_turns(rows_file(validation)) if turn.id in ids]
 
 
 def questions_of(turns: Sequence[Turn]) -> list[Question]:
@@ -84,10 +83,10 @@ def constrained_turns(turns: Sequence[Turn], rows: int) -> list[Turn]:
     return [turn for turn in turns if turn.calls and turn.tools][:rows]
 
 
-def constrained_asking(asking: Asking) -> Asking:
-    """As `asking`, with calls forced. A tool whose schema no grammar can express is no reason to lose the predictions,
-    so failures are only counted."""
-    return replace(asking, decode="constrained", max_failed_share=1.0)
+def constrained_settings(settings: RequestSettings) -> RequestSettings:
+    """The same with calls forced. A tool whose schema no grammar can express is no reason to lose the predictions, so
+    failures are only counted."""
+    return replace(settings, decode="constrained", max_failed_share=1.0)
 
 
 def summarise(turns: Sequence[Turn], answers: Sequence[Answer]) -> AnswerSummary:
@@ -101,7 +100,7 @@ def summarise(turns: Sequence[Turn], answers: Sequence[Answer]) -> AnswerSummary
         rows=len(answers),
         failed=len(answers) - len(judged),
         too_long=sum(answer.finish_reason == TOO_LONG for answer in answers),
-        cut=sum(answer.finish_reason == "length" for answer in answers),
+        cut=sum(answer.finish_reason == CUT for answer in answers),
         parse_rate=sum(_parses(turn, answer) for turn, answer in pairs) / len(pairs) if pairs else None,
         latency_p50_s=_percentile(timed, 50),
         latency_p95_s=_percentile(timed, 95),
@@ -148,13 +147,14 @@ def read_answers(file: Path) -> list[Answer]:
     return [Answer(**row) for row in pyarrow.parquet.read_table(file).to_pylist()]
 
 
-def server_record(info: Mapping[str, object], identity: Mapping[str, object], asking: Asking) -> dict[str, object]:
-    """What answered and how it was asked; what names only this process (pid, log) is left out."""
-    shown = {name: value for name, value in info.items() if name not in ("pid", "log")}
-    return {**shown, **answering_record(identity, asking)}
+def server_record(
+    info: Mapping[str, object], identity: Mapping[str, object], asking: RequestSettings
+) -> dict[str, object]:
+    """What answered and how it was asked."""
+    return {**info, **answering_record(identity, asking)}
 
 
-def answering_record(identity: Mapping[str, object], asking: Asking) -> dict[str, object]:
+def answering_record(identity: Mapping[str, object], asking: RequestSettings) -> dict[str, object]:
     """The part of `server_record` that decides how a model answers, known before an engine is started."""
     settings = {name: value for name, value in identity.items() if name != "api_url"}  # an address may hold a password
     return {"settings": settings, "asking": asdict(asking)}
@@ -184,9 +184,6 @@ def score_variants(
 
     Raises FcAssetsError where predictions were made from another split or where variants answered different rows.
     """
-    from fc_assets.evaluation.prediction_files import read_predictions, scoring_rows
-    from fc_assets.evaluation.scoring import score_rows
-
     answers = {}
     for variant, artifact in predictions.items():
         if artifact.inputs.get(validation.asset) != validation.digest:
@@ -194,7 +191,7 @@ def score_variants(
                 f"{artifact.asset} answers another {validation.asset} than the present one "
                 f"({validation.digest[:16]}); materialise {artifact.asset} again"
             )
-        (answers[variant],) = read_predictions(artifact.path / PREDICTIONS_FILE).values()
+        (answers[variant],) = read_predictions(artifact.path / PREDICTIONS).values()
     asked = {variant: {answer.id for answer in found} for variant, found in answers.items()}
     first, *others = asked
     for other in others:
@@ -203,44 +200,7 @@ def score_variants(
                 f"{predictions[first].asset} and {predictions[other].asset} answer different rows "
                 f"({len(asked[first])} and {len(asked[other])}); materialise both with the same evaluation.max_rows"
             )
-    turns = [turn for turn in asked_turns(validation, 0) if turn.id in asked[first]]
+    turns = answered_turns(validation, asked[first])
     return {
         variant: score_rows(scoring_rows(turns, found), weights, max_failed_share) for variant, found in answers.items()
     }
-
-
-def compare_decoding(
-    validation: Artifact,
-    predictions: Mapping[str, Artifact],
-    free: Mapping[str, pd.DataFrame],
-    weights: Mapping[str, float],
-    seed: int,
-) -> list[dict[str, object]]:
-    """Free against constrained decoding, one record for each variant that was asked both ways.
-
-    Both are judged on the same rows, which all expect a call: forced calls cannot decline. `failed` rows, which the
-    server could not answer under their grammar, are left out.
-    """
-    from fc_assets.evaluation.prediction_files import read_predictions, scoring_rows
-    from fc_assets.evaluation.report.comparison import ALL_ROWS, DECISION_METRIC, estimate
-    from fc_assets.evaluation.scoring import score_rows
-
-    records = []
-    for variant, artifact in predictions.items():
-        file = artifact.path / CONSTRAINED_FILE
-        if not file.is_file():
-            continue
-        (answers,) = read_predictions(file).values()
-        asked = {answer.id for answer in answers}
-        turns = [turn for turn in asked_turns(validation, 0) if turn.id in asked]
-        forced = score_rows(scoring_rows(turns, answers), weights, max_failed_share=1.0)
-        own = free[variant][free[variant]["id"].isin(asked)].reset_index(drop=True)
-        found = estimate({"free": own, "constrained": forced}, DECODING_SAMPLES, seed)
-        record: dict[str, object] = {"variant": variant, "rows": len(forced)}
-        for metric in DECODING_METRICS:
-            for decode in ("free", "constrained"):
-                record[f"{metric}, {decode}"] = found.strata[ALL_ROWS][decode][metric].value
-        test = next(each for each in found.comparisons if each.metric == DECISION_METRIC)
-        record |= {"difference": test.difference, "low": test.low, "high": test.high, "p_value": test.p_value}
-        records.append({**record, "failed": int(forced["infrastructure_failure"].sum())})
-    return records

@@ -1,13 +1,13 @@
 """From judged tables to estimates: every metric with its interval, the strata, and the paired tests between variants.
 
-All variants share one clustered bootstrap, so that differences are paired. The formulae are in `statistics`, the
-metrics in `fc_assets.calls.metrics`; how the numbers are shown is `report`'s business.
+All variants share one clustered bootstrap, so that differences are paired. The formulae are in `intervals`, the
+metrics in `fc_assets.calls.metrics`; how the numbers are shown is `render`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,8 @@ import numpy as np
 
 from fc_assets.calls.metrics import COLUMNS, METRIC_BY_NAME, METRICS, Metric
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.report import intervals as statistics
-from fc_assets.evaluation.report.intervals import Interval
+from fc_assets.evaluation import intervals
+from fc_assets.evaluation.report.model import ALL_ROWS, MetricEstimate, PairedTest, Strata
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,48 +24,15 @@ if TYPE_CHECKING:
 DECISION_METRIC = "exact_match"
 TESTED_RATIO = "param_f1"
 STRATA_METRICS = (DECISION_METRIC, "function_name_accuracy", TESTED_RATIO, "parse_rate")
-ALL_ROWS, NO_CALL = "all rows", "no call"
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A metric's value with its 95 % interval over `rows` rows; None where no row counts for it."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two variants on the rows that both answered: `second` minus `first`.
-
-    `only_first` and `only_second` count the rows that just one of them gets right (McNemar's discordant pairs), and
-    `detectable` is the smallest difference that the test would find with 80 % power; all three are None for a ratio.
-    """
-
-    first: str
-    second: str
-    metric: str
-    difference: float | None
-    low: float | None
-    high: float | None
-    p_value: float | None
-    p_holm: float | None
-    test: str
-    pairs: int
-    only_first: int | None = None
-    only_second: int | None = None
-    detectable: float | None = None
+NO_CALL = "no call"
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """Estimates by stratum, variant and metric name, and the comparisons of each variant with the next."""
+    """Every estimate, the paired tests of each variant with the next, and how many clusters the rows fall into."""
 
-    strata: Mapping[str, Mapping[str, Mapping[str, Estimate]]]
-    comparisons: Sequence[Comparison]
+    strata: Strata
+    comparisons: Sequence[PairedTest]
     clusters: int
 
 
@@ -80,7 +47,7 @@ class _Sums:
     width: int = 0
 
     def add(self, variant: str, rows: str, frame: pd.DataFrame, mask: np.ndarray, columns: Sequence[str]) -> None:
-        """Take up the sums of `columns` over the judged rows of `mask`."""
+        """Add a block: the sums of `columns` over the judged rows of `mask`."""
         mask = mask & ~frame["infrastructure_failure"].to_numpy(dtype=bool)
         self.masks[variant, rows] = mask
         self.places[variant, rows] = {name: self.width + offset for offset, name in enumerate(columns)}
@@ -90,10 +57,10 @@ class _Sums:
 
     def draw(self, samples: int, seed: int) -> None:
         """Sum every column, and resample the sums by cluster."""
-        by_cluster = statistics.sum_by_cluster(np.concatenate(self.blocks, axis=1), self.clusters)
+        by_cluster = intervals.sum_by_cluster(np.concatenate(self.blocks, axis=1), self.clusters)
         self.blocks.clear()
         self.totals = by_cluster.sum(axis=0)
-        self.resampled = statistics.bootstrap_sums(by_cluster, samples, seed)
+        self.resampled = intervals.bootstrap_sums(by_cluster, samples, seed)
 
     def value(self, variant: str, rows: str, metric: Metric) -> float | None:
         """The metric itself."""
@@ -110,19 +77,18 @@ class _Sums:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(below > 0, above / below, np.nan)
 
-    def estimate(self, variant: str, rows: str, metric: Metric) -> Estimate:
+    def estimate(self, variant: str, rows: str, metric: Metric) -> MetricEstimate:
         """The metric with its interval: Wilson's for a share, the bootstrap's for a ratio."""
         places, value = self.places[variant, rows], self.value(variant, rows, metric)
         count = int(self.masks[variant, rows].sum())
         if metric.share:
             ((hits, _),), ((trials, _),) = metric.numerator.items(), metric.denominator.items()
-            count = round(self.totals[places[trials]])
-            interval = statistics.wilson(round(self.totals[places[hits]]), count)
+            count = round(float(self.totals[places[trials]]))
+            interval = intervals.wilson(round(float(self.totals[places[hits]])), count)
         else:
-            interval = (
-                statistics.percentile_interval(self.samples(variant, rows, metric)) if value is not None else None
-            )
-        return Estimate(value, *_bounds(interval), count)
+            drawn = None if value is None else self.samples(variant, rows, metric)
+            interval = None if drawn is None else intervals.percentile_interval(drawn)
+        return MetricEstimate(value, *_bounds(interval), count)
 
 
 def estimate(frames: Mapping[str, pd.DataFrame], samples: int, seed: int) -> Estimates:
@@ -149,13 +115,13 @@ def estimate(frames: Mapping[str, pd.DataFrame], samples: int, seed: int) -> Est
     found = {ALL_ROWS: {v: {m.name: sums.estimate(v, ALL_ROWS, m) for m in METRICS} for v in frames}}
     for stratum in strata:
         found[stratum] = {v: {name: _in_stratum(sums, v, stratum, name) for name in STRATA_METRICS} for v in frames}
-    return Estimates(found, _comparisons(frames, sums), int(clusters.max()) + 1)
+    return Estimates(found, _paired_tests(frames, sums), int(clusters.max()) + 1)
 
 
-def _in_stratum(sums: _Sums, variant: str, stratum: str, metric: str) -> Estimate:
+def _in_stratum(sums: _Sums, variant: str, stratum: str, metric: str) -> MetricEstimate:
     """The metric on a stratum; none for parameters where none are expected, since any F1 there is 0."""
     if stratum == NO_CALL and metric == TESTED_RATIO:
-        return Estimate(None, None, None, 0)
+        return MetricEstimate(None, None, None, 0)
     return sums.estimate(variant, stratum, METRIC_BY_NAME[metric])
 
 
@@ -203,50 +169,59 @@ def _with(partner: str) -> str:
     return f"rows that {partner} answered too"
 
 
-def _comparisons(frames: Mapping[str, pd.DataFrame], sums: _Sums) -> list[Comparison]:
+def _paired_tests(frames: Mapping[str, pd.DataFrame], sums: _Sums) -> list[PairedTest]:
     found = [
-        compare(one, other, metric, frames, sums)
-        for one, other in pairwise(frames)
-        for metric, compare in ((DECISION_METRIC, _compare_exact), (TESTED_RATIO, _compare_ratio))
+        test
+        for first, second in pairwise(frames)
+        for test in (_exact_test(first, second, frames, sums), _ratio_test(first, second, TESTED_RATIO, sums))
     ]
-    adjusted = statistics.holm([comparison["p_value"] for comparison in found])
-    return [Comparison(**comparison, p_holm=p) for comparison, p in zip(found, adjusted, strict=True)]
+    adjusted = intervals.holm([test.p_value for test in found])
+    return [replace(test, p_holm=p) for test, p in zip(found, adjusted, strict=True)]
 
 
-def _compare_ratio(one: str, other: str, metric: str, frames: Mapping[str, pd.DataFrame], sums: _Sums) -> dict:
+def _ratio_test(first: str, second: str, metric: str, sums: _Sums) -> PairedTest:
+    """The difference by the shared bootstrap; p is not corrected yet."""
     chosen = METRIC_BY_NAME[metric]
-    values = sums.value(one, _with(other), chosen), sums.value(other, _with(one), chosen)
-    differences = sums.samples(other, _with(one), chosen) - sums.samples(one, _with(other), chosen)
-    low, high = _bounds(statistics.percentile_interval(differences))
-    return {
-        "first": one,
-        "second": other,
-        "metric": metric,
-        "difference": None if None in values else values[1] - values[0],
-        "low": low,
-        "high": high,
-        "p_value": statistics.bootstrap_p_value(differences),
-        "test": "paired bootstrap, clustered by tool set",
-        "pairs": int((sums.masks[one, _with(other)] & sums.masks[other, _with(one)]).sum()),
-    }
-
-
-def _compare_exact(one: str, other: str, metric: str, frames: Mapping[str, pd.DataFrame], sums: _Sums) -> dict:
-    both = sums.masks[one, _with(other)] & sums.masks[other, _with(one)]
-    right_one, right_other = (
-        frames[variant]["exact"].to_numpy(dtype=float, na_value=0.0)[both] > 0 for variant in (one, other)
+    before, after = sums.value(first, _with(second), chosen), sums.value(second, _with(first), chosen)
+    differences = sums.samples(second, _with(first), chosen) - sums.samples(first, _with(second), chosen)
+    low, high = _bounds(intervals.percentile_interval(differences))
+    return PairedTest(
+        first=first,
+        second=second,
+        metric=metric,
+        difference=None if before is None or after is None else after - before,
+        low=low,
+        high=high,
+        p_value=intervals.bootstrap_p_value(differences),
+        p_holm=None,
+        test="paired bootstrap, clustered by tool set",
+        pairs=int(_answered_by_both(first, second, sums).sum()),
     )
-    only_one, only_other = int((right_one & ~right_other).sum()), int((right_other & ~right_one).sum())
+
+
+def _exact_test(first: str, second: str, frames: Mapping[str, pd.DataFrame], sums: _Sums) -> PairedTest:
+    """The same for exact matches, with McNemar's test in place of the bootstrap's p."""
+    both = _answered_by_both(first, second, sums)
+    right_first, right_second = (
+        frames[variant]["exact"].to_numpy(dtype=float, na_value=0.0)[both] > 0 for variant in (first, second)
+    )
+    only_first, only_second = int((right_first & ~right_second).sum()), int((right_second & ~right_first).sum())
     pairs = int(both.sum())
-    discordant = (only_one + only_other) / pairs if pairs else 0.0
-    return _compare_ratio(one, other, metric, frames, sums) | {
-        "p_value": statistics.mcnemar_exact(only_one, only_other),
-        "test": "exact McNemar",
-        "only_first": only_one,
-        "only_second": only_other,
-        "detectable": statistics.minimum_detectable_effect(pairs, discordant),
-    }
+    discordant = (only_first + only_second) / pairs if pairs else 0.0
+    return replace(
+        _ratio_test(first, second, DECISION_METRIC, sums),
+        p_value=intervals.mcnemar_exact(only_first, only_second),
+        test="exact McNemar",
+        only_first=only_first,
+        only_second=only_second,
+        detectable=intervals.minimum_detectable_effect(pairs, discordant),
+    )
 
 
-def _bounds(interval: Interval | None) -> tuple[float | None, float | None]:
+def _answered_by_both(first: str, second: str, sums: _Sums) -> np.ndarray:
+    both: np.ndarray = sums.masks[first, _with(second)] & sums.masks[second, _with(first)]
+    return both
+
+
+def _bounds(interval: intervals.Interval | None) -> tuple[float | None, float | None]:
     return (interval.low, interval.high) if interval else (None, None)

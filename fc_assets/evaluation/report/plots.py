@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fc_assets.calls.metrics import METRICS, Metric
+from fc_assets.evaluation.report.model import Report, label
 from fc_assets.evaluation.taxonomy import CATEGORIES
+from fc_assets.foundation.presentation.figures import COLOURS, INK, new_figure, to_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from fc_assets.evaluation.report.build import Report
 
 HEADLINE = (
     "parse_rate",
@@ -25,37 +23,31 @@ HEADLINE = (
     "semantic_consistency",
     "irrelevance_accuracy",
 )
-COLOURS = ("#a3adb8", "#3b78b5", "#e08a2e", "#4f9d69", "#9467bd", "#8c564b")
 _FAILURE_COLOURS = (
     *("#6b2d3c", "#b04a5a", "#d9788a", "#8a5a2b", "#c98a45", "#e8bd7d"),
     *("#2f5d7c", "#5b93b8", "#9cc3da", "#4b4b6b", "#9191b3"),
 )
 _LIGHT = ("#e8bd7d", "#9cc3da")  # too light for white figures on them
-_GRID, _INK, _GOLD = "#e3e7ec", "#2b3440", "#b8860b"
-_DPI = 150
+_GOLD = "#b8860b"
 
 
 def metrics_plot(report: Report) -> bytes:
     """Every metric of every variant as a bar with its 95 % interval; a golden mark shows the gold ceiling."""
-    figure = _figure(13, 8.2)
-    above, below = figure.subplots(2, 1)
+    figure, (above, below) = new_figure(13, 8.2, rows=2)
     others = [metric for metric in METRICS if metric.name not in HEADLINE and not metric.name.startswith("reward_")]
     _bars(above, report, [metric for metric in METRICS if metric.name in HEADLINE])
     _bars(below, report, others)
-    above.set_title("Headline metrics, 95 % intervals", loc="left", fontsize=13, fontweight="bold", color=_INK)
-    below.set_title("Further metrics", loc="left", fontsize=13, fontweight="bold", color=_INK)
+    above.set_title("Headline metrics, 95 % intervals", loc="left", fontsize=13, fontweight="bold", color=INK)
+    below.set_title("Further metrics", loc="left", fontsize=13, fontweight="bold", color=INK)
     handles, names = above.get_legend_handles_labels()
     figure.legend(handles, names, loc="upper right", ncols=len(names), frameon=False, fontsize=11)
-    return _png(figure)
+    return to_png(figure)
 
 
 def failures_plot(report: Report) -> bytes:
     """The share of rows that failed, by variant, stacked by each row's first failure."""
-    from fc_assets.evaluation.report.build import label
-
-    figure = _figure(13, 1.6 + 0.75 * len(report.variants))
-    axes = figure.subplots()
-    present = [category for category in CATEGORIES if any(report.failures[v][category] for v in report.variants)]
+    figure, (axes,) = new_figure(13, 1.6 + 0.75 * len(report.variants))
+    present = [name for name in CATEGORIES if any(report.failures[variant][name] for variant in report.variants)]
     positions = range(len(report.variants))
     starts = [0.0] * len(report.variants)
     for category in present:
@@ -64,41 +56,42 @@ def failures_plot(report: Report) -> bytes:
         axes.barh(positions, shares, left=starts, height=0.62, color=colour, edgecolor="white", label=category)
         for position, start, share in zip(positions, starts, shares, strict=True):
             if share >= 0.04:
-                ink = _INK if colour in _LIGHT else "white"
+                ink = INK if colour in _LIGHT else "white"
                 axes.text(start + share / 2, position, f"{share:.0%}", ha="center", va="center", color=ink, fontsize=10)
         starts = [start + share for start, share in zip(starts, shares, strict=True)]
     for position, total in zip(positions, starts, strict=True):
-        axes.text(total + 0.008, position, f"{total:.1%} of rows", va="center", color=_INK, fontsize=10.5)
+        axes.text(total + 0.008, position, f"{total:.1%} of rows", va="center", color=INK, fontsize=10.5)
     axes.set_yticks(positions, [label(variant) for variant in report.variants], fontsize=12)
     axes.invert_yaxis()
     axes.set_xlim(0, min(1.12, max([*starts, 0.05]) * 1.14))
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-    axes.set_title("Rows that failed, by first failure", loc="left", fontsize=13, fontweight="bold", color=_INK)
+    axes.set_title("Rows that failed, by first failure", loc="left", fontsize=13, fontweight="bold", color=INK)
     _clean(axes, "x")
     if present:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=6, frameon=False, fontsize=10)
-    return _png(figure)
+    return to_png(figure)
 
 
 def _bars(axes: Axes, report: Report, metrics: list[Metric]) -> None:
-    from fc_assets.evaluation.report.build import label
-
     width = 0.8 / len(report.variants)
     for number, variant in enumerate(report.variants):
-        places, values, errors = [], [], ([], [])
+        places: list[float] = []
+        values: list[float] = []
+        below: list[float] = []
+        above: list[float] = []
         for place, metric in enumerate(metrics):
             found = report.metrics[variant][metric.name]
             if found.value is None:
                 continue
             places.append(place + (number - (len(report.variants) - 1) / 2) * width)
             values.append(found.value)
-            errors[0].append(max(0.0, found.value - (found.value if found.low is None else found.low)))
-            errors[1].append(max(0.0, (found.value if found.high is None else found.high) - found.value))
+            below.append(max(0.0, found.value - (found.value if found.low is None else found.low)))
+            above.append(max(0.0, (found.value if found.high is None else found.high) - found.value))
         colour = COLOURS[number % len(COLOURS)]
-        style = {"ecolor": _INK, "elinewidth": 1.1, "capsize": 3}
-        axes.bar(places, values, width * 0.92, yerr=errors, color=colour, label=label(variant), error_kw=style)
-    gold = [(place, report.gold[metric.name]) for place, metric in enumerate(metrics)]
-    gold = [(place, value) for place, value in gold if value is not None]
+        style = {"ecolor": INK, "elinewidth": 1.1, "capsize": 3}
+        axes.bar(places, values, width * 0.92, yerr=(below, above), color=colour, label=label(variant), error_kw=style)
+    ceilings = [(place, report.gold[metric.name]) for place, metric in enumerate(metrics)]
+    gold = [(place, value) for place, value in ceilings if value is not None]
     axes.hlines(
         [value for _, value in gold],
         [place - 0.43 for place, _ in gold],
@@ -108,14 +101,14 @@ def _bars(axes: Axes, report: Report, metrics: list[Metric]) -> None:
         linestyle=(0, (4, 2)),
         label="Gold ceiling",
     )
-    axes.set_xticks(range(len(metrics)), [_named(metric) for metric in metrics], fontsize=10)
+    axes.set_xticks(range(len(metrics)), [_axis_label(metric) for metric in metrics], fontsize=10)
     axes.set_ylim(0, 1.06)
     axes.set_xlim(-0.55, len(metrics) - 0.45)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.1f}")
     _clean(axes, "y")
 
 
-def _named(metric: Metric) -> str:
+def _axis_label(metric: Metric) -> str:
     """The label in lines of some 14 characters, so that neighbours do not touch."""
     lines = textwrap.wrap(metric.label, 14, break_on_hyphens=False)
     return "\n".join(lines if metric.higher_is_better else [*lines, "(lower is better)"])
@@ -126,25 +119,9 @@ def _share(report: Report, variant: str, category: str) -> float:
     return report.failures[variant][category] / judged if judged else 0.0
 
 
-def _clean(axes: Axes, grid: str) -> None:
-    axes.grid(axis=grid, color=_GRID, linewidth=0.9)
+def _clean(axes: Axes, grid: Literal["x", "y"]) -> None:
+    """The grid along one axis only, behind the bars."""
+    axes.grid(visible=False, axis="y" if grid == "x" else "x")
     axes.set_axisbelow(True)
-    axes.tick_params(colors=_INK, length=0)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(_GRID)
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _png(figure: Figure) -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=_DPI, pad_inches=0.15, bbox_inches="tight", metadata={"Software": None})
-    return stream.getvalue()
+    axes.tick_params(colors=INK, length=0)
+    axes.spines["left"].set_visible(False)

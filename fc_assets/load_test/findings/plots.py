@@ -10,7 +10,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fc_assets.foundation.figures import ALARM, COLOURS, INK, new_figure, to_png
+from fc_assets.foundation.presentation.figures import ALARM, COLOURS, INK, new_figure, to_png
 from fc_assets.load_test.findings.capacity import knees
 from fc_assets.load_test.matrix.tables import Rows, closed_cells
 from fc_assets.names import CURVES_PLOT, HEAT_MAP_PLOT, LATENCY_THROUGHPUT_PLOT

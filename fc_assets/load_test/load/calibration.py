@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation import processes
+from fc_assets.foundation.child_processes import processes
 from fc_assets.load_test.load.client import Client, Request
 from fc_assets.load_test.load.generator import Load, drive
 from fc_assets.load_test.load.request_statistics import latencies, succeeded

@@ -12,7 +12,7 @@ import pytest
 from fc_assets.data.jobs import HubDataset, HubDownloadJob
 from fc_assets.data.sources.files import read_files
 from fc_assets.data.sources.generator import generate_rows
-from fc_assets.foundation.jobs import write_job
+from fc_assets.foundation.child_processes.jobs import write_job
 from fc_assets_tests.support.hub import EXPIRED_TOKEN, Hub, serving
 
 REPO = "Salesforce/xlam-function-calling-60k"

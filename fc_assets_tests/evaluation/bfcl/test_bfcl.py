@@ -9,10 +9,9 @@ import pytest
 from fc_assets.calls.call import Call
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
+from fc_assets.evaluation.answers import FAILED, TOO_LONG, Answer
+from fc_assets.evaluation.bfcl.model import BfclReport, BfclRow, BfclSample, CategoryScore
 from fc_assets.evaluation.bfcl.scores import (
-    BfclRow,
-    BfclSample,
-    CategoryScore,
     as_tool,
     find_python,
     headline,
@@ -21,11 +20,11 @@ from fc_assets.evaluation.bfcl.scores import (
     result_text,
     score_answers,
     score_modes,
+    summarise,
     take_sample,
     write_records,
 )
 from fc_assets.evaluation.bfcl.tables import side_by_side
-from fc_assets.evaluation.inference.answers import FAILED, TOO_LONG, Answer
 from fc_assets.profiles import BfclSettings
 
 SIZES = {
@@ -210,11 +209,18 @@ def test_prompts_that_do_not_fit_are_wrong_and_failed_rows_are_left_out(python: 
     ]
     assert [record["error"] for record in found.records] == ["", "prompt_too_long"] * 2
     assert 0 < found.scores[0].low < 0.5 < found.scores[0].high < 1
-    summary = found.summary(taken.sizes)
-    assert (summary["failed"], summary["too_long"], summary["parse_share"]) == (2, 2, 0.5)
-    assert summary["headline"]["st3"] is None and summary["headline"]["irrelevance"] is None
+    summary = summarise(found, taken.sizes)
+    assert (summary.failed, summary.too_long, summary.parse_share) == (2, 2, 0.5)
+    assert summary.headline["st3"] is None and summary.headline["irrelevance"] is None
     assert [score.correct for score in judged["official"].scores] == [0, 0], "each mode has its own answers"
-    table = side_by_side({"SFT": {"modes": {mode: each.summary(taken.sizes) for mode, each in judged.items()}}})
+    report = BfclReport(
+        bfcl_eval=taken.version,
+        sampled=len(taken.rows),
+        sizes=taken.sizes,
+        modes={mode: summarise(each, taken.sizes) for mode, each in judged.items()},
+    )
+    assert BfclReport.model_validate_json(report.model_dump_json()) == report, "gates read what the step wrote"
+    table = side_by_side({"SFT": report})
     assert {(row["prompt mode"], row["category"]): row["SFT"] for row in table[:2]} == {
         ("chat_template", "simple_python"): 0.5,
         ("chat_template", "irrelevance"): 0.5,

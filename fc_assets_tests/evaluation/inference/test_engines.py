@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,17 +20,20 @@ from fc_assets.data.rows.sharegpt import sharegpt_row
 from fc_assets.data.rows.tools import ToolReader
 from fc_assets.data.sources.generator import generate_rows
 from fc_assets.errors import FcAssetsError
+from fc_assets.evaluation.answers import TOO_LONG, Answer, Question, RequestSettings, answer_log
 from fc_assets.evaluation.assets import bfcl_key, predictions_key
 from fc_assets.evaluation.bfcl.scores import find_python
-from fc_assets.evaluation.inference.answers import TOO_LONG, Answer, Asking, Question, answer_log
-from fc_assets.evaluation.inference.engines import GENERATE, LocalModel
+from fc_assets.evaluation.inference.engines import LocalModel
+from fc_assets.evaluation.inference.prompt_encoding import prompt_ids
+from fc_assets.evaluation.jobs import GenerateJob, GenerateResult, RunJob
+from fc_assets.foundation.child_processes.jobs import Job, JobFiles, Result, write_job
 from fc_assets.foundation.resources import CHILD_ENVIRONMENT, latest_artifact
-from fc_assets.names import REPORT
+from fc_assets.names import REPORT, SHAREGPT_VAL, split_file
 from fc_assets.profiles import EMBEDDED, BfclSettings, ServerSettings
-from fc_assets_tests.evaluation.test_assets import World, failures, gates, source
+from fc_assets_tests.support.evaluation_world import World, failures, gates, source
 
 CPU = ServerSettings(device="cpu", dtype="float32", max_model_len=1024)
-ASKING = Asking(max_tokens=24, concurrency=1, timeout_s=1, retries=0, max_failed_share=0.0, seed=1)
+ASKING = RequestSettings(max_tokens=24, concurrency=1, timeout_s=1, retries=0, max_failed_share=0.0, seed=1)
 needs_model = pytest.mark.skipif(
     not (EMBEDDED / "model.safetensors").is_file(), reason="the embedded model has not been built"
 )
@@ -58,7 +60,7 @@ def generator() -> Iterator[Any]:
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # several wait for each other by spinning: slow where other tests run beside this one
-    yield load(str(EMBEDDED), "cpu", "float32", 1024)
+    yield load(EMBEDDED, "cpu", "float32", 1024)
     torch.set_num_threads(threads)
 
 
@@ -93,7 +95,7 @@ def test_a_question_with_its_own_prompt_is_fed_as_it_is(generator: Any, tmp_path
 
 @needs_model
 def test_a_prompt_without_room_is_too_long_and_a_tight_one_is_cut(generator: Any, tmp_path: Path) -> None:
-    from fc_assets.evaluation.inference.generate_job import Generator, prompt_ids
+    from fc_assets.evaluation.inference.generate_job import Generator
 
     asked = sorted(questions(8), key=lambda each: len(prompt_ids(generator.tokenizer, each)))
     longest = len(prompt_ids(generator.tokenizer, asked[-1]))
@@ -116,8 +118,8 @@ def test_what_is_answered_is_not_generated_again(generator: Any, tmp_path: Path)
     assert sorted(json.loads(line)["id"] for line in lines) == sorted(question.id for question in asked)
 
 
-def local(run: Callable[..., Any], **settings: Any) -> LocalModel:
-    return LocalModel(EMBEDDED, CPU.model_copy(update=settings), 4, "digest", run)
+def local(run: RunJob, scratch: Path = Path(), **settings: Any) -> LocalModel:
+    return LocalModel(EMBEDDED, CPU.model_copy(update=settings), 4, "digest", run, scratch)
 
 
 def test_what_this_engine_cannot_do_is_refused(tmp_path: Path) -> None:
@@ -132,44 +134,59 @@ def test_the_record_says_what_answered() -> None:
     info = local(pytest.fail).info
     wanted = {"engine": "transformers", "device": "cpu", "dtype": "float32", "model_digest": "digest"}
     assert wanted.items() <= info.items() and info["version"].split(".")[0].isdigit()
-    smaller = LocalModel(EMBEDDED, CPU, 1, "digest", pytest.fail)
+    smaller = LocalModel(EMBEDDED, CPU, 1, "digest", pytest.fail, Path())
     assert smaller.identity == local(pytest.fail).identity, "a smaller batch goes on with the same answers"
     assert local(pytest.fail, dtype="bfloat16").identity != smaller.identity
 
 
-def start(job: dict[str, Any], folder: Path) -> subprocess.Popen[bytes]:
-    file = folder / "job.json"
-    file.write_text(json.dumps({**job, "result": str(folder / "result.json")}))
-    return subprocess.Popen([sys.executable, "-m", GENERATE, str(file)], env={**os.environ, **CHILD_ENVIRONMENT})
+def start(files: JobFiles[Any]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(files.argv, env={**os.environ, **CHILD_ENVIRONMENT})
+
+
+def run_job(job: Job[Result], scratch: Path) -> Result:
+    """Do a job in a process of its own, as a step does."""
+    files = write_job(job, scratch)
+    with start(files) as process:
+        assert process.wait(120) == 0
+    return files.result()
+
+
+@pytest.mark.slow
+@needs_model
+def test_the_ids_of_a_prompt_are_those_that_are_answered(generator: Any, tmp_path: Path) -> None:
+    asked = questions(3)
+    engine = local(run_job, tmp_path)
+    found = engine.prompt_ids(asked)
+    assert {row: list(ids) for row, ids in found.items()} == {
+        question.id: prompt_ids(generator.tokenizer, question) for question in asked
+    }
+    assert asked[0].messages[0]["content"] in engine.text_of(found[asked[0].id])
+    assert local(pytest.fail).prompt_ids([]) == {}, "no process starts for nothing"
 
 
 @pytest.mark.slow
 @needs_model
 def test_a_killed_process_is_gone_on_from(tmp_path: Path) -> None:
-    def run(job: dict[str, Any]) -> dict[str, Any]:
-        with start(job, tmp_path) as process:
-            assert process.wait(120) == 0
-        return json.loads((tmp_path / "result.json").read_text())
+    jobs: list[GenerateJob] = []
 
-    jobs: list[dict[str, Any]] = []
-
-    def note(job: dict[str, Any]) -> dict[str, Any]:
-        jobs.append({**job, "batch": 1})
-        return {"found": []}
+    def note(job: GenerateJob, scratch: Path) -> GenerateResult:
+        jobs.append(job.model_copy(update={"batch_size": 1}))
+        return GenerateResult(answers=())
 
     asked, log = questions(40), tmp_path / "answers.jsonl"
     long = replace(ASKING, max_tokens=200)
     local(note).ask(asked, long, tmp_path, print)
-    with start(jobs[0], tmp_path) as process:
+    files = write_job(jobs[0], tmp_path)
+    with start(files) as process:
         deadline = time.monotonic() + 120
         while not (log.is_file() and log.read_bytes().count(b"\n") >= 3):
             assert time.monotonic() < deadline and process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     before = [json.loads(line)["id"] for line in log.read_text().splitlines()]
-    assert 3 <= len(before) < len(asked) and not (tmp_path / "result.json").exists()
+    assert 3 <= len(before) < len(asked) and not files.result_file.exists()
 
-    answers = local(run).ask(asked, long, tmp_path, print)
+    answers = local(run_job, tmp_path).ask(asked, long, tmp_path, print)
     assert [each.id for each in answers] == [each.id for each in asked]
     after = [json.loads(line)["id"] for line in log.read_text().splitlines()]
     assert after[: len(before)] == before and sorted(after) == sorted(each.id for each in asked)
@@ -177,7 +194,7 @@ def test_a_killed_process_is_gone_on_from(tmp_path: Path) -> None:
 
 def write_generated(rows: int) -> Callable[[Path], object]:
     lines = [sharegpt_row(example).decode() for example in examples(rows)]
-    return lambda out: (out / "sharegpt_val.json").write_text(f"[{','.join(lines)}]")
+    return lambda out: (out / split_file(SHAREGPT_VAL)).write_text(f"[{','.join(lines)}]")
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 from fc_assets.calls.conversations import read_turns
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.inference.engines import ServedModel
-from fc_assets.evaluation.inference.parity import Parity, compare, spread, training_ids
+from fc_assets.evaluation.inference.parity import Parity, PromptDifference, compare, spread, training_ids
 from fc_assets.evaluation.inference.predictions import questions_of
 from fc_assets.profiles import EMBEDDED, ServerSettings
 from fc_assets.serving.endpoint import Endpoint
@@ -72,7 +72,7 @@ def test_equal_ids_are_parity_and_the_first_difference_is_shown(engine: ServedMo
     changed = {**trained, "row-3": [ord(char) for char in "lift x"]}
     found = compare(engine, questions_of(turns), lambda: changed)
     assert (found.rows, found.equal) == (10, 9)
-    assert found.differences == ({"id": "row-3", "position": 5, "served": "lift 3", "trained": "lift x"},)
+    assert found.differences == (PromptDifference("row-3", 5, "lift 3", "lift x"),)
 
 
 def test_a_served_prompt_that_only_goes_on_is_no_parity(engine: ServedModel, split: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_served_prompt_that_only_goes_on_is_no_parity(engine: ServedModel, spl
     found = compare(
         engine, questions_of(turns), lambda: {turn.id: [ord(char) for char in turn.query] for turn in turns}
     )
-    assert found.equal == 0 and found.differences[0]["position"] == len("lift 0")
+    assert found.equal == 0 and found.differences[0].position == len("lift 0")
 
 
 def test_a_server_that_cannot_tell_is_not_called_equal(engine: ServedModel, split: Path) -> None:

@@ -10,13 +10,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.scoring import rows_with_errors
 from fc_assets.calls.metrics import METRICS
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.inference.answers import FAILED
-from fc_assets.evaluation.report.build import Report, build_report, headline, results, write_report
+from fc_assets.evaluation.answers import FAILED
+from fc_assets.evaluation.report.build import build_report
+from fc_assets.evaluation.report.model import Report
+from fc_assets.evaluation.report.render import headline
+from fc_assets.evaluation.report.write import results, write_report
 from fc_assets.evaluation.scoring import ScoringRow, score_rows
+from fc_assets_tests.support.scoring_rows import rows_with_errors
 from fc_assets_tests.support.tools import TOOLS, WEIGHTS, weather
 
 SAMPLES = 500

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -14,11 +13,13 @@ import pytest
 from fc_assets.calls.call import Call
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
+from fc_assets.evaluation.answers import FAILED
 from fc_assets.evaluation.cli import main
-from fc_assets.evaluation.embedding import MODULE, embed, similarity_table, string_pairs, to_embed
-from fc_assets.evaluation.inference.answers import FAILED
+from fc_assets.evaluation.embedding.similarity import embed, similarity_table, string_pairs, to_embed
+from fc_assets.evaluation.jobs import EmbeddingJob
 from fc_assets.evaluation.scoring import ScoringRow, score_rows
-from fc_assets_tests.evaluation.test_cli import predictions, sharegpt
+from fc_assets.foundation.child_processes.jobs import write_job
+from fc_assets_tests.support.scored_files import predictions, sharegpt
 from fc_assets_tests.support.tools import TOOLS, WEIGHTS, weather
 
 INSTALLED = importlib.util.find_spec("sentence_transformers") is not None
@@ -113,13 +114,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @needs_library
 def test_cosines_of_a_known_model_from_a_process_of_its_own(model: Path, tmp_path: Path) -> None:
-    pairs = [["big", "large"], ["big", "big"], ["big", "small"], ["big big", "big"], ["Oslo", "large"]]
-    job = {"model": str(model), "revision": "main", "pairs": pairs, "result": str(tmp_path / "result.json")}
-    (tmp_path / "job.json").write_text(json.dumps(job))
-    subprocess.run([sys.executable, "-m", MODULE, str(tmp_path / "job.json")], check=True, timeout=120)
-    found = json.loads((tmp_path / "result.json").read_text())["cosines"]
+    pairs = [("big", "large"), ("big", "big"), ("big", "small"), ("big big", "big"), ("Oslo", "large")]
+    files = write_job(EmbeddingJob(model=str(model), revision="main", pairs=tuple(pairs)), tmp_path)
+    subprocess.run(files.argv, check=True, timeout=120)
+    found = files.result().cosines
     assert found == pytest.approx([0.6, 1, 0, 1, 0], abs=1e-6)
-    assert found == embed(str(model), "main", pairs), "the same pairs, the same figures"
+    assert list(found) == embed(str(model), "main", pairs), "the same pairs, the same figures"
 
 
 @needs_library

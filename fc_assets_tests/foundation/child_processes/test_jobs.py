@@ -12,7 +12,7 @@ from typing import ClassVar
 import pytest
 from pydantic import ValidationError
 
-from fc_assets.foundation.jobs import Job, JobFiles, JobResult, write_job
+from fc_assets.foundation.child_processes.jobs import Job, JobFiles, JobResult, write_job
 
 MODULE = "adding_job"
 SOURCE = """
@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from typing import ClassVar
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.jobs import Job, JobResult, Log, run_job
+from fc_assets.foundation.child_processes.jobs import Job, JobResult, Log, run_job
 
 class AddResult(JobResult):
     total: float

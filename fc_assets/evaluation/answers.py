@@ -1,6 +1,6 @@
 """Questions for a model, its answers, and the log that keeps finished answers over an interruption.
 
-Plain values and files. Talking to a server belongs to `client`; judging an answer to `scoring`.
+Plain values and files. Getting answers is `inference`; judging one is `scoring`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +18,17 @@ from typing import Any, Literal
 from fc_assets.calls.call import Tool
 from fc_assets.errors import FcAssetsError
 
+CUT = "length"
+"""Finish reason of an answer that reached the limit of tokens, in OpenAI's word."""
+
 TOO_LONG = "too_long"
 """Finish reason of a prompt that does not fit the model: the model failed, the server did not."""
 
 FAILED = "failed"
 """Finish reason of a question without an answer, after all retries: the server or the network failed."""
+
+ShowProgress = Callable[[str], None]
+"""Is given one sentence at a time on how far the questions are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class Question:
 class Answer:
     """What came back for one question.
 
-    `text` is the model's raw text. `finish_reason` is the server's ("stop", "length"), or `TOO_LONG` or `FAILED`;
+    `text` is the model's raw text. `finish_reason` is the server's ("stop", `CUT`), or `TOO_LONG` or `FAILED`;
     `error` then says why there is no text, and is empty otherwise. `latency_s` is the successful request alone, in
     seconds, without waits and retries; answers generated together have that of their batch. Token counts are the
     server's own; None where it gave none.
@@ -58,13 +64,13 @@ class Answer:
 
     @property
     def failed(self) -> bool:
-        """Whether nobody knows what the model would have said."""
+        """Whether there is no answer, so that it is unknown what the model would have said."""
         return self.finish_reason == FAILED
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """How questions are asked. Decoding is greedy; the seed is sent and recorded.
+class RequestSettings:
+    """How a model is asked. Decoding is greedy; the seed is sent and recorded.
 
     `decode` is "free", where the model writes what it likes, or "constrained", where the server forces calls that
     satisfy the tools' schemas. `first_wait_s` is the wait before the first retry; it doubles with each further one.
@@ -81,17 +87,17 @@ class Asking:
 
 
 def resume_identity(
-    model_digest: str, questions: Iterable[Question], asking: Asking, server: Mapping[str, object]
+    model_digest: str, questions: Iterable[Question], settings: RequestSettings, engine: Mapping[str, object]
 ) -> dict[str, object]:
-    """All that makes two sets of answers interchangeable; how patiently was asked is no part of it."""
+    """All that makes two sets of answers interchangeable. Time-outs, retries and concurrency are no part of it."""
     digest = hashlib.sha256()
     for question in questions:
         digest.update(json.dumps(asdict(question), default=dict).encode())
     return {
         "model": model_digest,
         "questions": digest.hexdigest(),
-        "decoding": [asking.max_tokens, asking.seed, asking.decode],
-        "server": dict(server),
+        "decoding": [settings.max_tokens, settings.seed, settings.decode],
+        "server": dict(engine),
     }
 
 
@@ -102,7 +108,7 @@ class AnswerLog:
         self._file = file
         self.finished = {answer.id: answer for answer in _read(file)}
         self._stream = file.open("a", encoding="utf-8")
-        if _torn(file):
+        if _ends_within_a_line(file):
             self._stream.write("\n")
 
     def add(self, answer: Answer) -> None:
@@ -122,7 +128,7 @@ class AnswerLog:
 def answer_log(folder: Path) -> Iterator[AnswerLog]:
     """The log in `folder`, locked: two steps must not ask the same questions at once.
 
-    It stays when the block is left; whoever publishes the answers removes the folder.
+    It stays when the block is left; the step that publishes the answers removes the folder.
     """
     lock = os.open(folder, os.O_RDONLY)
     try:
@@ -150,7 +156,7 @@ def _read(file: Path) -> Iterator[Answer]:
             yield Answer(**json.loads(line))
 
 
-def _torn(file: Path) -> bool:
+def _ends_within_a_line(file: Path) -> bool:
     with file.open("rb") as stream:
         stream.seek(0, os.SEEK_END)
         if stream.tell() == 0:

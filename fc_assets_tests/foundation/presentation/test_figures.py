@@ -1,6 +1,6 @@
 """Figures in one style."""
 
-from fc_assets.foundation.figures import DPI, new_figure, to_png
+from fc_assets.foundation.presentation.figures import DPI, new_figure, to_png
 
 
 def test_a_figure_has_its_axes_row_by_row_and_becomes_a_png() -> None:

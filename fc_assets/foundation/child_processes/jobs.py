@@ -123,20 +123,3 @@ def _result_type(job_class: type[Job[Result]]) -> type[Result]:
             result: type[Result] = arguments[0]
             return result
     raise TypeError(f"{job_class.__name__} does not name its result: write class {job_class.__name__}(Job[...])")
-
-
-# The form before typed jobs; each room moves over.
-def run_child(work: Callable[[Any, Log], Any]) -> None:
-    """Run `work` on the job file named on the command line and write what it returns to the job's `result` path."""
-    if len(sys.argv) != 2:
-        raise SystemExit("usage: python -m MODULE JOB.json, a JSON object with the job's fields")
-    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    try:
-        if DAGSTER_PIPES_CONTEXT_ENV_VAR in os.environ:
-            with open_dagster_pipes() as pipes:
-                result = work(job, pipes.log)
-        else:
-            result = work(job, _StandardErrorLog())
-    except FcAssetsError as error:
-        raise SystemExit(f"error: {error}") from None
-    Path(job["result"]).write_text(json.dumps(result, default=str), encoding="utf-8")

@@ -5,7 +5,11 @@ from typing import Any
 import pytest
 
 from fc_assets.evaluation import gates
+from fc_assets.evaluation.bfcl.model import BfclReport, CategoryScore, ModeSummary
+from fc_assets.evaluation.champion import ChampionComparison
 from fc_assets.evaluation.checks import CHECKS
+from fc_assets.evaluation.inference.parity import Parity, PromptDifference
+from fc_assets.evaluation.inference.predictions import AnswerSummary
 from fc_assets.profiles import GateSettings, Thresholds
 
 LEAST = Thresholds(parse_rate=0.9, function_name_accuracy=0.9, param_f1=0.9, schema_hit=0.9, exec_rate=0.9)
@@ -28,6 +32,7 @@ def results(difference: float | None = 0.1, p_holm: float = 0.01, low: float = 0
         "high": 0.2,
         "p_value": p_holm / 2,
         "p_holm": p_holm,
+        "test": "exact McNemar",
         "pairs": 100,
         "only_first": 1,
         "only_second": 11,
@@ -61,7 +66,7 @@ def test_not_worse_means_within_the_margin(difference: float, low: float, passed
     assert verdict.passed is passed and verdict.numbers["proven"] == proven
 
 
-def duel(difference: float, champion: str = "old", unasked: str = "") -> dict[str, Any]:
+def compared(difference: float, champion: str = "old", unasked: str = "") -> dict[str, Any]:
     """What the policy `new` did against `champion`."""
     tests = [] if unasked else results(difference)["comparisons"]
     return {"policy": "new", "champion": {"release": "r", "policy": champion, "unasked": unasked, "tests": tests}}
@@ -73,14 +78,14 @@ def duel(difference: float, champion: str = "old", unasked: str = "") -> dict[st
         ({"policy": "new", "champion": None}, "", True, "No policy has been promoted yet"),
         ({"policy": "new", "champion": None}, "new", True, "the promoted one itself"),
         ({"policy": "new", "champion": None}, "old", False, "was promoted after these predictions"),
-        (duel(0.1, champion="older"), "old", False, "was promoted after these predictions"),
-        (duel(-0.02), "old", True, "may be lost"),
-        (duel(-0.021), "old", False, "may be lost"),
-        (duel(0.0, unasked="its files are gone"), "old", False, "its files are gone"),
+        (compared(0.1, champion="older"), "old", False, "was promoted after these predictions"),
+        (compared(-0.02), "old", True, "may be lost"),
+        (compared(-0.021), "old", False, "may be lost"),
+        (compared(0.0, unasked="its files are gone"), "old", False, "its files are gone"),
     ],
 )
 def test_the_champion_must_have_been_met(found: dict[str, Any], promoted: str, passed: bool, said: str) -> None:
-    verdict = gates.is_not_worse_than_champion(found, promoted, 0.02)
+    verdict = gates.is_not_worse_than_champion(ChampionComparison.model_validate(found), promoted, 0.02)
     assert verdict.passed is passed and said in verdict.sentence
 
 
@@ -91,35 +96,39 @@ def test_silence_is_held_against_base(own: float | None, passed: bool) -> None:
 
 @pytest.mark.parametrize(("rows", "failed", "passed"), [(100, 1, True), (100, 2, False), (0, 0, False)])
 def test_rows_without_an_answer_are_counted(rows: int, failed: int, passed: bool) -> None:
-    summary = {"rows": rows, "failed": failed, "too_long": 3, "cut": 4}
+    summary = AnswerSummary(rows, failed, 3, 4, None, None, None, 0, 0)
     assert gates.was_answered(summary, 0.01).passed is passed
 
 
 def test_parity_needs_rows_and_names_the_first_difference() -> None:
-    holds = {"rows": 50, "equal": 50, "differences": [], "unmeasured": ""}
-    assert gates.has_parity(holds).passed
-    shown = {"id": "r7", "position": 12, "served": "a", "trained": "b"}
-    broken = gates.has_parity({**holds, "equal": 49, "differences": [shown]})
+    assert gates.has_parity(Parity(50, 50)).passed
+    broken = gates.has_parity(Parity(50, 49, [PromptDifference("r7", 12, "a", "b")]))
     assert not broken.passed and "Row r7 differs at token 12" in broken.sentence
-    unmeasured = gates.has_parity({"rows": 0, "equal": 0, "differences": [], "unmeasured": "no /tokenize"})
+    unmeasured = gates.has_parity(Parity(0, 0, unmeasured="no /tokenize"))
     assert not unmeasured.passed and "no /tokenize" in unmeasured.sentence
 
 
-def test_bfcl_must_be_judged_whole() -> None:
-    def report(**changes: Any) -> dict[str, Any]:
-        mode = {"categories": [{"category": "multiple", "total": 4}], "failed": 0, "too_long": 1, "parse_share": 0.5}
-        return {"sampled": 4, "modes": {"chat_template": mode, "official": {**mode, **changes}}}
+def bfcl_report(**official: Any) -> BfclReport:
+    """Four rows of one category in two modes, one of which has these changes."""
+    categories = (CategoryScore("multiple", 0.5, 0.1, 0.9, 2, 4, 0.0, 1),)
+    mode = ModeSummary(headline={}, parse_share=0.5, failed=0, too_long=1, categories=categories)
+    modes = {"chat_template": mode, "official": mode.model_copy(update=official)}
+    return BfclReport(bfcl_eval="1", sampled=4, sizes={"multiple": 200}, modes=modes)
 
-    assert gates.covers_bfcl(report(), ("multiple",)).passed
-    missing = gates.covers_bfcl(report(categories=[]), ("multiple",))
+
+def test_bfcl_must_be_judged_whole() -> None:
+    assert gates.covers_bfcl(bfcl_report(), ("multiple",)).passed
+    missing = gates.covers_bfcl(bfcl_report(categories=()), ("multiple",))
     assert not missing.passed and "multiple (official)" in missing.sentence
-    assert not gates.covers_bfcl(report(failed=1), ("multiple",)).passed
-    assert not gates.covers_bfcl({"sampled": 4, "modes": {}}, ()).passed
+    assert not gates.covers_bfcl(bfcl_report(failed=1), ("multiple",)).passed
+    assert not gates.covers_bfcl(bfcl_report().model_copy(update={"modes": {}}), ()).passed
 
 
 def test_the_leading_prompt_mode_must_parse() -> None:
-    def report(share: float | None) -> dict[str, Any]:
-        return {"modes": {"chat_template": {"parse_share": share}, "official": {"parse_share": 1.0}}}
+    def report(share: float | None) -> BfclReport:
+        found = bfcl_report(parse_share=1.0)
+        leading = found.modes["chat_template"].model_copy(update={"parse_share": share})
+        return found.model_copy(update={"modes": {**found.modes, "chat_template": leading}})
 
     assert gates.parses_bfcl(report(0.5), GateSettings(min_bfcl_parse_rate=0.5)).passed
     assert not gates.parses_bfcl(report(0.5), GateSettings(min_bfcl_parse_rate=0.6)).passed

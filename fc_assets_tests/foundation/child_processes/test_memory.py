@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from fc_assets.foundation.memory import peak_rss_mb
+from fc_assets.foundation.child_processes.memory import peak_rss_mb
 
-IMPORT = "from fc_assets.foundation.memory import peak_rss_mb"
+IMPORT = "from fc_assets.foundation.child_processes.memory import peak_rss_mb"
 MEASURED = IMPORT + "; before = peak_rss_mb(); {work}; print(peak_rss_mb() - {floor})"
 
 

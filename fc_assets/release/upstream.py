@@ -1,27 +1,26 @@
-"""What a release says about itself, gathered from the artefacts it was made from: numbers, licences, answered rows.
+"""What a release takes over from the artefacts upstream: the report's numbers, licences, questions answered rightly.
 
-Each reader knows the files of one other room's artefact and returns plain values; nothing is computed anew.
+Each reader knows the files of one other room's artefact and returns plain values. Nothing is computed anew here, and
+nothing is written.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fc_assets.calls.conversations import Turn
 from fc_assets.calls.judge import judge
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.inference.predictions import PREDICTIONS_FILE
 from fc_assets.foundation.artifacts import Artifact
-from fc_assets.names import EXAMPLES
+from fc_assets.foundation.json_files import read_json
+from fc_assets.names import EVAL_REPORT, EXAMPLES, MODEL_FOLDER, PREDICTIONS, REPORT, RESULTS
 
 OWN_LICENCE = "MIT"
 APACHE = "Apache-2.0"
 EMBEDDED = "embedded"
-BASE_REPORT = "report.json"
-RECOMMENDATION_FILE = "recommendation.json"
 
 
 @dataclass(frozen=True)
@@ -46,15 +45,15 @@ class Licence:
 
 
 @dataclass(frozen=True)
-class Tables:
+class ReportTables:
     """What eval_report says: its metrics, and the further tables that it shows, by title."""
 
-    measures: Sequence[Measure]
-    further: Mapping[str, Sequence[Mapping[str, Any]]]
+    measures: list[Measure]
+    further: dict[str, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
-class Base:
+class BaseCheckpoint:
     """The checkpoint that everything started from: its name, the revision where it has one, and its source."""
 
     name: str
@@ -62,11 +61,9 @@ class Base:
     source: str
 
 
-def evaluation_tables(eval_report: Artifact) -> Tables:
+def evaluation_tables(eval_report: Artifact) -> ReportTables:
     """The report's numbers, all metrics of all variants that have a value."""
-    from fc_assets.evaluation.report.build import RESULTS_FILE  # needs numpy, which the definitions do without
-
-    results = eval_report.read_json(RESULTS_FILE)
+    results = read_json(eval_report.path / RESULTS)
     measures = [
         Measure(metric, variant, values[metric], low, high, values["rows_counted"][metric])
         for variant, values in results["variants"].items()
@@ -74,14 +71,14 @@ def evaluation_tables(eval_report: Artifact) -> Tables:
         if values[metric] is not None
     ]
     if not measures:
-        raise FcAssetsError(f"{RESULTS_FILE} of eval_report holds no metric: materialise eval_report again")
-    return Tables(measures, results.get("extra_tables", {}))
+        raise FcAssetsError(f"{RESULTS} of {EVAL_REPORT} holds no metric: materialise {EVAL_REPORT} again")
+    return ReportTables(measures, results.get("extra_tables", {}))
 
 
-def base_of(base_model: Artifact) -> Base:
+def base_checkpoint(base_model: Artifact) -> BaseCheckpoint:
     """What base_model recorded of itself."""
-    report = base_model.read_json(BASE_REPORT)
-    return Base(name=report["name"], revision=report["revision"], source=report["source"])
+    report = read_json(base_model.path / REPORT)
+    return BaseCheckpoint(name=report["name"], revision=report["revision"], source=report["source"])
 
 
 def data_licences(xlam_raw: Artifact) -> list[Licence]:
@@ -94,15 +91,15 @@ def data_licences(xlam_raw: Artifact) -> list[Licence]:
 
 
 def base_licence(base_model: Artifact) -> Licence:
-    """The base checkpoint's licence: this project's for the embedded one, else what its LICENSE file is."""
-    base = base_of(base_model)
+    """The base checkpoint's licence: this project's own for the embedded one, else what its LICENSE file says."""
+    base = base_checkpoint(base_model)
     name = base.name
     if base.source == EMBEDDED:
         return Licence(name, OWN_LICENCE, 0)
-    for file in sorted((base_model.path / "model").glob("LICENSE*")):
+    for file in sorted((base_model.path / MODEL_FOLDER).glob("LICENSE*")):
         if "Apache License" in file.read_text(encoding="utf-8", errors="replace")[:2000]:
             return Licence(name, APACHE, 0)
-        return Licence(name, f"see model/{file.name}", 0)
+        return Licence(name, f"see {MODEL_FOLDER}/{file.name}", 0)
     return Licence(name, "unknown: the checkpoint came without a licence file", 0)
 
 
@@ -110,13 +107,8 @@ def answered_rightly(predictions: Artifact, turns: Sequence[Turn]) -> Iterator[T
     """Those turns that expect calls and were answered with exactly those, in the split's order."""
     from fc_assets.evaluation.prediction_files import read_predictions
 
-    (answers,) = read_predictions(predictions.path / PREDICTIONS_FILE).values()
+    (answers,) = read_predictions(predictions.path / PREDICTIONS).values()
     texts = {answer.id: answer.text for answer in answers}
     for turn in turns:
         if turn.calls and judge(texts.get(turn.id, ""), turn.tools, turn.calls).exact:
             yield turn
-
-
-def recommended_settings(serving_recommendation: Artifact) -> dict[str, int]:
-    """The fields of `ServerSettings` that the benchmark recommends."""
-    return dict(serving_recommendation.read_json(RECOMMENDATION_FILE)["settings"])

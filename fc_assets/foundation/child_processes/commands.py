@@ -1,6 +1,6 @@
 """Short external commands (git, docker) and what they print.
 
-Long-lived children belong to `fc_assets.foundation.processes`.
+Long-lived children belong to `fc_assets.foundation.child_processes.processes`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation import processes
+from fc_assets.foundation.child_processes import processes
 
 
 class CommandError(FcAssetsError):

@@ -1,13 +1,11 @@
 """Embedding similarity: how near the strings that a model gave are in meaning to those expected. Optional.
 
-Exact match calls "NYC" for "New York City" as wrong as "Rome"; this tells the two apart. Of every expected call, each
-string argument is held against the value that the paired emitted call (`match.paired`) gives to the same argument: the
+Exact match calls "NYC" for "New York City" as wrong as "Rome"; this tells the two apart. Each string argument of every
+expected call is compared with the value that the paired emitted call (`match.paired`) gives to the same argument: the
 cosine of their sentence embeddings (Reimers and Gurevych 2019, Sentence-BERT), 0 where it is negative, 1 where the two
 are equal, and 0 where no string was given. The similarity is the mean over all expected strings, so that nothing is
-gained by leaving an argument out. It is reported and gates nothing.
-
-Run as `python -m fc_assets.evaluation.embedding JOB.json` this module embeds, in a process of its own since that brings
-torch. Job: `model` (folder or hub name), `revision`, `pairs` (of texts). Result: `cosines`, one for each pair.
+gained by leaving an argument out. It is reported and gates nothing. The graph embeds in a process of its own,
+`embedding_job`.
 """
 
 from __future__ import annotations
@@ -22,15 +20,13 @@ from fc_assets.calls.judge import judge
 from fc_assets.calls.match import canonical, equal, paired
 from fc_assets.calls.metrics import METRIC_BY_NAME
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.report import intervals as statistics
-from fc_assets.evaluation.report.build import label
+from fc_assets.evaluation import intervals
+from fc_assets.evaluation.report.model import label
 from fc_assets.evaluation.scoring import judged
-from fc_assets.foundation.jobs import Job, Log, run_child
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MODULE = "fc_assets.evaluation.embedding"
 TITLE = "Embedding similarity"
 TEXT = (
     "The mean, over all string arguments of the expected calls, of the cosine between the sentence embeddings of the "
@@ -44,8 +40,9 @@ StringPair = tuple[str, str | None]
 
 def string_pairs(frame: pd.DataFrame) -> list[list[StringPair]]:
     """For each judged row of a table of `scoring.score_rows`, its expected strings and what was given for them."""
-    columns = judged(frame)[["text", "tools", "expected"]]
-    return [_pairs(row.text, row.tools, row.expected) for row in columns.itertuples(index=False)]
+    answered = judged(frame)
+    columns = (answered[name] for name in ("text", "tools", "expected"))
+    return [_pairs(text, tools, expected) for text, tools, expected in zip(*columns, strict=True)]
 
 
 def to_embed(pairs: Mapping[str, Sequence[Sequence[StringPair]]]) -> list[tuple[str, str]]:
@@ -58,7 +55,7 @@ def similarity_table(
     frames: Mapping[str, pd.DataFrame],
     pairs: Mapping[str, Sequence[Sequence[StringPair]]],
     cosines: Sequence[float],
-    samples: int = statistics.BOOTSTRAP_SAMPLES,
+    samples: int = intervals.BOOTSTRAP_SAMPLES,
     seed: int = 42,
 ) -> list[dict[str, object]]:
     """One record for each variant of `frames`; `pairs` are its `string_pairs`, `cosines` those of `to_embed(pairs)`."""
@@ -86,7 +83,7 @@ def embed(model: str, revision: str, pairs: Sequence[Sequence[str]]) -> list[flo
     except (OSError, ValueError) as error:
         raise FcAssetsError(f"{model} is no sentence-embedding model that can be loaded: {error}") from error
     texts = sorted({text for pair in pairs for text in pair})
-    vectors = encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False) if texts else []
+    vectors: Sequence[Any] = encoder.encode(texts, normalize_embeddings=True, show_progress_bar=False) if texts else []
     vector = dict(zip(texts, vectors, strict=True))
     return [min(1.0, max(0.0, float(vector[one] @ vector[other]))) for one, other in pairs]
 
@@ -116,9 +113,9 @@ def _figures(
     scores = [[_score(pair, known) for pair in row] for row in pairs]
     sums = np.array([(sum(row), len(row)) for row in scores], dtype=float).reshape(-1, 2)
     clusters = np.unique(frame["cluster"].to_numpy(dtype=str), return_inverse=True)[1]
-    drawn = statistics.bootstrap_sums(statistics.sum_by_cluster(sums, clusters), samples, seed)
+    drawn = intervals.bootstrap_sums(intervals.sum_by_cluster(sums, clusters), samples, seed)
     with np.errstate(divide="ignore", invalid="ignore"):
-        interval = statistics.percentile_interval(drawn[:, 0] / drawn[:, 1])
+        interval = intervals.percentile_interval(drawn[:, 0] / drawn[:, 1])
     similarity, strings = sums.sum(axis=0)
     grounding = METRIC_BY_NAME["semantic_consistency"]
     return {
@@ -127,7 +124,9 @@ def _figures(
         "expected strings": int(strings),
         "equal": sum(given is not None and equal(given, wish) for row in pairs for wish, given in row),
         "not given": sum(given is None for row in pairs for _, given in row),
-        "semantic consistency": grounding.value(frame[["leaves_grounded", "leaves"]].sum()),
+        "semantic consistency": grounding.value(
+            {name: float(frame[name].sum()) for name in ("leaves_grounded", "leaves")}
+        ),
     }
 
 
@@ -136,13 +135,3 @@ def _score(pair: StringPair, known: Mapping[tuple[str, str], float]) -> float:
     if given is None:
         return 0.0
     return 1.0 if equal(given, expected) else known[expected, given]
-
-
-def _work(job: Job, log: Log) -> dict[str, Any]:
-    cosines = embed(job["model"], job["revision"], job["pairs"])
-    log.info(f"{len(cosines)} pairs of strings compared by {job['model']}")
-    return {"cosines": cosines}
-
-
-if __name__ == "__main__":
-    run_child(_work)

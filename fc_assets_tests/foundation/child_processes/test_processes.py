@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fc_assets.foundation import processes
+from fc_assets.foundation.child_processes import processes
 
 STUBBORN_FAMILY = """
 import os, signal, subprocess, sys, time
@@ -116,7 +116,7 @@ def test_a_killed_parent_leaves_nothing(tmp_path: Path, number: int) -> None:
             textwrap.dedent(f"""
             import sys, time
             from pathlib import Path
-            from fc_assets.foundation import processes
+            from fc_assets.foundation.child_processes import processes
             processes.__file__ = {processes.__file__!r}
             family = {STUBBORN_FAMILY!r}
             argv = [sys.executable, "-c", family, {str(pids)!r}]
@@ -174,7 +174,7 @@ from pathlib import Path
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
     signal.signal(number, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-from fc_assets.foundation import processes
+from fc_assets.foundation.child_processes import processes
 child = processes.start("listener", [sys.executable, "-c", {ASKED_TO_END!r}], log=Path({str(log)!r}))
 deadline = time.monotonic() + 20
 while len(child.log_tail().splitlines()) < 2 and time.monotonic() < deadline:

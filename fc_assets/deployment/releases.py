@@ -1,0 +1,42 @@
+"""Which releases this machine keeps, read from the artefact store and verified; Dagster is not asked.
+
+Bringing one into service is `deploy`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.artifacts import Artifact, ArtifactStore
+from fc_assets.foundation.json_files import read_json
+from fc_assets.names import MANIFEST, PROMOTED_POLICY
+
+
+@dataclass(frozen=True)
+class ReleaseFiles:
+    """A release on disk: its digest and the folder of the `promoted_policy` artefact."""
+
+    digest: str
+    folder: Path
+
+
+def latest_release(store: ArtifactStore) -> Artifact:
+    """The release that was promoted last, verified byte by byte. Raises `FcAssetsError` when there is none."""
+    manifests = (store.home / "artifacts" / PROMOTED_POLICY).glob(f"*/{MANIFEST}")
+    known = [read_json(file) for file in manifests]
+    if not known:
+        raise FcAssetsError(f"There is no release below {store.home}: materialise {PROMOTED_POLICY} first")
+    manifest = max(known, key=lambda each: str(each["created"]))
+    return store.open(PROMOTED_POLICY, manifest["digest"])
+
+
+def kept_release(store: ArtifactStore, digest: str) -> Artifact:
+    """The release of that digest, or of its first 16 digits, verified. Raises `FcAssetsError` when it is not kept."""
+    folder = store.folder(PROMOTED_POLICY, digest)
+    if not (folder / MANIFEST).is_file():
+        raise FcAssetsError(
+            f"There is no release {digest} at {folder}; name the digest of a {PROMOTED_POLICY} that is kept"
+        )
+    return store.open(PROMOTED_POLICY, read_json(folder / MANIFEST)["digest"])
