@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 
 def render_template(template: Path, **values: object) -> str:
     """The text of `template` with `values` put in; in an HTML template (`.html.j2`) every value is escaped.
 
     Raises `jinja2.UndefinedError` for a name that is not given.
     """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # the definitions load without it
+
     environment = Environment(
         loader=FileSystemLoader(template.parent),
         autoescape=template.name.endswith(".html.j2"),
