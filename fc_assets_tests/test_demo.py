@@ -119,9 +119,9 @@ def test_nothing_is_left_behind(demo: Demo) -> None:
     assert list((demo.home / "staging").iterdir()) == []
     assert [path for path in (demo.home / "resume").rglob("*") if path.is_file()] == []
     left = [
-        process
-        for pid in set(psutil.pids()) - demo.before
-        if psutil.pid_exists(pid) and str(demo.home) in " ".join((process := psutil.Process(pid)).cmdline())
+        process.info
+        for process in psutil.process_iter(["pid", "cmdline"])  # skips what ends meanwhile
+        if process.pid not in demo.before and str(demo.home) in " ".join(process.info["cmdline"] or ())
     ]
     assert left == []
 
