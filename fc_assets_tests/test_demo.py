@@ -5,10 +5,8 @@ It runs from a wheel in an empty folder, as an installed package does: what the 
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,23 +21,10 @@ from fc_assets.names import REPORT
 from fc_assets.profiles import load_profile
 from fc_assets.training.training_log import fell_beyond_chance
 from fc_assets_tests.support.graph import ASSETS, ROOT
+from fc_assets_tests.support.wheel import unpacked_wheel
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 NEEDS_DOCKER = "vllm_deployment"
-
-
-def unpacked_wheel(folder: Path) -> Path:
-    """A wheel of this checkout, unpacked: `$PYTHONPATH` for a process that must not see the checkout."""
-    source = folder / "source"  # a copy: setuptools would pack what an earlier build left in the checkout
-    shutil.copytree(ROOT / "fc_assets", source / "fc_assets", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    argv = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*argv, "--wheel-dir", folder, source], check=True, capture_output=True, text=True)
-    (wheel,) = folder.glob("fc_assets-*.whl")
-    with zipfile.ZipFile(wheel) as content:
-        content.extractall(folder / "installed")
-    return folder / "installed"
 
 
 class Demo:
@@ -134,9 +119,9 @@ def test_nothing_is_left_behind(demo: Demo) -> None:
     assert list((demo.home / "staging").iterdir()) == []
     assert [path for path in (demo.home / "resume").rglob("*") if path.is_file()] == []
     left = [
-        process
-        for pid in set(psutil.pids()) - demo.before
-        if psutil.pid_exists(pid) and str(demo.home) in " ".join((process := psutil.Process(pid)).cmdline())
+        process.info
+        for process in psutil.process_iter(["pid", "cmdline"])  # skips what ends meanwhile
+        if process.pid not in demo.before and str(demo.home) in " ".join(process.info["cmdline"] or ())
     ]
     assert left == []
 

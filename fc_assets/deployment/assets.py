@@ -72,7 +72,7 @@ def stack_of(runtime: Runtime) -> Stack:
 
 
 def _deploy(context: dg.AssetExecutionContext, runtime: Runtime, stack: Stack, release: Artifact) -> Outcome:
-    """Deploy the release; after a roll-back the webhook is told and `DeployError` goes on."""
+    """Deploy the release; a roll-back is reported to the webhook, and `DeployError` is raised again."""
     files, max_tokens = ReleaseFiles(release.digest, release.path), runtime.profile.evaluation.max_tokens
     try:
         return deploy.deploy(stack, files, _server_settings(context, runtime), max_tokens, context.log.info)

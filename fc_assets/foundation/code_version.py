@@ -66,13 +66,15 @@ def _imported(file: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-@cache
 def _file(module: str) -> Path | None:
-    root, *inside = module.split(".")
-    if root != _ROOT:
-        return None
-    path = _PACKAGE.joinpath(*inside)
-    for file in (path.with_suffix(".py"), path / "__init__.py"):
-        if file.is_file():
-            return file
-    return None
+    return _modules().get(module)
+
+
+@cache
+def _modules() -> dict[str, Path]:
+    """Every module of this package by its name; a package's own file counts as its module."""
+    found = {}
+    for file in _PACKAGE.rglob("*.py"):
+        parts = file.relative_to(_PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found

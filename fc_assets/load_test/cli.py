@@ -156,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--rates", type=_rates, default=(), help="open (Poisson) loads, requests a second")
     bench.add_argument("--output-tokens", type=int, default=128, help="tokens of each answer, default 128")
     bench.add_argument("--requests", type=int, default=64, help="measured requests of a cell, default 64")
-    bench.add_argument("--out", type=Path, help="folder for tables and pictures; a run cut short goes on from there")
+    bench.add_argument("--out", type=Path, help="folder for tables and pictures; an interrupted run resumes from it")
     return parser
 
 

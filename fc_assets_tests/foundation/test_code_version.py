@@ -47,7 +47,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def forget() -> None:
-    for cached in (versions.code_version, versions._imported, versions._file):
+    for cached in (versions.code_version, versions._imported, versions._modules):
         cached.cache_clear()
 
 

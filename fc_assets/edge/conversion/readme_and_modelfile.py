@@ -9,31 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
-
 from fc_assets.edge.gguf_files import SOURCE_DIGEST_KEY, GgufFile, GgufType
+from fc_assets.foundation.presentation.templates import render_template
 from fc_assets.names import GGUF_README, MODELFILE
 
 _PREFERRED: tuple[GgufType, ...] = ("Q4_K_M", "Q8_0", "F16")  # smallest first: an edge device wants that one
 
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    keep_trailing_newline=True,
-)
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def modelfile(files: Sequence[GgufFile], context: int) -> str:
     """The Modelfile for the smallest of `files`, answering greedily within `context` tokens."""
-    template = _TEMPLATES.get_template(f"{MODELFILE}.jinja")
-    return template.render(file=_smallest(files).file, context=context)
+    return render_template(_TEMPLATES / f"{MODELFILE}.j2", file=_smallest(files).file, context=context)
 
 
 def readme(files: Sequence[GgufFile], *, name: str, source_digest: str, context: int) -> str:
     """How to run the files with llama.cpp and with Ollama, in Markdown."""
-    template = _TEMPLATES.get_template(f"{GGUF_README}.jinja")
-    return template.render(
+    return render_template(
+        _TEMPLATES / f"{GGUF_README}.j2",
         files=files,
         name=name,
         source_digest=source_digest,

@@ -8,14 +8,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fc_assets.calls.metrics import METRIC_BY_NAME, METRICS
 from fc_assets.evaluation.report.comparison import DECISION_METRIC, STRATA_METRICS
 from fc_assets.evaluation.report.model import ALL_ROWS, FailureExample, MetricEstimate, PairedTest, Report, label
 from fc_assets.evaluation.taxonomy import CATEGORIES
+from fc_assets.foundation.presentation.templates import render_template
 from fc_assets.names import FAILURES_PLOT, METRICS_PLOT
 
 TITLE = "Function calling: what training changed"
@@ -57,16 +57,9 @@ def markdown(report: Report) -> str:
 
 def html(report: Report, pictures: Mapping[str, bytes]) -> str:
     """The report as one HTML file without any outside reference; `pictures` are PNG bytes by file name."""
-    environment = Environment(
-        loader=PackageLoader(__package__),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    environment.filters["cut"] = _cut
-    return environment.get_template("report.html.j2").render(
+    return render_template(
+        Path(__file__).parent / "templates" / "report.html.j2",
+        cut=_cut,
         title=TITLE,
         summary=summary(report),
         sections=_sections(report),

@@ -23,11 +23,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fc_assets.errors import FcAssetsError
 
+# Built when first used: the definitions import the classes of all jobs and use none of them.
+_FORM = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants", defer_build=True)
+
 
 class JobResult(BaseModel):
     """Base of what a job's process returns. Numbers that are not finite survive the way through the file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+    model_config = _FORM
 
 
 Result = TypeVar("Result", bound=JobResult)
@@ -36,7 +39,7 @@ Result = TypeVar("Result", bound=JobResult)
 class Job(BaseModel, Generic[Result]):
     """Base of what a process is asked to do: `class SftJob(Job[SftResult])`. `module` is what `python -m` runs."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+    model_config = _FORM
 
     module: ClassVar[str]
 
