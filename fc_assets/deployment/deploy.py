@@ -73,7 +73,8 @@ class Outcome:
 def deploy(stack: Stack, release: str, server: ServerSettings, max_tokens: int, progress: Progress) -> Outcome:
     """Let the release of that digest serve. Returns at once when it does already, with the same settings, and answers.
 
-    In a home that was moved it is started again: the containers know their folders by the old path. Raises `DeployError` once the release that served before answers again, or says that none does.
+    In a home that was moved it is started again: the containers know their folders by the old path. Raises
+    `DeployError` once the release that served before answers again, or says that none does.
     """
     with stack.locked():
         moved, state = bool(stack.former_folders()), stack.state()

@@ -96,7 +96,7 @@ def test_the_stack_of_another_home_is_neither_replaced_nor_stopped(tmp_path: Pat
     state = ours.state()
     with pytest.raises(StackError, match=f"started by another home, {tmp_path}/theirs, so {tmp_path}/ours cannot use"):
         deploy.stop(ours)
-    with pytest.raises(StackError, match="deployment.project"):
+    with pytest.raises(StackError, match="another home"):
         deploy.deploy(ours, "b" * 64, DEMO.server, 96, print)
     assert ours.state() == state
     deploy.stop(theirs)

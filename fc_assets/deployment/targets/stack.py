@@ -1,8 +1,8 @@
 """The stack on this machine: its files, its containers, and the record of what serves. No release is chosen here.
 
 `<home>/deployment/` holds the rendered Compose file, the proxy's and the monitors' configuration, the keys and
-`state.json`. Releases are named by their digest there, never by a path. Everything goes through the `docker` command and
-the proxy's published port.
+`state.json`. Releases are named by their digest there, never by a path. Everything goes through the `docker` command
+and the proxy's published port.
 """
 
 from __future__ import annotations
