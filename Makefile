@@ -46,7 +46,7 @@ lock: setup
 
 # The tables in docs/reference.md and the README, made anew from the definitions.
 docs: setup
-	@$(BIN)/python scripts/write_reference.py
+	@$(BIN)/python -m scripts.write_reference
 
 # What this profile made in the checkout; other profiles keep theirs.
 clean:
