@@ -1,15 +1,17 @@
 # `make demo` shows everything, `make ui` opens it, `make test` proves it.
 PYTHON ?= python3.11
 BIN := .venv/bin
-export DAGSTER_HOME ?= $(CURDIR)/.dagster_home
-export FC_ASSETS_HOME ?= $(CURDIR)/.fc_assets
+# A profile is called as its file, and has homes of its own: what one made never stands in for what another made.
+PROFILE := $(patsubst %.yml,%,$(patsubst %.yaml,%,$(notdir $(or $(FC_PROFILE),demo))))
+export DAGSTER_HOME ?= $(CURDIR)/.dagster_home/$(PROFILE)
+export FC_ASSETS_HOME ?= $(CURDIR)/.fc_assets/$(PROFILE)
 PORT ?= 3000
 
-.PHONY: setup demo ui test test-slow lint lock clean up down status rollback
+.PHONY: setup demo ui test test-slow lint lock docs clean up down status rollback
 setup:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found; install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) scripts/setup_env.py
-	@mkdir -p $(DAGSTER_HOME) && ln -sf $(CURDIR)/dagster.yaml $(DAGSTER_HOME)/dagster.yaml
+	@mkdir -p "$(DAGSTER_HOME)" && ln -sf "$(CURDIR)/dagster.yaml" "$(DAGSTER_HOME)/dagster.yaml"
 
 demo: setup
 	@$(BIN)/fc-assets demo
@@ -42,5 +44,10 @@ lock: setup
 	@$(BIN)/python -m uv pip compile --quiet pyproject.toml --extra cpu --extra dev --override requirements/cpu-overrides.txt \
 		--generate-hashes --no-emit-package torch --no-header --no-annotate $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend cpu) -o requirements/demo.txt
 
+# The tables in docs/reference.md and the README, made anew from the definitions.
+docs: setup
+	@$(BIN)/python -m scripts.write_reference
+
+# What this profile made in the checkout; other profiles keep theirs.
 clean:
-	rm -rf .fc_assets .dagster_home
+	rm -rf ".fc_assets/$(PROFILE)" ".dagster_home/$(PROFILE)"

@@ -72,7 +72,7 @@ def main() -> None:
         setup_s, _ = run_watched(["make", "setup"], clone, env)
         demo_s, peak_mb = run_watched(["make", "demo"], clone, env)
         python = clone / ".venv" / "bin" / "python"
-        home = {**env, "DAGSTER_HOME": str(clone / ".dagster_home")}
+        home = {**env, "DAGSTER_HOME": str(clone / ".dagster_home" / "demo")}
         steps = subprocess.run([python, "-c", _STEP_SECONDS], env=home, capture_output=True, text=True, check=True)
         definitions, floor = [], []
         for _ in range(IMPORT_RUNS):

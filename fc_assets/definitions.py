@@ -45,7 +45,7 @@ def build_defs(profile: Profile | None = None, home: Path | None = None) -> dg.D
                 *evaluation_assets.ASSETS,
                 release_assets.build_promoted_policy(blocking),
                 *deployment_assets.ASSETS,
-                *load_test_assets.ASSETS,
+                *load_test_assets.assets(profile),
                 *edge_assets.ASSETS,
             ],
             profile,

@@ -17,7 +17,7 @@ from rich.console import Console
 from fc_assets import names
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.presentation.terminal import console, text_table
-from fc_assets.profiles import load_profile
+from fc_assets.profiles import PROFILE_VARIABLE, load_profile
 
 TABLES = (
     (names.EVAL_REPORT, "comparison", "Three models on the validation split, 95 % intervals", ()),
@@ -72,7 +72,9 @@ def main(_: Sequence[str] = ()) -> int:
     from fc_assets.definitions import build_defs  # reads the profile too: a wrong one is reported above
 
     if not os.environ.get("DAGSTER_HOME"):
-        raise FcAssetsError("DAGSTER_HOME is not set: run `make demo`, or set it to a folder with a dagster.yaml")
+        raise FcAssetsError(
+            "DAGSTER_HOME is not set: run `make demo`, or set it to a folder of this profile with a dagster.yaml"
+        )
     out, errors = console(), console(stderr=True)
     progress = _Progress(out)
 
@@ -95,9 +97,15 @@ def main(_: Sequence[str] = ()) -> int:
             out.print(_failed_check(evaluation), soft_wrap=True)
         for asset, name, heading, columns in TABLES:
             _print_table(out, instance, asset, name, heading, columns)
-    out.print("\nTo see the lineage, plots and checks: make ui, then open http://127.0.0.1:3000")
+    out.print(f"\nTo see the lineage, plots and checks: {_page_command()}, then open http://127.0.0.1:3000")
     gates_hold = all(evaluation.severity != dg.AssetCheckSeverity.ERROR for evaluation in failed)
     return 0 if result.success and gates_hold else 1
+
+
+def _page_command() -> str:
+    """What shows this profile's graph, and not the demo's."""
+    named = os.environ.get(PROFILE_VARIABLE)
+    return f"make ui {PROFILE_VARIABLE}={named}" if named else "make ui"
 
 
 def _print_table(

@@ -20,7 +20,15 @@ LISTED = [
     for title, body in EXAMPLES.items()
     for path, note in re.findall(r"^- `([^`]+)`: (.+)$", body, re.MULTILINE)
 ]
-PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "README.md", "docs/architecture.md", "docs/metrics.md")
+PAGES = (
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "README.md",
+    "deploy/README.md",
+    "docs/architecture.md",
+    "docs/metrics.md",
+    "docs/reference.md",
+)
 
 
 def _text(path: Path) -> str:

@@ -80,6 +80,13 @@ def test_schedules_and_the_sensor_are_listed_and_described() -> None:
         assert definition.description, f"{definition.name} does not say what it does"
 
 
+def test_the_active_profile_is_named_at_each_asset_and_at_its_resource() -> None:
+    defs = build_defs(load_profile("gpu-12gb"))
+    nodes = [node for node in defs.resolve_asset_graph().asset_nodes if node.is_materializable]
+    assert {node.metadata["active_profile"] for node in nodes} == {"gpu-12gb"}
+    assert defs.resources["profile"].description.startswith("gpu-12gb: ")
+
+
 def test_loading_the_definitions_imports_no_model_library() -> None:
     heavy = ["torch", "transformers", "vllm", "datasets", "trl", "peft", "pandas", "scipy", "matplotlib"]
     code = f"import sys, json, fc_assets.definitions; print(json.dumps([m for m in {heavy} if m in sys.modules]))"

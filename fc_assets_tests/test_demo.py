@@ -69,7 +69,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 def test_it_ends_well_and_prints_its_tables(demo: Demo) -> None:
     assert demo.done.returncode == 0, demo.done.stdout[-6000:] + demo.done.stderr[-6000:]
-    for words in ("Three models", "Load test", "GGUF files", "http://127.0.0.1:3000"):
+    for words in (
+        "Three models",
+        "Load test",
+        "GGUF files",
+        "make ui FC_PROFILE=demo, then open http://127.0.0.1:3000",
+    ):
         assert words in demo.done.stdout
 
 
@@ -124,6 +129,15 @@ def test_nothing_is_left_behind(demo: Demo) -> None:
         if process.pid not in demo.before and str(demo.home) in " ".join(process.info["cmdline"] or ())
     ]
     assert left == []
+
+
+def test_nothing_that_was_made_says_where_its_home_lies(demo: Demo) -> None:
+    """So that the home can be moved."""
+    made = [file for folder in ("artifacts", "records") for file in (demo.home / folder).rglob("*") if file.is_file()]
+    assert [str(file) for file in made if str(demo.home).encode() in file.read_bytes()] == []
+    for name in set(ASSETS) - {NEEDS_DOCKER}:
+        found = [key for key, value in demo.metadata(name).items() if str(demo.home) in str(value)]
+        assert found == [], name
 
 
 def test_one_asset_alone_from_its_upstream(demo: Demo) -> None:

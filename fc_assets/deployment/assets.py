@@ -9,7 +9,7 @@ from fc_assets.deployment import deploy
 from fc_assets.deployment.deploy import DeployError, Outcome
 from fc_assets.deployment.engine import release_name
 from fc_assets.deployment.record import DeploymentRecord, write_record
-from fc_assets.deployment.releases import ReleaseFiles, kept_release
+from fc_assets.deployment.releases import kept_release
 from fc_assets.deployment.targets.stack import Stack, why_unavailable
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.asset_options import OWNERS
@@ -68,14 +68,14 @@ def vllm_deployment(
 
 def stack_of(runtime: Runtime) -> Stack:
     """The stack of this artefact home."""
-    return Stack(runtime.store.home / "deployment", runtime.profile.deployment)
+    return Stack(runtime.store, runtime.profile.deployment)
 
 
 def _deploy(context: dg.AssetExecutionContext, runtime: Runtime, stack: Stack, release: Artifact) -> Outcome:
     """Deploy the release; a roll-back is reported to the webhook, and `DeployError` is raised again."""
-    files, max_tokens = ReleaseFiles(release.digest, release.path), runtime.profile.evaluation.max_tokens
+    max_tokens = runtime.profile.evaluation.max_tokens
     try:
-        return deploy.deploy(stack, files, _server_settings(context, runtime), max_tokens, context.log.info)
+        return deploy.deploy(stack, release.digest, _server_settings(context, runtime), max_tokens, context.log.info)
     except DeployError as error:
         if problem := notify("rolled back", f"release {release.digest[:16]}", str(error)):
             context.log.warning(problem)

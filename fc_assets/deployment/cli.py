@@ -11,11 +11,10 @@ from collections.abc import Sequence
 
 from fc_assets.deployment import deploy
 from fc_assets.deployment.deploy import Outcome
-from fc_assets.deployment.releases import ReleaseFiles, latest_release
+from fc_assets.deployment.releases import latest_release
 from fc_assets.deployment.targets.stack import Stack, why_unavailable
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import ArtifactStore, default_home
-from fc_assets.names import PROMOTED_POLICY
 from fc_assets.profiles import Profile, load_profile
 
 COMMANDS = {
@@ -39,11 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     profile = load_profile()
     store = ArtifactStore(default_home(profile.name))
-    stack = Stack(store.home / "deployment", profile.deployment)
+    stack = Stack(store, profile.deployment)
     if missing := why_unavailable(profile.deployment.image if command in START_AN_ENGINE else ""):
         raise FcAssetsError(f"The stack cannot be managed: {missing}")
     if command == "up":
-        _print_outcome(stack, _up(stack, profile, store))
+        _print_outcome(stack, _up(stack, profile))
     elif command == "rollback":
         _print_outcome(stack, deploy.rollback(stack, profile.evaluation.max_tokens, _print_progress))
     elif command == "down":
@@ -54,14 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _up(stack: Stack, profile: Profile, store: ArtifactStore) -> Outcome:
+def _up(stack: Stack, profile: Profile) -> Outcome:
     max_tokens = profile.evaluation.max_tokens
-    serving = stack.state().serving
-    if serving is None:
-        release = latest_release(store)
-        files = ReleaseFiles(release.digest, release.path)
-        return deploy.deploy(stack, files, profile.server, max_tokens, _print_progress)
-    store.open(PROMOTED_POLICY, serving.release)
+    if stack.state().serving is None:
+        release = latest_release(stack.store).digest
+        return deploy.deploy(stack, release, profile.server, max_tokens, _print_progress)
     return deploy.restore(stack, max_tokens, _print_progress)
 
 

@@ -13,14 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from fc_assets.deployment import probe, proxy
 from fc_assets.deployment.engine import Colour, EngineSpec, other_colour
-from fc_assets.deployment.releases import ReleaseFiles
 from fc_assets.deployment.targets.stack import Stack, StackError, StackState, now
 from fc_assets.errors import FcAssetsError
-from fc_assets.names import CANARY_QUESTIONS
+from fc_assets.names import CANARY_QUESTIONS, PROMOTED_POLICY
 from fc_assets.profiles import ServerSettings
 from fc_assets.serving.endpoint import Endpoint
 from fc_assets.serving.vllm_metrics import is_busy
@@ -72,18 +70,19 @@ class Outcome:
             self.steps.append(DeployStep(name, seconds, "; ".join(seen)))
 
 
-def deploy(stack: Stack, release: ReleaseFiles, server: ServerSettings, max_tokens: int, progress: Progress) -> Outcome:
-    """Let `release` serve. Returns at once when it does already, with the same settings, and answers.
+def deploy(stack: Stack, release: str, server: ServerSettings, max_tokens: int, progress: Progress) -> Outcome:
+    """Let the release of that digest serve. Returns at once when it does already, with the same settings, and answers.
 
-    Raises `DeployError` once the release that served before answers again, or says that none does.
+    In a home that was moved it is started again: the containers know their folders by the old path. Raises
+    `DeployError` once the release that served before answers again, or says that none does.
     """
     with stack.locked():
-        state = stack.state()
-        if state.serving and _same(state.serving, release, server) and answers(stack):
-            return Outcome(release.digest, state.serving.colour, server, changed=False)
+        moved, state = bool(stack.former_folders()), stack.state()
+        if state.serving and not moved and _same(state.serving, release, server) and answers(stack):
+            return Outcome(release, state.serving.colour, server, changed=False)
         colour = other_colour(state.serving.colour) if state.serving else "blue"
-        candidate = EngineSpec(release.digest, str(release.folder), colour, server)
-        outcome = Outcome(release.digest, colour, server, changed=True)
+        candidate = EngineSpec(release, colour, server)
+        outcome = Outcome(release, colour, server, changed=True)
         try:
             _bring_up(stack, state, candidate, outcome, max_tokens, progress)
         except BaseException as error:
@@ -91,7 +90,7 @@ def deploy(stack: Stack, release: ReleaseFiles, server: ServerSettings, max_toke
             answering = _roll_back(stack, state, candidate)
             if not isinstance(error, FcAssetsError):
                 raise
-            raise DeployError(f"Release {release.digest[:16]} does not serve: {error}. {answering}") from error
+            raise DeployError(f"Release {release[:16]} does not serve: {error}. {answering}") from error
         if state.serving:
             with outcome.step("retire the old engine", progress):
                 _retire(stack, state.serving)
@@ -104,7 +103,8 @@ def rollback(stack: Stack, max_tokens: int, progress: Progress) -> Outcome:
     previous = stack.state().previous
     if previous is None:
         raise DeployError("No release served before the present one, so there is nothing to go back to")
-    return deploy(stack, ReleaseFiles(previous.release, Path(previous.folder)), previous.server, max_tokens, progress)
+    stack.store.open(PROMOTED_POLICY, previous.release)
+    return deploy(stack, previous.release, previous.server, max_tokens, progress)
 
 
 def restore(stack: Stack, max_tokens: int, progress: Progress) -> Outcome:
@@ -112,12 +112,14 @@ def restore(stack: Stack, max_tokens: int, progress: Progress) -> Outcome:
     serving = stack.state().serving
     if serving is None:
         raise DeployError("No release was ever deployed here: promote one and deploy it")
-    return deploy(stack, ReleaseFiles(serving.release, Path(serving.folder)), serving.server, max_tokens, progress)
+    stack.store.open(PROMOTED_POLICY, serving.release)
+    return deploy(stack, serving.release, serving.server, max_tokens, progress)
 
 
 def stop(stack: Stack) -> None:
     """Stop everything on purpose: nothing heals it until `up` or a new release."""
     with stack.locked():
+        stack.former_folders()  # refuses to stop what another home has started
         stack.record(replace(stack.state(), wanted=False))
         stack.down()
 
@@ -145,15 +147,16 @@ def engine_endpoint(stack: Stack, colour: Colour) -> Endpoint:
     return Endpoint(f"{stack.url}{proxy.OPERATOR_PREFIX}/{colour}", stack.settings.served_name, stack.key("operator"))
 
 
-def _same(serving: EngineSpec, release: ReleaseFiles, server: ServerSettings) -> bool:
-    return serving.release == release.digest and serving.server == server
+def _same(serving: EngineSpec, release: str, server: ServerSettings) -> bool:
+    return serving.release == release and serving.server == server
 
 
 def _bring_up(
     stack: Stack, state: StackState, candidate: EngineSpec, outcome: Outcome, max_tokens: int, progress: Progress
 ) -> None:
     settings = stack.settings
-    canaries = json.loads((Path(candidate.folder) / CANARY_QUESTIONS).read_text(encoding="utf-8"))
+    release = stack.store.folder(PROMOTED_POLICY, candidate.release)
+    canaries = json.loads((release / CANARY_QUESTIONS).read_text(encoding="utf-8"))
     with outcome.step("render the stack, start the proxy", progress):
         stack.write([candidate, *([state.serving] if state.serving else [])])
         stack.start_shared_services(on_card=candidate.server.device == "cuda")

@@ -18,10 +18,9 @@ ENGINE_PORT = 8000
 
 @dataclass(frozen=True)
 class EngineSpec:
-    """A release in a colour: its digest, the folder of the `promoted_policy` artefact, and vLLM's settings for it."""
+    """A release in a colour: its digest, and vLLM's settings for it. Where its files lie is the store's to say."""
 
     release: str
-    folder: str
     colour: Colour
     server: ServerSettings
 

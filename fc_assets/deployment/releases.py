@@ -5,21 +5,10 @@ Bringing one into service is `deploy`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
 from fc_assets.foundation.json_files import read_json
 from fc_assets.names import MANIFEST, PROMOTED_POLICY
-
-
-@dataclass(frozen=True)
-class ReleaseFiles:
-    """A release on disk: its digest and the folder of the `promoted_policy` artefact."""
-
-    digest: str
-    folder: Path
 
 
 def latest_release(store: ArtifactStore) -> Artifact:

@@ -74,7 +74,7 @@ def sensors(profile: Profile) -> list[dg.SensorDefinition]:
         "watch_deployment",
         target=dg.AssetSelection.checks_for_assets(VLLM_DEPLOYMENT),
         default_status=_initial_status(profile.deployment.sensor_on),
-        description="Looks every ten minutes whether the deployed release answers; without a deployment it rests.",
+        description="Checks every ten minutes that the deployed release answers; without a deployment it rests.",
     )
     return [build_redeploy_sensor(profile.deployment), watch]
 

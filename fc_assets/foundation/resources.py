@@ -96,7 +96,7 @@ def _config_type(value: object) -> object:
 def profile_resource(profile: Profile) -> dg.ResourceDefinition:
     """The profile as a resource whose every field can be overridden: `resources: {profile: {config: ...}}`."""
 
-    @dg.resource(config_schema=config_schema(profile), description=profile.description)
+    @dg.resource(config_schema=config_schema(profile), description=f"{profile.name}: {profile.description}")
     def build(context: dg.InitResourceContext) -> Profile:
         return parse_profile(context.resource_config, f"{profile.name} with the run's overrides")
 

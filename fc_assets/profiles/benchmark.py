@@ -41,8 +41,11 @@ class BenchmarkSettings(Section):
     sweep_max_num_batched_tokens: tuple[Positive, ...] = (2048, 8192)
     slo: ServiceLevel = ServiceLevel()
     regression_margin: Share = Field(0.1, description="How much slower than the last good measurement is tolerated.")
-    quick_cron: str = "0 2 * * *"
-    full_cron: str = "0 3 * * 0"
-    schedules_on: bool = False
+    quick_cron: str = Field("0 2 * * *", description="When the quick benchmark is scheduled.")
+    full_cron: str = Field("0 3 * * 0", description="When the full benchmark is scheduled.")
+    schedules_on: bool = Field(
+        False,
+        description="Whether both schedules run from the start; then a matrix older than a day and a half is overdue.",
+    )
     timezone: str = "UTC"
     seed: int = 42

@@ -76,4 +76,14 @@ def load_profile(name: str | None = None) -> Profile:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise FcAssetsError(f"Profile {file} is not YAML: {error}; correct it and start again") from None
-    return parse_profile(values, file.name)
+    return _named_as_its_file(parse_profile(values, file.name), file)
+
+
+def _named_as_its_file(profile: Profile, file: Path) -> Profile:
+    """The profile; its name is that of its home and of its runs, so a copy of a profile must not keep the name."""
+    if profile.name != file.stem:
+        raise FcAssetsError(
+            f"Profile {file} has the name {profile.name!r}, which is not that of its file: "
+            f"write `name: {file.stem}`, because its runs and its home are called by that name"
+        )
+    return profile

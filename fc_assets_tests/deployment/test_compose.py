@@ -12,19 +12,20 @@ from fc_assets.deployment.engine import EngineSpec, engine_service, release_name
 from fc_assets.deployment.proxy import render_active, render_config
 from fc_assets.deployment.targets.compose import CARD_MONITOR, MONITORS, compose_file, to_yaml
 from fc_assets.deployment.targets.stack import STATE_FILE, Stack, StackError, StackState
+from fc_assets.foundation.artifacts import ArtifactStore
 from fc_assets.profiles import DeploymentSettings, ServerSettings, load_profile, profile_names
 
-BLUE = EngineSpec("a" * 64, "/artifacts/a", "blue", load_profile("demo").server)
-GREEN = EngineSpec("b" * 64, "/artifacts/b", "green", load_profile("demo").server)
-CARD = EngineSpec("c" * 64, "/artifacts/c", "blue", ServerSettings(device="cuda"))
+BLUE = EngineSpec("a" * 64, "blue", load_profile("demo").server)
+GREEN = EngineSpec("b" * 64, "green", load_profile("demo").server)
+CARD = EngineSpec("c" * 64, "blue", ServerSettings(device="cuda"))
 
 
 def stack(tmp_path: Path, **changes: object) -> Stack:
-    return Stack(tmp_path, load_profile("demo").deployment.model_copy(update=changes))
+    return Stack(ArtifactStore(tmp_path), load_profile("demo").deployment.model_copy(update=changes))
 
 
-def test_every_service_is_fenced_in(tmp_path: Path) -> None:
-    content = compose_file(tmp_path, [BLUE, GREEN], DeploymentSettings())
+def test_every_service_is_fenced_in() -> None:
+    content = compose_file([BLUE, GREEN], DeploymentSettings())
     assert set(content["services"]) == {"vllm-blue", "vllm-green", "proxy", "prometheus", "grafana", CARD_MONITOR}
     for name, service in content["services"].items():
         assert service["read_only"], name
@@ -41,8 +42,8 @@ def test_every_service_is_fenced_in(tmp_path: Path) -> None:
     assert content["services"]["proxy"]["ports"] == ["127.0.0.1:8080:8080"]
 
 
-def test_the_release_is_in_the_label_the_path_and_the_served_name(tmp_path: Path) -> None:
-    service = compose_file(tmp_path, [BLUE], DeploymentSettings())["services"][engine_service("blue")]
+def test_the_release_is_in_the_label_the_path_and_the_served_name() -> None:
+    service = compose_file([BLUE], DeploymentSettings())["services"][engine_service("blue")]
     (mount,) = service["volumes"]
     assert "a" * 16 in mount["target"]
     assert mount["bind"] == {"create_host_path": False}
@@ -50,10 +51,10 @@ def test_the_release_is_in_the_label_the_path_and_the_served_name(tmp_path: Path
     assert release_name("fc-policy", "a" * 64) in service["command"]
 
 
-def test_only_an_engine_on_a_card_reserves_one(tmp_path: Path) -> None:
-    services = compose_file(tmp_path, [CARD], DeploymentSettings())["services"]
+def test_only_an_engine_on_a_card_reserves_one() -> None:
+    services = compose_file([CARD], DeploymentSettings())["services"]
     assert services["vllm-blue"]["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
-    without = compose_file(tmp_path, [BLUE], DeploymentSettings())["services"]
+    without = compose_file([BLUE], DeploymentSettings())["services"]
     assert "reservations" not in without["vllm-blue"]["deploy"]["resources"]
 
 
@@ -65,11 +66,11 @@ def test_compose_accepts_the_file_of_every_profile(tmp_path: Path, profile: str)
     ):
         pytest.skip("docker compose is not installed on this machine")
     loaded = load_profile(profile)
-    site = Stack(tmp_path, loaded.deployment)
-    site.write([EngineSpec("a" * 64, str(tmp_path), "blue", loaded.server)])
+    site = Stack(ArtifactStore(tmp_path), loaded.deployment)
+    site.write([EngineSpec("a" * 64, "blue", loaded.server)])
     for flags, monitors in (([], MONITORS), (["--profile", "gpu"], (*MONITORS, CARD_MONITOR))):
-        command = ["docker", "compose", *flags, "--project-directory", str(tmp_path), "config", "--format", "json"]
-        shown = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+        command = ["docker", "compose", *flags, "--project-directory", str(site.folder), "config", "--format", "json"]
+        shown = subprocess.run(command, capture_output=True, text=True, cwd=site.folder, check=True)
         config = json.loads(shown.stdout)
         assert config["name"] == loaded.deployment.project
         assert set(config["services"]) == {"vllm-blue", "proxy", *monitors}
@@ -84,12 +85,12 @@ def test_nginx_accepts_its_configuration(tmp_path: Path, colour: str | None) -> 
         pytest.skip("nginx is not installed on this machine")
     site = stack(tmp_path)
     site.write([BLUE])
-    config = render_config().replace("/srv/proxy", str(tmp_path / "proxy"))
-    config = config.replace("/run/secrets/keys.map", str(tmp_path / "secrets" / "keys.map"))
-    (tmp_path / "proxy" / "nginx.conf").write_text(config)
-    (tmp_path / "proxy" / "active.conf").write_text(render_active(colour, "a" * 64 if colour else ""))
+    config = render_config().replace("/srv/proxy", str(site.folder / "proxy"))
+    config = config.replace("/run/secrets/keys.map", str(site.folder / "secrets" / "keys.map"))
+    (site.folder / "proxy" / "nginx.conf").write_text(config)
+    (site.folder / "proxy" / "active.conf").write_text(render_active(colour, "a" * 64 if colour else ""))
     checked = subprocess.run(
-        [nginx, "-t", "-c", str(tmp_path / "proxy" / "nginx.conf")], capture_output=True, text=True
+        [nginx, "-t", "-c", str(site.folder / "proxy" / "nginx.conf")], capture_output=True, text=True
     )
     assert checked.returncode == 0, checked.stderr
 
@@ -102,36 +103,35 @@ def test_keys_are_made_once_and_for_the_owner_only(tmp_path: Path) -> None:
     assert site.key("api") == first
     assert len(first) == 64
     assert first != site.key("operator")
-    assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
-    assert (tmp_path / "secrets" / "api_key").stat().st_mode & 0o077 == 0
+    assert (site.folder / "secrets").stat().st_mode & 0o077 == 0
+    assert (site.folder / "secrets" / "api_key").stat().st_mode & 0o077 == 0
 
 
 def test_no_key_is_in_the_rendered_files(tmp_path: Path) -> None:
     site = stack(tmp_path)
     site.write([BLUE])
-    rendered = (tmp_path / "compose.yaml").read_text() + (tmp_path / "proxy" / "nginx.conf").read_text()
+    rendered = (site.folder / "compose.yaml").read_text() + (site.folder / "proxy" / "nginx.conf").read_text()
     assert site.key("api") not in rendered
     assert site.key("operator") not in rendered
 
 
-def test_rendering_is_stable(tmp_path: Path) -> None:
-    first = to_yaml(compose_file(tmp_path, [BLUE], DeploymentSettings()))
-    assert first == to_yaml(compose_file(tmp_path, [BLUE], DeploymentSettings()))
+def test_rendering_is_stable() -> None:
+    first = to_yaml(compose_file([BLUE], DeploymentSettings()))
+    assert first == to_yaml(compose_file([BLUE], DeploymentSettings()))
     assert yaml.safe_load(first)["services"]["vllm-blue"]["image"] == DeploymentSettings().image
 
 
 def test_the_record_survives_writing_and_reading(tmp_path: Path) -> None:
     site = stack(tmp_path)
     assert site.state() == StackState()
-    site.folder.mkdir(exist_ok=True)
+    site.folder.mkdir()
     state = StackState(serving=BLUE, previous=GREEN, wanted=True, since="2026-01-01T00:00:00+00:00")
     site.record(state)
     assert site.state() == state
-    written = json.loads((tmp_path / STATE_FILE).read_text())
+    written = json.loads((site.folder / STATE_FILE).read_text())
     assert list(written) == ["serving", "previous", "wanted", "since"]
     assert written["serving"] == {
         "release": "a" * 64,
-        "folder": "/artifacts/a",
         "colour": "blue",
         "server": BLUE.server.model_dump(mode="json"),
     }

@@ -23,9 +23,10 @@ from fc_assets.deployment.assets import vllm_deployment
 from fc_assets.deployment.checks import deployed_release_answers
 from fc_assets.deployment.cli import main
 from fc_assets.deployment.engine import other_colour
-from fc_assets.deployment.releases import ReleaseFiles
 from fc_assets.deployment.sensors import build_redeploy_sensor
 from fc_assets.deployment.targets.stack import Stack
+from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.artifacts import ArtifactStore
 from fc_assets.foundation.child_processes.commands import capture
 from fc_assets.foundation.notify import WEBHOOK_VARIABLE
 from fc_assets.foundation.resources import Runtime, build_resources
@@ -76,7 +77,7 @@ class Site:
         self.instance = instance
         self.profile = self._profile()
         self.resources = build_resources(self.profile, home)
-        self.stack = Stack(home / "deployment", self.profile.deployment)
+        self.stack = Stack(ArtifactStore(home), self.profile.deployment)
         self.change: Callable[[Path], None] = lambda model: None
         self.canaries = self._canaries()
         engine.write_override(self.stack.folder)
@@ -351,14 +352,13 @@ def test_a_killed_engine_is_noticed_and_healed_by_the_sensor(site: Site) -> None
 
 def test_with_one_card_the_old_engine_is_started_again(site: Site) -> None:
     before = site.stack.state()
-    one_card = Stack(site.stack.folder, site.profile.deployment.model_copy(update={"strategy": "swap"}))
-    broken = site.stack.folder.parent / "broken"
+    one_card = Stack(site.stack.store, site.profile.deployment.model_copy(update={"strategy": "swap"}))
+    broken = site.stack.store.folder("promoted_policy", "f" * 64)
     shutil.copytree(site.policy / "model", broken / "model")
     missing(broken / "model")
     (broken / "canary.json").write_text(json.dumps(site.canaries))
-    release = ReleaseFiles("f" * 64, broken)
     with pytest.raises(deploy.DeployError, match="which served before, answers"):
-        deploy.deploy(one_card, release, before.serving.server, 96, lambda text: None)
+        deploy.deploy(one_card, "f" * 64, before.serving.server, 96, lambda text: None)
     assert site.stack.state() == before
     probe.require_release(site.users(), before.serving.release)
 
@@ -375,7 +375,7 @@ def test_rollback_brings_the_release_before_back(site: Site) -> None:
 def test_the_commands_stop_it_and_bring_it_back(
     site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    profile = tmp_path / "profile.yaml"
+    profile = tmp_path / "demo.yaml"
     profile.write_text(yaml.safe_dump(site.profile.model_dump(mode="json")))
     monkeypatch.setenv("FC_PROFILE", str(profile))
     monkeypatch.setenv("FC_ASSETS_HOME", str(site.stack.folder.parent))
@@ -392,3 +392,42 @@ def test_the_commands_stop_it_and_bring_it_back(
     shown = capsys.readouterr().out
     assert "was stopped on purpose" in shown
     assert site.stack.key("api") not in shown
+
+
+def test_another_home_cannot_take_the_stack_away(site: Site, tmp_path: Path) -> None:
+    before = site.stack.state()
+    other = Stack(ArtifactStore(tmp_path), site.profile.deployment)
+    release = before.serving.release
+    shutil.copytree(site.stack.store.folder("promoted_policy", release), other.store.folder("promoted_policy", release))
+    with pytest.raises(FcAssetsError, match="was started by another home"):
+        deploy.deploy(other, release, before.serving.server, 96, lambda text: None)
+    with pytest.raises(FcAssetsError, match="was started by another home"):
+        deploy.stop(other)
+    probe.require_release(site.users(), release)
+
+
+def test_a_home_is_moved_while_its_release_serves(
+    site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, home = site.stack.state(), site.stack.store.home
+    moved = home.rename(tmp_path / "moved")
+    profile = tmp_path / "demo.yaml"
+    profile.write_text(yaml.safe_dump(site.profile.model_dump(mode="json")))
+    monkeypatch.setenv("FC_PROFILE", str(profile))
+    monkeypatch.setenv("FC_ASSETS_HOME", str(moved))
+    site.stack = Stack(ArtifactStore(moved), site.profile.deployment)
+    assert main(["status"]) == 0
+
+    assert main(["up"]) == 0
+    assert "serves now" in capsys.readouterr().out
+    after = site.stack.state()
+    assert after.serving.release == before.serving.release
+    assert after.previous == before.previous
+    for service in (after.serving.service, "proxy", "prometheus"):
+        container = site.stack.compose("ps", "-q", service).strip()
+        (found,) = json.loads(capture(["docker", "inspect", container], timeout_s=30))
+        sources = [mount["Source"] for mount in found["Mounts"]]
+        assert any(source.startswith(str(moved)) for source in sources), service
+        assert not any(source.startswith(str(home)) for source in sources), service
+    assert main(["up"]) == 0
+    assert "serves already" in capsys.readouterr().out

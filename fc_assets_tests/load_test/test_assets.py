@@ -9,7 +9,7 @@ import pytest
 
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import Runtime, build_resources
-from fc_assets.load_test.assets import ASSETS, benchmark_matrix, serving_recommendation
+from fc_assets.load_test.assets import OVERDUE, assets, benchmark_matrix, serving_recommendation
 from fc_assets.load_test.checks import CHECKS
 from fc_assets.load_test.schedules import schedules
 from fc_assets.names import RECOMMENDATION
@@ -37,6 +37,9 @@ def sharegpt_val(
 
 
 UPSTREAM = [promoted_policy, sharegpt_val]
+DEMO = load_profile("demo")
+SCHEDULED = DEMO.model_copy(update={"benchmark": DEMO.benchmark.model_copy(update={"schedules_on": True})})
+ASSETS = assets(DEMO)
 
 
 def small_profile(api_url: str) -> Profile:
@@ -178,9 +181,7 @@ def evaluate(schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance) -> t
 
 
 def test_schedules_follow_the_profile_and_say_what_they_do() -> None:
-    demo = load_profile("demo")
-    on = demo.model_copy(update={"benchmark": demo.benchmark.model_copy(update={"schedules_on": True})})
-    for profile, status in ((demo, "STOPPED"), (on, "RUNNING")):
+    for profile, status in ((DEMO, "STOPPED"), (SCHEDULED, "RUNNING")):
         quick, full = schedules(profile)
         assert (quick.cron_schedule, full.cron_schedule) == ("0 2 * * *", "0 3 * * 0")
         assert quick.default_status.value == full.default_status.value == status
@@ -218,10 +219,16 @@ def test_the_refresh_jobs_are_valid_and_set_the_mode(tmp_path: Path) -> None:
         assert set(job.asset_layer.executable_asset_keys) == {benchmark_matrix.key, serving_recommendation.key}
 
 
-def test_both_assets_wait_for_the_card_and_show_when_they_are_overdue() -> None:
+def test_both_assets_wait_for_the_card() -> None:
     for asset in ASSETS:
         assert asset.op.pool == "gpu"
         (spec,) = asset.specs
         assert spec.group_name == "serving"
         assert spec.description
-    assert next(iter(benchmark_matrix.specs)).freshness_policy is not None
+
+
+def test_a_matrix_is_overdue_only_where_something_refreshes_it() -> None:
+    (matrix,) = assets(DEMO)[0].specs
+    assert matrix.freshness_policy is None
+    (matrix,) = assets(SCHEDULED)[0].specs
+    assert matrix.freshness_policy == OVERDUE

@@ -59,6 +59,9 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("name: mine\ndescription: my own\nsft: {max_steps: 7}\n")
     assert load_profile(str(file)).sft.max_steps == 7
+    file.write_text("name: demo\ndescription: a copy\n")
+    with pytest.raises(FcAssetsError, match=r"mine.yaml has the name 'demo'.*write `name: mine`"):
+        load_profile(str(file))
     file.write_text("name: [mine\n")
     with pytest.raises(FcAssetsError, match="not YAML"):
         load_profile(str(file))

@@ -2,7 +2,8 @@
 
 One engine in each of two colours, of which one serves and the other is there only while a release changes; a proxy,
 the only thing with a published port; Prometheus and Grafana. A container never sees anything of this machine but the
-read-only folders named here. A `compose.override.yaml` beside the rendered file is merged by Compose itself.
+read-only folders named here. Their paths are relative to the rendered file's folder, so that the home may be moved. A
+`compose.override.yaml` beside it is merged by Compose itself.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import yaml
 
 from fc_assets.deployment.engine import ENGINE_PORT, EngineSpec, release_name
 from fc_assets.deployment.proxy import ALIVE_PATH, CONFIG_FILE, PROXY_PORT
-from fc_assets.names import MODEL_FOLDER
+from fc_assets.foundation.artifacts import ArtifactStore
+from fc_assets.names import MODEL_FOLDER, PROMOTED_POLICY
 from fc_assets.profiles import DeploymentSettings
 from fc_assets.serving.vllm_command import vllm_command
 
@@ -27,12 +29,15 @@ PROMETHEUS_IMAGE = "prom/prometheus:v3.5.0"
 GRAFANA_IMAGE = "grafana/grafana:12.2.0"
 DCGM_IMAGE = "nvcr.io/nvidia/k8s/dcgm-exporter:4.5.2-4.8.1-distroless"
 
+STORE = ArtifactStore(Path(".."))
+"""The artefact store as it is seen from the folder of the rendered file, `<home>/deployment`."""
+
 _USER = "10001:10001"
 _LABEL = "io.fc-assets"
 
 
 class Bind(TypedDict):
-    """A read-only folder or file of the host; the deployment fails when it is not there."""
+    """A read-only folder of the host; the deployment fails when it is not there."""
 
     type: Literal["bind"]
     source: str
@@ -91,17 +96,17 @@ class ComposeFile(TypedDict):
     secrets: dict[str, dict[str, str]]
 
 
-def compose_file(folder: Path, engines: Sequence[EngineSpec], settings: DeploymentSettings) -> ComposeFile:
-    """The stack with these engines; `folder` is where the files of the proxy and the monitors and the secrets lie."""
+def compose_file(engines: Sequence[EngineSpec], settings: DeploymentSettings) -> ComposeFile:
+    """The stack with these engines. The files of the proxy and the monitors and the secrets lie beside the file."""
     services = {each.service: _engine(each, settings) for each in engines}
-    services["proxy"] = _proxy(folder, settings)
+    services["proxy"] = _proxy(settings)
     volumes: dict[str, dict[str, object]] = {}
-    secrets = {"keys": {"file": str(folder / "secrets" / "keys.map")}}
+    secrets = {"keys": {"file": "./secrets/keys.map"}}
     if settings.monitoring:
-        services["prometheus"] = _prometheus(folder)
-        services["grafana"] = _grafana(folder)
+        services["prometheus"] = _prometheus()
+        services["grafana"] = _grafana()
         volumes = {"prometheus": {}, "grafana": {}}
-        secrets["grafana_password"] = {"file": str(folder / "secrets" / "grafana_password")}
+        secrets["grafana_password"] = {"file": "./secrets/grafana_password"}
         services[CARD_MONITOR] = _dcgm()
     return {
         "name": settings.project,
@@ -149,7 +154,7 @@ def _engine(engine: EngineSpec, settings: DeploymentSettings) -> Service:
         command=command.flags,
         environment=command.environment,
         # The digest is part of the path, so that another release always makes another container.
-        volumes=[_bind(Path(engine.folder) / MODEL_FOLDER, model)],
+        volumes=[_bind(str(STORE.folder(PROMOTED_POLICY, engine.release) / MODEL_FOLDER), model)],
         labels={f"{_LABEL}.release": engine.release, f"{_LABEL}.colour": engine.colour},
         healthcheck=_http_check(f"http://127.0.0.1:{ENGINE_PORT}/health", settings.start_timeout_s),
         stop_grace_period="30s",
@@ -160,7 +165,7 @@ def _engine(engine: EngineSpec, settings: DeploymentSettings) -> Service:
     return service
 
 
-def _proxy(folder: Path, settings: DeploymentSettings) -> Service:
+def _proxy(settings: DeploymentSettings) -> Service:
     return _service(
         settings.proxy_image,
         "256m",
@@ -170,13 +175,13 @@ def _proxy(folder: Path, settings: DeploymentSettings) -> Service:
         networks=["inner", "edge"],
         ports=[f"{settings.bind}:{settings.port}:{PROXY_PORT}"],
         # A folder, not its files: the file that says which colour serves is replaced by renaming.
-        volumes=[_bind(folder / "proxy", "/srv/proxy")],
+        volumes=[_bind("./proxy", "/srv/proxy")],
         secrets=[{"source": "keys", "target": "keys.map"}],
         healthcheck=_wget_check(f"http://127.0.0.1:{PROXY_PORT}{ALIVE_PATH}"),
     )
 
 
-def _prometheus(folder: Path) -> Service:
+def _prometheus() -> Service:
     return _service(
         PROMETHEUS_IMAGE,
         "1g",
@@ -187,13 +192,12 @@ def _prometheus(folder: Path) -> Service:
             "--storage.tsdb.path=/prometheus",
             "--storage.tsdb.retention.time=30d",
         ],
-        volumes=[_bind(folder / "monitoring" / "prometheus", "/etc/prometheus"), "prometheus:/prometheus"],
+        volumes=[_bind("./monitoring/prometheus", "/etc/prometheus"), "prometheus:/prometheus"],
         healthcheck=_wget_check("http://127.0.0.1:9090/-/healthy"),
     )
 
 
-def _grafana(folder: Path) -> Service:
-    source = folder / "monitoring" / "grafana"
+def _grafana() -> Service:
     return _service(
         GRAFANA_IMAGE,
         "512m",
@@ -208,8 +212,8 @@ def _grafana(folder: Path) -> Service:
             "GF_USERS_ALLOW_SIGN_UP": "false",
         },
         volumes=[
-            _bind(source / "provisioning", "/etc/grafana/provisioning"),
-            _bind(source / "dashboards", "/var/lib/grafana-dashboards"),
+            _bind("./monitoring/grafana/provisioning", "/etc/grafana/provisioning"),
+            _bind("./monitoring/grafana/dashboards", "/var/lib/grafana-dashboards"),
             "grafana:/var/lib/grafana",
         ],
         secrets=[{"source": "grafana_password", "target": "grafana_password"}],
@@ -229,10 +233,10 @@ def _reserve_cards(service: Service, count: int | Literal["all"]) -> None:
     service["deploy"]["resources"]["reservations"] = {"devices": [cards]}
 
 
-def _bind(source: Path, target: str) -> Bind:
+def _bind(source: str, target: str) -> Bind:
     return {
         "type": "bind",
-        "source": str(source),
+        "source": source,
         "target": target,
         "read_only": True,
         "bind": {"create_host_path": False},

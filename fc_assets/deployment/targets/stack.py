@@ -1,7 +1,8 @@
 """The stack on this machine: its files, its containers, and the record of what serves. No release is chosen here.
 
 `<home>/deployment/` holds the rendered Compose file, the proxy's and the monitors' configuration, the keys and
-`state.json`. Everything goes through the `docker` command and the proxy's published port.
+`state.json`. Releases are named by their digest there, never by a path. Everything goes through the `docker` command
+and the proxy's published port.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from fc_assets.deployment import proxy
 from fc_assets.deployment.engine import COLOURS, Colour, EngineSpec, engine_service
 from fc_assets.deployment.targets.compose import CARD_MONITOR, CARD_PROFILE, MONITORS, compose_file, to_yaml
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.artifacts import HOME_VARIABLE, ArtifactStore
 from fc_assets.foundation.child_processes.commands import CommandError, capture
 from fc_assets.names import COMPOSE_FILE
 from fc_assets.profiles import DeploymentSettings
@@ -87,10 +89,15 @@ def why_unavailable(image: str = "") -> str:
 
 @dataclass(frozen=True)
 class Stack:
-    """One Compose project and the folder that describes it."""
+    """One Compose project, the store with its releases, and the folder of the same home that describes it."""
 
-    folder: Path
+    store: ArtifactStore
     settings: DeploymentSettings
+
+    @property
+    def folder(self) -> Path:
+        """Where the files of the stack lie."""
+        return self.store.home / "deployment"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -133,7 +140,7 @@ class Stack:
             _replace(self.folder / "proxy" / proxy.ACTIVE_FILE, proxy.render_active(None, ""))
         if self.settings.monitoring:
             shutil.copytree(MONITORING, self.folder / "monitoring", dirs_exist_ok=True)
-        _replace(self.folder / COMPOSE_FILE, to_yaml(compose_file(self.folder, engines, self.settings)))
+        _replace(self.folder / COMPOSE_FILE, to_yaml(compose_file(engines, self.settings)))
 
     def compose(self, *arguments: str, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
         """Run `docker compose` on this project and return what it printed."""
@@ -177,14 +184,31 @@ class Stack:
             return "\n".join(line[:_LOG_COLUMNS] for line in printed.splitlines())
         return ""
 
+    def former_folders(self) -> list[Path]:
+        """Where this home lay before, as containers of this project know it that were started from there.
+
+        Raises `StackError` when one of them still holds a stack: it is another home's, and must not be touched.
+        """
+        shown = self._containers("--format", '{{.Label "com.docker.compose.project.working_dir"}}')
+        started_from = {Path(line).resolve() for line in shown.splitlines() if line}
+        former = sorted(started_from - {self.folder.resolve()})
+        for folder in former:
+            if (folder / STATE_FILE).exists() or (folder / COMPOSE_FILE).exists():
+                raise StackError(
+                    f"The Compose project {self.settings.project} was started by another home, {folder.parent}, so "
+                    f"{self.folder.parent} cannot use it: stop it there (`fc-assets down` with {HOME_VARIABLE} set to "
+                    "that folder), or give this profile another deployment.project and deployment.port"
+                )
+        return former
+
     def _ids(self, colour: Colour) -> list[str]:
         # By label, not through the Compose file: the engine may be one that the file no longer lists.
-        filters = [
-            f"label=com.docker.compose.project={self.settings.project}",
-            f"label=com.docker.compose.service={engine_service(colour)}",
-        ]
-        flags = [flag for each in filters for flag in ("--filter", each)]
-        return capture(["docker", "ps", "--all", "--quiet", *flags], timeout_s=COMMAND_TIMEOUT_S).split()
+        service = f"label=com.docker.compose.service={engine_service(colour)}"
+        return self._containers("--quiet", "--filter", service).split()
+
+    def _containers(self, *flags: str) -> str:
+        project = f"label=com.docker.compose.project={self.settings.project}"
+        return capture(["docker", "ps", "--all", "--filter", project, *flags], timeout_s=COMMAND_TIMEOUT_S)
 
     def point_at(self, engine: EngineSpec | None) -> None:
         """Let the proxy send new requests to this engine, or to none; requests under way end where they began."""
