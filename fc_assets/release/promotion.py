@@ -132,7 +132,7 @@ class Decision:
                 "gate": str(result.gate),
                 "met": result.met,
                 "said": result.unmet or result.description,
-                "bar": f"{result.threshold.setting}: {result.threshold}" if result.threshold else "",
+                "bar": f"{result.threshold.setting} {result.threshold}" if result.threshold else "",
                 "judged": result.digest[:16],
             }
             for result in self.gates

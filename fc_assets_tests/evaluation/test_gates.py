@@ -10,9 +10,7 @@ from fc_assets.evaluation.champion import ChampionComparison
 from fc_assets.evaluation.checks import CHECKS
 from fc_assets.evaluation.inference.parity import Parity, PromptDifference
 from fc_assets.evaluation.inference.predictions import AnswerSummary
-from fc_assets.profiles import GateSettings, Thresholds
-
-LEAST = Thresholds(parse_rate=0.9, function_name_accuracy=0.9, param_f1=0.9, schema_hit=0.9, exec_rate=0.9)
+from fc_assets.profiles import Thresholds
 
 
 def results(difference: float | None = 0.1, p_holm: float = 0.01, low: float = 0.05, **metrics: Any) -> dict[str, Any]:
@@ -44,9 +42,9 @@ def results(difference: float | None = 0.1, p_holm: float = 0.01, low: float = 0
 
 @pytest.mark.parametrize(("value", "passed"), [(0.9, True), (0.8999, False), (None, False), (1.0, True)])
 def test_a_threshold_is_a_least_value(value: float | None, passed: bool) -> None:
-    verdict = gates.reaches_threshold(results(parse_rate=value), "sft", "parse_rate", LEAST)
+    verdict = gates.reaches_threshold(results(parse_rate=value), "sft", "parse_rate", 0.9)
     assert verdict.passed is passed
-    assert verdict.numbers["threshold"] == 0.9 and verdict.numbers["value"] == value
+    assert verdict.numbers["value"] == value
 
 
 @pytest.mark.parametrize(
@@ -130,9 +128,9 @@ def test_the_leading_prompt_mode_must_parse() -> None:
         leading = found.modes["chat_template"].model_copy(update={"parse_share": share})
         return found.model_copy(update={"modes": {**found.modes, "chat_template": leading}})
 
-    assert gates.parses_bfcl(report(0.5), GateSettings(min_bfcl_parse_rate=0.5)).passed
-    assert not gates.parses_bfcl(report(0.5), GateSettings(min_bfcl_parse_rate=0.6)).passed
-    assert not gates.parses_bfcl(report(None), GateSettings()).passed
+    assert gates.parses_bfcl(report(0.5), 0.5).passed
+    assert not gates.parses_bfcl(report(0.5), 0.6).passed
+    assert not gates.parses_bfcl(report(None), 0.0).passed
 
 
 def test_every_gate_blocks_and_has_a_name_of_its_own() -> None:
