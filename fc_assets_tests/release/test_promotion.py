@@ -343,8 +343,8 @@ def test_a_run_that_failed_before_its_check_leaves_the_earlier_verdict(home: Hom
 
 
 def test_a_run_that_failed_before_its_check_does_not_heal_a_failed_gate(home: Home) -> None:
-    home.failing = {"lora_adapter"}
     home.run()
+    home.failing = {"lora_adapter"}
     home.judge("lora_adapter")
     home.failing = set()
     home.judge("lora_adapter", **MISTYPED)
