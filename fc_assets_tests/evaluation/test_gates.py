@@ -1,5 +1,8 @@
 """The gates: what passes, what fails, and what is said when there is nothing to judge."""
 
+import json
+from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,10 +10,11 @@ import pytest
 from fc_assets.evaluation import gates
 from fc_assets.evaluation.bfcl.model import BfclReport, CategoryScore, ModeSummary
 from fc_assets.evaluation.champion import ChampionComparison
-from fc_assets.evaluation.checks import CHECKS
+from fc_assets.evaluation.checks import CHECKS, report_gates, variant_gates
 from fc_assets.evaluation.inference.parity import Parity, PromptDifference
 from fc_assets.evaluation.inference.predictions import AnswerSummary
-from fc_assets.profiles import Thresholds
+from fc_assets.foundation.artifacts import ArtifactStore
+from fc_assets.profiles import Thresholds, load_profile, parse_profile
 
 
 def results(difference: float | None = 0.1, p_holm: float = 0.01, low: float = 0.05, **metrics: Any) -> dict[str, Any]:
@@ -131,6 +135,46 @@ def test_the_leading_prompt_mode_must_parse() -> None:
     assert gates.parses_bfcl(report(0.5), 0.5).passed
     assert not gates.parses_bfcl(report(0.5), 0.6).passed
     assert not gates.parses_bfcl(report(None), 0.0).passed
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "setting", "lenient"),
+    [
+        ("sft_parse_rate", results(parse_rate=0.5), "gates.sft.parse_rate", 0.1),
+        ("sft_keeps_silence", results(irrelevance_accuracy=0.5), "gates.irrelevance_margin", 0.5),
+        ("sft_is_better_than_base", results(p_holm=0.3), "gates.significance", 0.5),
+    ],
+)
+def test_a_bar_that_is_lowered_shows(
+    tmp_path: Path, name: str, found: dict[str, Any], setting: str, lenient: float
+) -> None:
+    store, profile = ArtifactStore(tmp_path), load_profile("demo")
+    with store.workspace("eval_report") as folder:
+        (folder / "out").mkdir()
+        (folder / "out" / "results.json").write_text(json.dumps(found))
+        report = store.publish("eval_report", folder / "out")
+    gate = next(gate for gate in report_gates() if gate.name == name)
+    values = profile.model_dump()
+    *sections, field = setting.split(".")
+    reduce(dict.__getitem__, sections, values)[field] = lenient
+    red, green = gate.result(report, profile), gate.result(report, parse_profile(values, "test"))
+    assert not red.passed and green.passed
+    assert green.metadata["threshold"].value == lenient != red.metadata["threshold"].value
+    assert {each.metadata["threshold_setting"].value for each in (red, green)} == {setting}
+
+
+def test_the_words_of_a_bar_are_recorded(tmp_path: Path) -> None:
+    store, profile = ArtifactStore(tmp_path), load_profile("demo")
+    with store.workspace("bfcl") as folder:
+        (folder / "out").mkdir()
+        (folder / "out" / "report.json").write_text(bfcl_report().model_dump_json())
+        scores = store.publish("bfcl", folder / "out")
+    gate = next(gate for gate in variant_gates("sft") if gate.name == "categories_were_judged")
+    lenient = profile.model_copy(update={"bfcl": profile.bfcl.model_copy(update={"categories": ("multiple",)})})
+    red, green = gate.result(scores, profile), gate.result(scores, lenient)
+    assert not red.passed and green.passed
+    assert green.metadata["threshold"].value == "multiple"
+    assert red.metadata["threshold"].value == ", ".join(profile.bfcl.categories)
 
 
 def test_every_gate_blocks_and_has_a_name_of_its_own() -> None:
