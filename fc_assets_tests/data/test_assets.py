@@ -31,9 +31,12 @@ def _run(profile: Profile, home: Path, instance: dg.DagsterInstance) -> dg.Execu
 
 
 def _verdicts(result: dg.ExecuteInProcessResult) -> Mapping[str, bool]:
+    return {name: each.passed for name, each in _by_name(result).items()}
+
+
+def _by_name(result: dg.ExecuteInProcessResult) -> Mapping[str, dg.AssetCheckEvaluation]:
     return {
-        f"{each.asset_key.to_user_string()}.{each.check_name}": each.passed
-        for each in result.get_asset_check_evaluations()
+        f"{each.asset_key.to_user_string()}.{each.check_name}": each for each in result.get_asset_check_evaluations()
     }
 
 
@@ -106,9 +109,7 @@ def _judge(stage: Stage, **server: int) -> Mapping[str, dg.AssetCheckEvaluation]
         run_config={"resources": {"profile": {"config": {"server": server}}}},
         raise_on_error=False,
     )
-    return {
-        f"{each.asset_key.to_user_string()}.{each.check_name}": each for each in result.get_asset_check_evaluations()
-    }
+    return _by_name(result)
 
 
 def test_gates_record_the_bars_that_they_judged_by(stage: Stage):
