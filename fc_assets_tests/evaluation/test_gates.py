@@ -5,16 +5,19 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from fc_assets.evaluation import gates
 from fc_assets.evaluation.bfcl.model import BfclReport, CategoryScore, ModeSummary
 from fc_assets.evaluation.champion import ChampionComparison
-from fc_assets.evaluation.checks import CHECKS, report_gates, variant_gates
+from fc_assets.evaluation.checks import CHECKS, grpo_is_not_worse_than_champion, report_gates, variant_gates
 from fc_assets.evaluation.inference.parity import Parity, PromptDifference
 from fc_assets.evaluation.inference.predictions import AnswerSummary
 from fc_assets.foundation.artifacts import ArtifactStore
+from fc_assets.foundation.resources import build_resources
 from fc_assets.profiles import Thresholds, load_profile, parse_profile
+from fc_assets_tests.support.evaluation_world import source
 
 
 def results(difference: float | None = 0.1, p_holm: float = 0.01, low: float = 0.05, **metrics: Any) -> dict[str, Any]:
@@ -175,6 +178,22 @@ def test_the_words_of_a_bar_are_recorded(tmp_path: Path) -> None:
     assert not red.passed and green.passed
     assert green.metadata["threshold"].value == "multiple"
     assert red.metadata["threshold"].value == ", ".join(profile.bfcl.categories)
+
+
+def test_the_champions_margin_is_recorded_although_nobody_is_promoted_yet(tmp_path: Path) -> None:
+    def fill(out: Path) -> None:
+        (out / "champion.json").write_text(json.dumps({"policy": "new", "champion": None}))
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [source("eval_report", fill), grpo_is_not_worse_than_champion],
+            resources=build_resources(load_profile("demo"), tmp_path),
+            instance=instance,
+            run_config={"resources": {"profile": {"config": {"gates": {"non_inferiority_margin": 0.5}}}}},
+        )
+    (evaluation,) = result.get_asset_check_evaluations()
+    recorded = [evaluation.metadata[name].value for name in ("threshold_setting", "threshold_kind", "threshold")]
+    assert recorded == ["gates.non_inferiority_margin", "at_most", 0.5]
 
 
 def test_every_gate_blocks_and_has_a_name_of_its_own() -> None:
