@@ -36,14 +36,14 @@ def build_defs(profile: Profile | None = None, home: Path | None = None) -> dg.D
     """Fresh definitions for a profile (default: the one `$FC_PROFILE` names) and an artefact home."""
     profile = profile or load_profile()
     gates = [*data_checks.CHECKS, *training_checks.CHECKS, *evaluation_checks.CHECKS]
-    blocking = [spec.key for definition in gates for spec in definition.check_specs if spec.blocking]
+    blocking = [spec for definition in gates for spec in definition.check_specs if spec.blocking]
     return dg.Definitions(
         assets=with_settings(
             [
                 *data_assets.ASSETS,
                 *training_assets.ASSETS,
                 *evaluation_assets.ASSETS,
-                release_assets.build_promoted_policy(blocking),
+                release_assets.build_promoted_policy(blocking, profile),
                 *deployment_assets.ASSETS,
                 *load_test_assets.assets(profile),
                 *edge_assets.ASSETS,

@@ -16,22 +16,31 @@ from fc_assets.data.split_report import SplitReport
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.metadata import table
 from fc_assets.foundation.resources import Runtime
-from fc_assets.names import EXAMPLES, REPORT, SHAREGPT_TRAIN, SHAREGPT_VAL, split_file
+from fc_assets.foundation.thresholds import Bar, Kind
+from fc_assets.names import EXAMPLES, REPORT, SHAREGPT_SPLITS, SHAREGPT_TRAIN, SHAREGPT_VAL, split_file
 
 RATIO_TOLERANCE = 0.01
 """Rows with the same question stay together, so the share cannot be exact."""
 SHOWN = 20
 
+REJECTS = Bar[float]("data.max_reject_share", Kind.AT_MOST)
+GOLD_CEILING = Bar[float]("gates.min_gold_ceiling", Kind.AT_LEAST)
+CONTEXT = Bar[float]("server.max_model_len", Kind.AT_MOST)
+VALIDATION_SHARE = Bar[float]("data.validation_share", Kind.EXACTLY)
+
 
 @dg.asset_check(
-    asset=xlam_raw, blocking=True, description="No more rows than the profile allows are in the quarantine."
+    asset=xlam_raw,
+    blocking=True,
+    metadata=REJECTS.definition,
+    description="No more rows than the profile allows are in the quarantine.",
 )
 def few_rejects(xlam_raw: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
     summary = read_summary(xlam_raw.path)
-    share, allowed = summary.reject_share, runtime.profile.data.max_reject_share
+    share, allowed = summary.reject_share, REJECTS.value(runtime.profile)
     return dg.AssetCheckResult(
         passed=share <= allowed,
-        metadata={"reject_share": share, "allowed": allowed, "rejected": summary.rejected},
+        metadata={"reject_share": share, "rejected": summary.rejected, **REJECTS.record(allowed)},
         description=f"{share:.2%} of the rows were rejected, {allowed:.2%} are allowed.",
     )
 
@@ -59,13 +68,14 @@ def _split_checks(name: str) -> list[dg.AssetChecksDefinition]:
         name="gold_ceiling",
         asset=name,
         blocking=True,
+        metadata=GOLD_CEILING.definition,
         description="The expected calls themselves validate against the schemas of their tools.",
     )
     def gold_validates(split: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
-        ceiling, least = gold_ceiling(split.path / split_file(name)), runtime.profile.gates.min_gold_ceiling
+        ceiling, least = gold_ceiling(split.path / split_file(name)), GOLD_CEILING.value(runtime.profile)
         return dg.AssetCheckResult(
             passed=ceiling >= least,
-            metadata={"gold_ceiling": ceiling, "least": least},
+            metadata={"gold_ceiling": ceiling, **GOLD_CEILING.record(least)},
             description=f"{ceiling:.2%} of the expected answers validate, at least {least:.2%} must.",
         )
 
@@ -73,20 +83,26 @@ def _split_checks(name: str) -> list[dg.AssetChecksDefinition]:
         name="rows_fit_the_context",
         asset=name,
         blocking=True,
+        metadata=CONTEXT.definition,
         description="No row, prompt and answer, has more tokens than the server's context by the profile's tokenizer.",
     )
-    def rows_fit_the_context(split: Artifact) -> dg.AssetCheckResult:
+    def rows_fit_the_context(split: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
         report = _report(split)
-        longer = report.turns_longer_than_context
+        longer, context = report.turns_longer_than_context, CONTEXT.value(runtime.profile)
+        said = f"{longer} of {report.turns} turns are longer than {report.context_tokens} tokens."
+        if report.context_tokens > context:
+            said += (
+                f" The server takes {context:.0f} only: materialise {SHAREGPT_SPLITS} again, so that these are counted."
+            )
         return dg.AssetCheckResult(
-            passed=longer == 0,
+            passed=longer == 0 and report.context_tokens <= context,
             metadata={
                 "longer": longer,
                 "turns": report.turns,
-                "context_tokens": report.context_tokens,
                 "ids": ", ".join(report.longer_than_context),
+                **CONTEXT.record(report.context_tokens),
             },
-            description=f"{longer} of {report.turns} turns are longer than {report.context_tokens} tokens.",
+            description=said,
         )
 
     return [rows_are_conversations, gold_validates, rows_fit_the_context]
@@ -113,24 +129,25 @@ def splits_are_disjoint(sharegpt_train: Artifact, sharegpt_val: Artifact) -> dg.
     asset=SHAREGPT_TRAIN,
     additional_ins={SHAREGPT_VAL: dg.AssetIn(SHAREGPT_VAL)},
     blocking=True,
+    metadata=VALIDATION_SHARE.definition,
     description="The validation share and the seed are the profile's.",
 )
 def split_is_as_configured(
     sharegpt_train: Artifact, sharegpt_val: Artifact, runtime: dg.ResourceParam[Runtime]
 ) -> dg.AssetCheckResult:
     train, validation = _report(sharegpt_train), _report(sharegpt_val)
-    wanted = runtime.profile.data
+    wanted, seed = VALIDATION_SHARE.value(runtime.profile), runtime.profile.data.seed
     rows = train.rows + validation.rows
     share = validation.rows / rows
     tolerance = max(RATIO_TOLERANCE, 1 / rows)
     return dg.AssetCheckResult(
-        passed=abs(share - wanted.validation_share) <= tolerance and train.seed == validation.seed == wanted.seed,
+        passed=abs(share - wanted) <= tolerance and train.seed == validation.seed == seed,
         metadata={
             "validation_share": share,
-            "wanted_share": wanted.validation_share,
             "tolerance": tolerance,
             "seed": train.seed,
-            "wanted_seed": wanted.seed,
+            "wanted_seed": seed,
+            **VALIDATION_SHARE.record(wanted),
         },
         description=f"{share:.2%} of {rows} rows are for validation, by seed {train.seed}.",
     )

@@ -1,7 +1,7 @@
 """The evaluation's gates as asset checks: which artefact each reads. All of them block.
 
 One check operation serves several gates, since starting a process costs more than reading a file. What a gate asks is
-in `gates`, its thresholds are in the profile.
+in `gates`, its bar is a setting of the profile.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +22,7 @@ from fc_assets.evaluation.inference.predictions import AnswerSummary
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.json_files import finite
 from fc_assets.foundation.resources import Runtime, StepError, latest_artifact
+from fc_assets.foundation.thresholds import Bar, Kind
 from fc_assets.names import (
     BASE,
     CHAMPION_RECORD,
@@ -37,15 +38,39 @@ from fc_assets.profiles import Profile, Thresholds
 
 _PARITY, _SUMMARY = TypeAdapter(Parity), TypeAdapter(AnswerSummary)
 
+NON_INFERIORITY = Bar[float]("gates.non_inferiority_margin", Kind.AT_MOST)
+"""Of the policy against SFT, and against the promoted policy."""
+
 
 @dataclass(frozen=True)
 class EvaluationGate:
-    """One blocking check: what it is called, what it asks, and how it judges the artefact."""
+    """One blocking check: what it is called, what it asks, and how it judges the artefact.
+
+    `judge` is given the value of the gate's bar, or None where it has none; no other setting is in its reach.
+    """
 
     asset: dg.AssetKey
     name: str
     description: str
-    judge: Callable[[Artifact, Profile], Verdict]
+    judge: Callable[[Artifact, Any], Verdict]
+    bar: Bar[Any] | None = None
+
+    @property
+    def spec(self) -> dg.AssetCheckSpec:
+        """Its definition, which names its bar."""
+        return dg.AssetCheckSpec(
+            self.name,
+            asset=self.asset,
+            description=self.description,
+            blocking=True,
+            metadata=self.bar.definition if self.bar else None,
+        )
+
+    def result(self, artifact: Artifact, profile: Profile) -> dg.AssetCheckResult:
+        """Judge the artefact by the bar as `profile` has it."""
+        limit = self.bar.value(profile) if self.bar else None
+        record = self.bar.record(limit) if self.bar else {}
+        return _result(self.judge(artifact, limit), record, asset_key=self.asset, check_name=self.name)
 
 
 def variant_gates(variant: str) -> list[EvaluationGate]:
@@ -56,21 +81,21 @@ def variant_gates(variant: str) -> list[EvaluationGate]:
             predictions,
             "rows_were_answered",
             "No more rows than evaluation.max_failed_share stayed without an answer from the server.",
-            lambda artifact, profile: gates.was_answered(
-                _SUMMARY.validate_python(artifact.read_json(REPORT)), profile.evaluation.max_failed_share
-            ),
+            lambda artifact, share: gates.was_answered(_SUMMARY.validate_python(artifact.read_json(REPORT)), share),
+            Bar[float]("evaluation.max_failed_share", Kind.AT_MOST),
         ),
         EvaluationGate(
             predictions,
             "template_parity",
             "The server built the very token ids that training saw for the same conversation and tools.",
-            lambda artifact, profile: gates.has_parity(_PARITY.validate_python(artifact.read_json(PARITY))),
+            lambda artifact, _: gates.has_parity(_PARITY.validate_python(artifact.read_json(PARITY))),
         ),
         EvaluationGate(
             scores,
             "categories_were_judged",
             "The official checker judged every sampled row of every BFCL category.",
-            lambda artifact, profile: gates.covers_bfcl(_bfcl_report(artifact), profile.bfcl.categories),
+            lambda artifact, categories: gates.covers_bfcl(_bfcl_report(artifact), categories),
+            Bar[tuple[str, ...]]("bfcl.categories", Kind.ALL_OF),
         ),
     ]
     if variant in TUNED_VARIANTS:
@@ -79,7 +104,8 @@ def variant_gates(variant: str) -> list[EvaluationGate]:
                 scores,
                 "answers_parse",
                 "Of the BFCL questions that expect a call, enough were answered with one that parses.",
-                lambda artifact, profile: gates.parses_bfcl(_bfcl_report(artifact), profile.gates),
+                lambda artifact, least: gates.parses_bfcl(_bfcl_report(artifact), least),
+                Bar[float]("gates.min_bfcl_parse_rate", Kind.AT_LEAST),
             )
         )
     return found
@@ -95,15 +121,15 @@ def report_gates() -> list[EvaluationGate]:
             eval_report.key,
             "sft_is_better_than_base",
             "SFT has significantly more exact matches than base (exact McNemar, Holm-corrected).",
-            lambda artifact, profile: gates.is_better(_results(artifact), BASE, SFT, profile.gates.significance),
+            lambda artifact, significance: gates.is_better(_results(artifact), BASE, SFT, significance),
+            Bar[float]("gates.significance", Kind.AT_MOST),
         ),
         EvaluationGate(
             eval_report.key,
             "grpo_is_not_worse_than_sft",
             "SFT+GRPO loses no more exact match against SFT than gates.non_inferiority_margin.",
-            lambda artifact, profile: gates.is_not_worse(
-                _results(artifact), SFT, GRPO, profile.gates.non_inferiority_margin
-            ),
+            lambda artifact, margin: gates.is_not_worse(_results(artifact), SFT, GRPO, margin),
+            NON_INFERIORITY,
         ),
     ]
 
@@ -113,9 +139,8 @@ def _threshold(variant: str, metric: str) -> EvaluationGate:
         eval_report.key,
         f"{variant}_{metric}",
         f"{metric} of {variant} is at least gates.{variant}.{metric}.",
-        lambda artifact, profile: gates.reaches_threshold(
-            _results(artifact), variant, metric, getattr(profile.gates, variant)
-        ),
+        lambda artifact, least: gates.reaches_threshold(_results(artifact), variant, metric, least),
+        Bar[float](f"gates.{variant}.{metric}", Kind.AT_LEAST),
     )
 
 
@@ -124,9 +149,8 @@ def _silence(variant: str) -> EvaluationGate:
         eval_report.key,
         f"{variant}_keeps_silence",
         f"On rows that expect no call {variant} is not worse than base by more than gates.irrelevance_margin.",
-        lambda artifact, profile: gates.keeps_silence(
-            _results(artifact), variant, BASE, profile.gates.irrelevance_margin
-        ),
+        lambda artifact, margin: gates.keeps_silence(_results(artifact), variant, BASE, margin),
+        Bar[float]("gates.irrelevance_margin", Kind.AT_MOST),
     )
 
 
@@ -144,10 +168,7 @@ def build_checks(name: str, judged: Sequence[EvaluationGate]) -> dg.AssetChecksD
 
     @dg.multi_asset_check(
         name=name,
-        specs=[
-            dg.AssetCheckSpec(gate.name, asset=gate.asset, description=gate.description, blocking=True)
-            for gate in judged
-        ],
+        specs=[gate.spec for gate in judged],
         can_subset=True,
     )
     def check(
@@ -162,8 +183,7 @@ def build_checks(name: str, judged: Sequence[EvaluationGate]) -> dg.AssetChecksD
         except FcAssetsError as error:
             raise StepError(str(error)) from error
         for gate in chosen:
-            verdict = gate.judge(artifacts[gate.asset], runtime.profile)
-            yield _result(verdict, asset_key=gate.asset, check_name=gate.name)
+            yield gate.result(artifacts[gate.asset], runtime.profile)
 
     return check
 
@@ -171,6 +191,7 @@ def build_checks(name: str, judged: Sequence[EvaluationGate]) -> dg.AssetChecksD
 @dg.asset_check(
     asset=eval_report,
     blocking=True,
+    metadata=NON_INFERIORITY.definition,
     description=(
         "The policy loses no more exact match against the one that is promoted now (the champion) than "
         "gates.non_inferiority_margin; without a promoted policy there is nothing to lose to."
@@ -181,18 +202,22 @@ def grpo_is_not_worse_than_champion(
 ) -> dg.AssetCheckResult:
     release = promoted_release(context.instance)
     found = ChampionComparison.model_validate(eval_report.read_json(CHAMPION_RECORD))
-    margin = runtime.profile.gates.non_inferiority_margin
-    return _result(gates.is_not_worse_than_champion(found, release.policy if release else "", margin))
+    margin = NON_INFERIORITY.value(runtime.profile)
+    verdict = gates.is_not_worse_than_champion(found, release.policy if release else "", margin)
+    return _result(verdict, NON_INFERIORITY.record(margin))
 
 
 def _result(
-    verdict: Verdict, asset_key: dg.AssetKey | None = None, check_name: str | None = None
+    verdict: Verdict,
+    bar: Mapping[str, float | str],
+    asset_key: dg.AssetKey | None = None,
+    check_name: str | None = None,
 ) -> dg.AssetCheckResult:
     numbers: Mapping[str, Any] = {name: finite(value) for name, value in verdict.numbers.items()}
     return dg.AssetCheckResult(
         passed=verdict.passed,
         description=verdict.sentence,
-        metadata=numbers,
+        metadata={**numbers, **bar},
         asset_key=asset_key,
         check_name=check_name,
     )

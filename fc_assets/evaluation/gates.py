@@ -1,7 +1,7 @@
 """What the evaluation must show before a policy may be promoted: each gate as a verdict on files already written.
 
-Plain data in, plain verdicts out; the thresholds come from the profile. That a verdict blocks, and which asset, is
-decided in `checks`; how the numbers arise, in `report`, `inference.parity`, `bfcl` and `champion`.
+Plain data in, plain verdicts out. That a verdict blocks, which asset, and by which setting, is decided in `checks`; how
+the numbers arise, in `report`, `inference.parity`, `bfcl` and `champion`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from fc_assets.evaluation.inference.parity import Parity
 from fc_assets.evaluation.inference.predictions import AnswerSummary
 from fc_assets.evaluation.report.model import PairedTest
 from fc_assets.names import EVAL_REPORT, SHIPPED_VARIANT, predictions
-from fc_assets.profiles import GateSettings, Thresholds
 
 Results = Mapping[str, Any]
 """The content of the report's results.json."""
@@ -36,9 +35,8 @@ class Verdict:
     numbers: Numbers
 
 
-def reaches_threshold(results: Results, variant: str, metric: str, thresholds: Thresholds) -> Verdict:
+def reaches_threshold(results: Results, variant: str, metric: str, least: float) -> Verdict:
     """The metric's point estimate is at least its threshold. A metric that could not be measured fails."""
-    least: float = getattr(thresholds, metric)
     found = results["variants"][variant]
     value, (low, high) = found[metric], found["intervals"][metric]
     return _at_least(
@@ -46,7 +44,7 @@ def reaches_threshold(results: Results, variant: str, metric: str, thresholds: T
         least,
         lambda value: f"{metric} of {variant} is {value:.3f}, at least {least:.3f} is asked.",
         f"No row of the validation split lets {metric} be measured for {variant}.",
-        {"value": value, "low": low, "high": high, "threshold": least, "rows": found["rows_counted"][metric]},
+        {"value": value, "low": low, "high": high, "rows": found["rows_counted"][metric]},
     )
 
 
@@ -98,7 +96,7 @@ def _loses_little(test: PairedTest, margin: float) -> Verdict:
         f"{_difference(test)}, p = {test.p_holm:.2g}; {margin:g} may be lost. "
         f"Non-inferiority is {'' if proven else 'not '}proven at 95 %."
     )
-    return Verdict(passed, sentence, {**_numbers(test), "margin": margin, "proven": str(proven).lower()})
+    return Verdict(passed, sentence, {**_numbers(test), "proven": str(proven).lower()})
 
 
 def keeps_silence(results: Results, variant: str, reference: str, margin: float) -> Verdict:
@@ -111,7 +109,7 @@ def keeps_silence(results: Results, variant: str, reference: str, margin: float)
             f"Irrelevance accuracy of {variant} is {own:.3f}, of {reference} {other:.3f}; {margin:g} may be lost."
         ),
         "No row expects silence; set data.irrelevance_share above 0 and split again.",
-        {"value": own, reference: other, "margin": margin},
+        {"value": own, reference: other},
     )
 
 
@@ -154,15 +152,15 @@ def covers_bfcl(report: BfclReport, categories: tuple[str, ...]) -> Verdict:
     return Verdict(bool(report.modes) and not missing and not failed, sentence, numbers)
 
 
-def parses_bfcl(report: BfclReport, gates: GateSettings) -> Verdict:
+def parses_bfcl(report: BfclReport, least: float) -> Verdict:
     """In the leading prompt mode enough of the answers to questions that expect a call hold one that parses."""
-    share, least = next(iter(report.modes.values())).parse_share, gates.min_bfcl_parse_rate
+    share = next(iter(report.modes.values())).parse_share
     return _at_least(
         share,
         least,
         lambda share: f"{share:.1%} of the answers hold a call that parses, {least:.1%} are asked.",
         "No sampled BFCL category expects a call.",
-        {"value": share, "threshold": least},
+        {"value": share},
     )
 
 

@@ -16,6 +16,8 @@ from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.metadata import record_of, table
 from fc_assets.foundation.notify import notify
 from fc_assets.foundation.resources import Runtime
+from fc_assets.foundation.thresholds import defined_bar
+from fc_assets.profiles import Profile
 from fc_assets.release import promotion
 from fc_assets.release.jobs import HubCopyJob
 from fc_assets.release.package import Release, ReleaseInputs, write_release
@@ -39,6 +41,10 @@ _READ_FROM = (
 )
 """Assets whose files go into a release; the rest of the lineage are dependencies without files."""
 
+_PLANNED = "PLANNED"
+"""Dagster's word for an evaluation that a run has announced and not made."""
+_PAGE = 50
+
 PROMOTE_WHEN_PROVEN = (
     # The report is the last to be made: a new upstream alone is no reason to promote. The whole lineage are
     # dependencies, so that every gate on it is waited for.
@@ -56,9 +62,12 @@ class PromotionConfig(dg.Config):
     override_reason: str = ""
 
 
-def build_promoted_policy(blocking_checks: Sequence[dg.AssetCheckKey]) -> dg.AssetsDefinition:
-    """The asset `promoted_policy`, whose gates are these checks."""
-    gates = [Gate(key.asset_key.to_user_string(), key.name) for key in blocking_checks]
+def build_promoted_policy(blocking_checks: Sequence[dg.AssetCheckSpec], location: Profile) -> dg.AssetsDefinition:
+    """The asset `promoted_policy`, whose gates are these checks, each by a bar no more lenient than the `location`'s.
+
+    The bars are those of the code location: what the promoting run overrides does not count.
+    """
+    gates = [_gate(spec, location) for spec in blocking_checks]
 
     @dg.asset(
         name=names.PROMOTED_POLICY,
@@ -71,8 +80,9 @@ def build_promoted_policy(blocking_checks: Sequence[dg.AssetCheckKey]) -> dg.Ass
         deps=[_key(name) for name in LINEAGE if name not in _READ_FROM],
         description=(
             "A release: the policy's checkpoint with its record, model card and sums. It comes into being only if "
-            "every blocking gate on its whole lineage passed for exactly the materialisations that it was made from; "
-            "otherwise the step fails and lists all that is unmet. Nothing else leads to a deployment."
+            "every blocking gate on its whole lineage passed for exactly the materialisations that it was made from, "
+            "by a bar no more lenient than this location's; otherwise the step fails and lists all that is unmet. "
+            "Nothing else leads to a deployment."
         ),
     )
     def promoted_policy(
@@ -104,6 +114,11 @@ def build_promoted_policy(blocking_checks: Sequence[dg.AssetCheckKey]) -> dg.Ass
                 )
 
     return promoted_policy
+
+
+def _gate(spec: dg.AssetCheckSpec, location: Profile) -> Gate:
+    bar = defined_bar(spec.metadata)
+    return Gate(spec.asset_key.to_user_string(), spec.name, bar.at(bar.value(location)) if bar else None)
 
 
 def _require_promotable(context: dg.AssetExecutionContext, decision: Decision, override_reason: str) -> None:
@@ -145,11 +160,12 @@ def _describe(release: Release, decision: Decision) -> dict[str, object]:
 
 def read_decision(instance: dg.DagsterInstance, gates: Sequence[Gate], upstream: Sequence[Artifact]) -> Decision:
     """What the instance says of the lineage and of the gates on it, as a decision."""
+    lineage = promotion.trace(lambda name: latest_node(instance, name))
     return promotion.decide(
-        promotion.trace(lambda name: latest_node(instance, name)),
+        lineage,
         {artifact.asset: artifact.digest for artifact in upstream},
         gates,
-        {gate: found for gate in gates if (found := _latest_evaluation(instance, gate))},
+        {gate: found for gate in gates if (found := _latest_evaluation(instance, gate, lineage.get(gate.asset)))},
     )
 
 
@@ -164,16 +180,46 @@ def latest_node(instance: dg.DagsterInstance, name: str) -> LineageNode | None:
         digest=recorded.digest,
         storage_id=records[0].storage_id,
         inputs=recorded.inputs,
+        profile=recorded.profile,
         settings=recorded.settings,
     )
 
 
-def _latest_evaluation(instance: dg.DagsterInstance, gate: Gate) -> GateEvaluation | None:
-    record = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(_key(gate.asset), gate.check))
-    if record is None:
-        return None
-    if record.status.value == "PLANNED" or (evaluation := record.evaluation) is None:
-        return GateEvaluation(passed=None, target=None)
+def _latest_evaluation(instance: dg.DagsterInstance, gate: Gate, judged: LineageNode | None) -> GateEvaluation | None:
+    """The latest evaluation of a gate that judged the materialisation in the lineage, else the latest of any.
+
+    One that a later run is still making comes first. One that was planned by a run that has ended, or is gone, will
+    never be made and does not count.
+    """
+    latest = None
+    for run_id, evaluation in _history(instance, dg.AssetCheckKey(_key(gate.asset), gate.check)):
+        if evaluation is None:
+            run = instance.get_run_by_id(run_id)
+            if run is not None and not run.is_finished:
+                return GateEvaluation(passed=None, target=None, run=run_id)
+            continue
+        found = _as_plain(evaluation)
+        if judged is not None and found.target == judged.storage_id:
+            return found
+        latest = latest or found
+    return latest
+
+
+def _history(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey
+) -> Iterator[tuple[str, dg.AssetCheckEvaluation | None]]:
+    """Each run that was to make a check and what it found, the latest first; None where it has found nothing yet.
+
+    The records are read page by page, as they are asked for.
+    """
+    cursor = None
+    while page := instance.event_log_storage.get_asset_check_execution_history(key, limit=_PAGE, cursor=cursor):
+        for record in page:
+            yield record.run_id, None if record.status.value == _PLANNED else record.evaluation
+        cursor = page[-1].id
+
+
+def _as_plain(evaluation: dg.AssetCheckEvaluation) -> GateEvaluation:
     target = evaluation.target_materialization_data
     return GateEvaluation(
         passed=evaluation.passed,

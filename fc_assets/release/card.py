@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from fc_assets.foundation.presentation.templates import render_template
-from fc_assets.names import BASE, GRPO, SFT, SHAREGPT_VAL, SHIPPED_VARIANT
+from fc_assets.foundation.thresholds import Threshold
+from fc_assets.names import BASE, GRPO, GRPO_POLICY, LORA_ADAPTER, SFT, SHAREGPT_VAL, SHIPPED_VARIANT
 from fc_assets.release.model_info import ModelInfo
-from fc_assets.release.record import ReleaseRecord
+from fc_assets.release.record import BarRecord, GateRecord, ReleaseRecord
 from fc_assets.release.upstream import Licence, Measure
 
 CARD_LABELS = {BASE: "A: base", SFT: "B: SFT", GRPO: "C: SFT + GRPO"}
@@ -41,6 +42,8 @@ def model_card(record: ReleaseRecord, info: ModelInfo) -> str:
         info=info,
         results=_results(record.metrics),
         further={title: _as_table(rows) for title, rows in record.further_tables.items() if rows},
+        training=_training(record),
+        gates=_gates(record.gates),
         measured_rows=max((measure.rows for measure in record.metrics), default=0),
     )
 
@@ -88,6 +91,46 @@ def _results(measures: Sequence[Measure]) -> CardTable:
     return CardTable(
         columns=["metric", *(CARD_LABELS[variant] for variant in variants)],
         rows=[[metric, *(_interval(by_cell.get((metric, variant))) for variant in variants)] for metric in metrics],
+    )
+
+
+def _gates(gates: Sequence[GateRecord]) -> CardTable:
+    return CardTable(
+        columns=["gate", "judged", "result", "bar"],
+        rows=[
+            [
+                f"{gate.asset}:{gate.check}",
+                f"`{gate.judged_digest[:16]}`",
+                "passed" if gate.met else f"unmet: {gate.unmet_because}",
+                _bar(gate.bar) if gate.bar else "",
+            ]
+            for gate in gates
+        ],
+    )
+
+
+def _bar(bar: BarRecord) -> str:
+    """The bar that was used, and the location's where that is another one."""
+    used, asked = (Threshold(bar.setting, bar.kind, value) for value in (bar.threshold, bar.asked))
+    return f"{bar.setting} {used}" + (f" (the location: {asked})" if used != asked else "")
+
+
+def _training(record: ReleaseRecord) -> CardTable:
+    """The chief settings of both trainings, as the adapter and the policy record them."""
+    sft, grpo = record.settings[LORA_ADAPTER]["sft"], record.settings[GRPO_POLICY]["grpo"]
+    length = f"{sft['epochs']:g} epochs" + (f", at most {sft['max_steps']} steps" if sft["max_steps"] > 0 else "")
+    return CardTable(
+        columns=["setting", "SFT", "GRPO"],
+        rows=[
+            ["length", length, f"{grpo['steps']} steps"],
+            ["learning rate", f"{sft['learning_rate']:g}", f"{grpo['learning_rate']:g}"],
+            ["LoRA rank", str(sft["lora"]["rank"]), str(grpo["lora"]["rank"])],
+            [
+                "batch",
+                f"{sft['batch_size']} sequences, accumulated {sft['gradient_accumulation']} times",
+                f"{grpo['prompts_per_step']} prompts with {grpo['generations']} completions each",
+            ],
+        ],
     )
 
 

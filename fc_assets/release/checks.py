@@ -2,9 +2,11 @@
 
 import dagster as dg
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import Artifact
-from fc_assets.names import PROMOTED_POLICY, RELEASE_RECORD
-from fc_assets.release.record import ReleaseRecord
+from fc_assets.foundation.resources import StepError
+from fc_assets.names import PROMOTED_POLICY
+from fc_assets.release.record import read_record
 
 
 @dg.asset_check(
@@ -12,7 +14,10 @@ from fc_assets.release.record import ReleaseRecord
     description="Every gate in the release's record is met; a promotion by hand in spite of unmet gates shows up here.",
 )
 def promoted_without_override(promoted_policy: Artifact) -> dg.AssetCheckResult:
-    override = ReleaseRecord.model_validate(promoted_policy.read_json(RELEASE_RECORD)).override
+    try:
+        override = read_record(promoted_policy).override
+    except FcAssetsError as error:
+        raise StepError(str(error)) from error
     return dg.AssetCheckResult(
         passed=override is None,
         severity=dg.AssetCheckSeverity.WARN,

@@ -1,8 +1,9 @@
 """The folder of a release: checkpoint, record, model card, sums, tools, canary questions.
 
-Everything in it is a function of the lineage and the settings: no time, no run id, no machine. So the same policy
-promoted twice has the same digest, and is deployed once. Whether it may be promoted is decided in `promotion`; what the
-card says stands in `card`.
+Everything in it is a function of the lineage, of its gates, and of the few settings that the promoting run decides: no
+time, no run id. So the same policy promoted twice has the same digest, and is deployed once. What made the lineage is
+taken from its own records, never from the profile of the run that promotes. Whether it may be promoted is decided in
+`promotion`; what the card says stands in `card`.
 """
 
 from __future__ import annotations
@@ -40,17 +41,22 @@ from fc_assets.profiles import Profile
 from fc_assets.release import upstream
 from fc_assets.release.card import model_card
 from fc_assets.release.model_info import ModelInfo, describe_model
-from fc_assets.release.promotion import Decision
-from fc_assets.release.provenance import git_commit, library_versions, public_settings
+from fc_assets.release.promotion import Decision, GateResult
+from fc_assets.release.provenance import git_commit, library_versions
 from fc_assets.release.record import (
     RECORD_FORMAT,
+    BarRecord,
     CodeRecord,
     GateRecord,
     LineageRecord,
     OverrideRecord,
     PolicyRecord,
+    PromotingRun,
     ReleaseRecord,
 )
+
+DECIDED_BY_PROMOTION = {"server": ("dtype", "max_model_len", "max_num_seqs"), "deployment": ("canary_rows",)}
+"""The settings of the promoting run that a release is written with, by section."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +147,7 @@ def _record(inputs: ReleaseInputs, decision: Decision, override_reason: str, pro
                 judged_digest=result.digest,
                 met=result.met,
                 unmet_because=result.unmet or None,
+                bar=_bar(result),
                 description=result.description,
                 values=dict(result.values),
             )
@@ -150,9 +157,33 @@ def _record(inputs: ReleaseInputs, decision: Decision, override_reason: str, pro
         metrics=tables.measures,
         further_tables=tables.further,
         licences=[upstream.base_licence(inputs.base), *upstream.data_licences(inputs.examples)],
-        profile=public_settings(profile),
+        profile=sorted({node.profile for node in decision.lineage.values()}),
+        settings={
+            name: {section: dict(values) for section, values in sorted(node.settings.items())}
+            for name, node in decision.lineage.items()
+        },
+        promoting_run=PromotingRun(
+            profile=profile.name,
+            settings={
+                section: profile.model_dump(mode="json", include={section: set(fields)})[section]
+                for section, fields in DECIDED_BY_PROMOTION.items()
+            },
+        ),
         code=CodeRecord(version=fc_assets.__version__, git_commit=git_commit()),
         libraries=library_versions(),
+    )
+
+
+def _bar(result: GateResult) -> BarRecord | None:
+    used, asked = result.threshold, result.gate.asked
+    if used is None or asked is None:
+        return None
+    return BarRecord(
+        setting=used.setting,
+        kind=used.kind,
+        threshold=used.value,
+        source="location" if used == asked else "run",
+        asked=asked.value,
     )
 
 

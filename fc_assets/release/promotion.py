@@ -1,7 +1,8 @@
 """Whether a policy may be promoted: its lineage must agree with itself, and every gate must have passed on it.
 
-A gate counts only if its latest evaluation judged the very materialisation that is in the lineage. Plain values in,
-plain decision out: `assets` reads the values from Dagster's instance, `package` writes the release.
+A gate counts only if it judged the very materialisation that is in the lineage, by a bar that is no more lenient than
+the location's. Plain values in, plain decision out: `assets` reads the values from Dagster's instance, `package` writes
+the release.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.thresholds import Threshold, recorded_threshold
 from fc_assets.names import (
     BASE_MODEL,
     EVAL_REPORT,
@@ -48,10 +50,14 @@ class NotPromotableError(FcAssetsError):
 
 @dataclass(frozen=True, order=True)
 class Gate:
-    """A blocking check: the asset it judges and its name."""
+    """A blocking check: the asset it judges and its name.
+
+    `asked` is the bar that the location's profile asks for; None where the gate has none.
+    """
 
     asset: str
     check: str
+    asked: Threshold | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.asset}:{self.check}"
@@ -61,28 +67,30 @@ class Gate:
 class LineageNode:
     """The latest materialisation of an asset: its digest, Dagster's storage id of it, the digests of its inputs.
 
-    `settings` are the sections of the profile that made it, by name.
+    `settings` are the sections of the profile that made it, by name; `profile` is that profile's name.
     """
 
     asset: str
     digest: str
     storage_id: int
     inputs: Mapping[str, str]
+    profile: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class GateEvaluation:
-    """The latest evaluation of a gate.
+    """The latest evaluation of a gate that counts.
 
-    `passed` is None when it was planned and has not ended; `target` is the storage id of the materialisation that it
-    judged, None when there was none. `values` are the scalars it measured.
+    `passed` is None while `run` has still to make it; `target` is the storage id of the materialisation that it judged,
+    None when there was none. `values` are the scalars that it recorded.
     """
 
     passed: bool | None
     target: int | None
     description: str = ""
     values: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    run: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,11 @@ class GateResult:
     @property
     def met(self) -> bool:
         return not self.unmet
+
+    @property
+    def threshold(self) -> Threshold | None:
+        """The bar that it was judged by; None where it recorded none."""
+        return recorded_threshold(self.values)
 
 
 @dataclass(frozen=True)
@@ -119,6 +132,7 @@ class Decision:
                 "gate": str(result.gate),
                 "met": result.met,
                 "said": result.unmet or result.description,
+                "bar": f"{result.threshold.setting} {result.threshold}" if result.threshold else "",
                 "judged": result.digest[:16],
             }
             for result in self.gates
@@ -195,11 +209,22 @@ def _unmet(gate: Gate, node: LineageNode | None, evaluation: GateEvaluation | No
     if evaluation is None:
         return "has never run: run the check"
     if evaluation.passed is None:
-        return "was planned and has not ended: wait for its run, or run the check again"
+        return f"is pending, its run {evaluation.run} is under way: wait for it"
     if evaluation.target != node.storage_id:
         return f"has not judged the present materialisation of {gate.asset} ({node.digest[:16]}): run it again"
     if not evaluation.passed:
         return f"failed: {evaluation.description or 'see its metadata'}"
+    return _too_lenient(gate.asked, recorded_threshold(evaluation.values)) if gate.asked else ""
+
+
+def _too_lenient(asked: Threshold, used: Threshold | None) -> str:
+    if used is None or (used.setting, used.kind) != (asked.setting, asked.kind):
+        return f"does not say that it was judged by {asked.setting} ({asked}): run the check again"
+    if used.is_more_lenient_than(asked):
+        return (
+            f"was judged with {used.setting} {used.shown}, the location asks for {asked}: "
+            "run the check again with the location's settings"
+        )
     return ""
 
 

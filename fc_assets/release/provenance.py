@@ -1,6 +1,6 @@
-"""What a release was made by: code, commit, libraries, settings. Only read from this machine, not judged.
+"""What a release was promoted by: code, commit, libraries. Only read from this machine, not judged.
 
-Nothing secret may leave through here: settings lose the credentials in URLs, and no environment variable is read.
+Nothing secret may leave through here: no environment variable is read.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import fc_assets
 from fc_assets.foundation.child_processes.commands import CommandError, capture
-from fc_assets.profiles import Profile, without_credentials
 
 LIBRARIES = (
     "accelerate",
@@ -53,9 +52,3 @@ def git_commit() -> str:
     except CommandError:
         return UNKNOWN_COMMIT
     return f"{commit}-dirty" if changed.strip() else commit
-
-
-def public_settings(profile: Profile) -> dict[str, object]:
-    """All settings of the profile as plain values, user names and passwords in URLs removed."""
-    settings = profile.model_dump(mode="json")
-    return {name: without_credentials(value) for name, value in settings.items()}

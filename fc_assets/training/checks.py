@@ -6,11 +6,15 @@ import dagster as dg
 
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import Runtime
+from fc_assets.foundation.thresholds import Bar, Kind
 from fc_assets.names import MODEL_FOLDER, REPORT
 from fc_assets.training.assets import base_model, grpo_policy, lora_adapter, merged_model
 from fc_assets.training.checkpoint import inspect_checkpoint
 from fc_assets.training.jobs import GrpoResult, MergeResult, SftResult
 from fc_assets.training.training_log import fell_beyond_chance, quarter_means, series
+
+OVERLONG = Bar[float]("gates.max_overlong_share", Kind.AT_MOST)
+MERGE_DIFFERENCE = Bar[float]("sft.max_merge_logit_difference", Kind.AT_MOST)
 
 
 @dg.asset_check(
@@ -42,15 +46,16 @@ def loss_fell(lora_adapter: Artifact) -> dg.AssetCheckResult:
 @dg.asset_check(
     asset=lora_adapter,
     blocking=True,
+    metadata=OVERLONG.definition,
     description="No more training turns than the profile allows were left out because they do not fit sft.max_length.",
 )
 def few_turns_left_out(lora_adapter: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
     report = SftResult.model_validate(lora_adapter.read_json(REPORT))
-    allowed = runtime.profile.gates.max_overlong_share
+    allowed = OVERLONG.value(runtime.profile)
     share = len(report.overlong) / (report.turns + len(report.overlong))
     return dg.AssetCheckResult(
         passed=share <= allowed,
-        metadata={"overlong_share": share, "allowed": allowed},
+        metadata={"overlong_share": share, **OVERLONG.record(allowed)},
         description=f"{share:.2%} of the turns were left out, {allowed:.2%} are allowed.",
     )
 
@@ -58,14 +63,15 @@ def few_turns_left_out(lora_adapter: Artifact, runtime: dg.ResourceParam[Runtime
 @dg.asset_check(
     asset=merged_model,
     blocking=True,
+    metadata=MERGE_DIFFERENCE.definition,
     description="The merged checkpoint gives the logits of base plus adapter, up to rounding.",
 )
 def merge_is_exact(merged_model: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
     difference = MergeResult.model_validate(merged_model.read_json(REPORT)).max_logit_difference
-    allowed = runtime.profile.sft.max_merge_logit_difference
+    allowed = MERGE_DIFFERENCE.value(runtime.profile)
     return dg.AssetCheckResult(
         passed=difference <= allowed,
-        metadata={"max_logit_difference": difference, "allowed": allowed},
+        metadata={"max_logit_difference": difference, **MERGE_DIFFERENCE.record(allowed)},
         description=f"Logits differ by up to {difference:.3g}, {allowed:.3g} is allowed.",
     )
 

@@ -31,9 +31,12 @@ def _run(profile: Profile, home: Path, instance: dg.DagsterInstance) -> dg.Execu
 
 
 def _verdicts(result: dg.ExecuteInProcessResult) -> Mapping[str, bool]:
+    return {name: each.passed for name, each in _by_name(result).items()}
+
+
+def _by_name(result: dg.ExecuteInProcessResult) -> Mapping[str, dg.AssetCheckEvaluation]:
     return {
-        f"{each.asset_key.to_user_string()}.{each.check_name}": each.passed
-        for each in result.get_asset_check_evaluations()
+        f"{each.asset_key.to_user_string()}.{each.check_name}": each for each in result.get_asset_check_evaluations()
     }
 
 
@@ -94,6 +97,45 @@ def test_too_many_rejects_stop_the_stage(checkpoint: Path, tmp_path: Path):
     assert "11 of 111 rows cannot be read" in message
     assert not (tmp_path / "artifacts").exists()
     assert not list((tmp_path / "staging").iterdir())
+
+
+def _judge(stage: Stage, **server: int) -> Mapping[str, dg.AssetCheckEvaluation]:
+    """The gates of the stage alone, with these overrides of the section `server`."""
+    result = dg.materialize(
+        [*ASSETS, *CHECKS],
+        selection=dg.AssetSelection.all_asset_checks(),
+        resources=build_resources(stage.profile, stage.home),
+        instance=stage.instance,
+        run_config={"resources": {"profile": {"config": {"server": server}}}},
+        raise_on_error=False,
+    )
+    return _by_name(result)
+
+
+def test_gates_record_the_bars_that_they_judged_by(stage: Stage):
+    data, gates = stage.profile.data, stage.profile.gates
+    found = _judge(stage)
+    bars = {
+        name: tuple(each.metadata[key].value for key in ("threshold_setting", "threshold_kind", "threshold"))
+        for name, each in found.items()
+        if "threshold" in each.metadata
+    }
+    assert bars == {
+        f"{XLAM_RAW}.few_rejects": ("data.max_reject_share", "at_most", data.max_reject_share),
+        f"{SHAREGPT_TRAIN}.gold_ceiling": ("gates.min_gold_ceiling", "at_least", gates.min_gold_ceiling),
+        f"{SHAREGPT_VAL}.gold_ceiling": ("gates.min_gold_ceiling", "at_least", gates.min_gold_ceiling),
+        f"{SHAREGPT_TRAIN}.rows_fit_the_context": ("server.max_model_len", "at_most", 4096),
+        f"{SHAREGPT_VAL}.rows_fit_the_context": ("server.max_model_len", "at_most", 4096),
+        f"{SHAREGPT_TRAIN}.split_is_as_configured": ("data.validation_share", "exactly", data.validation_share),
+    }
+
+
+def test_rows_counted_for_a_longer_context_than_the_servers_do_not_pass(stage: Stage):
+    name = f"{SHAREGPT_VAL}.rows_fit_the_context"
+    shorter, longer = _judge(stage, max_model_len=2048)[name], _judge(stage, max_model_len=8192)[name]
+    assert not shorter.passed
+    assert "The server takes 2048 only: materialise sharegpt_splits again" in shorter.description
+    assert longer.passed and longer.metadata["threshold"].value == 4096, "what the rows were counted for"
 
 
 def test_a_split_can_be_made_alone_from_an_earlier_table(stage: Stage):

@@ -47,11 +47,12 @@ def test_variants_are_evaluated_compared_and_judged(
     assert metadata["exact_match_sft"].value == metadata["parse_rate_grpo"].value == 1.0
     assert metadata["exact_match_base"].value == pytest.approx(1 / 3)
     assert metadata["irrelevance_accuracy_sft"].value == 1.0
-    folder = Path(str(metadata["path"].value))
+    folder = world.store.home / str(metadata["path"].value)
     assert {"report.md", "report.html", "results.json"} <= {file.name for file in folder.iterdir()}
     assert "Berkeley" in (folder / "report.md").read_text()
-    variants = json.loads((folder / "results.json").read_text())["variants"]
-    assert variants["sft"]["reward"] == 2.0, "a right answer earns the weights that the profile gives the signals"
+    numbers = json.loads((folder / "results.json").read_text())
+    assert numbers["reward_weights"] == {"json_parse": 2.0, **unweighted, "hygiene": 0.0}
+    assert numbers["variants"]["sft"]["reward"] == 2.0, "a right answer earns the weights that the profile gives"
     decoding = {record["variant"]: record for record in (row.data for row in metadata["decode_modes"].records)}
     assert decoding["base"]["exact_match, constrained"] == decoding["sft"]["exact_match, free"] == 1.0
     assert decoding["base"]["exact_match, free"] < 1.0 and decoding["base"]["rows"] == 10

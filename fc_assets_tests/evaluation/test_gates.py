@@ -1,18 +1,23 @@
 """The gates: what passes, what fails, and what is said when there is nothing to judge."""
 
+import json
+from functools import reduce
+from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from fc_assets.evaluation import gates
 from fc_assets.evaluation.bfcl.model import BfclReport, CategoryScore, ModeSummary
 from fc_assets.evaluation.champion import ChampionComparison
-from fc_assets.evaluation.checks import CHECKS
+from fc_assets.evaluation.checks import CHECKS, grpo_is_not_worse_than_champion, report_gates, variant_gates
 from fc_assets.evaluation.inference.parity import Parity, PromptDifference
 from fc_assets.evaluation.inference.predictions import AnswerSummary
-from fc_assets.profiles import GateSettings, Thresholds
-
-LEAST = Thresholds(parse_rate=0.9, function_name_accuracy=0.9, param_f1=0.9, schema_hit=0.9, exec_rate=0.9)
+from fc_assets.foundation.artifacts import ArtifactStore
+from fc_assets.foundation.resources import build_resources
+from fc_assets.profiles import Thresholds, load_profile, parse_profile
+from fc_assets_tests.support.evaluation_world import source
 
 
 def results(difference: float | None = 0.1, p_holm: float = 0.01, low: float = 0.05, **metrics: Any) -> dict[str, Any]:
@@ -44,9 +49,9 @@ def results(difference: float | None = 0.1, p_holm: float = 0.01, low: float = 0
 
 @pytest.mark.parametrize(("value", "passed"), [(0.9, True), (0.8999, False), (None, False), (1.0, True)])
 def test_a_threshold_is_a_least_value(value: float | None, passed: bool) -> None:
-    verdict = gates.reaches_threshold(results(parse_rate=value), "sft", "parse_rate", LEAST)
+    verdict = gates.reaches_threshold(results(parse_rate=value), "sft", "parse_rate", 0.9)
     assert verdict.passed is passed
-    assert verdict.numbers["threshold"] == 0.9 and verdict.numbers["value"] == value
+    assert verdict.numbers["value"] == value
 
 
 @pytest.mark.parametrize(
@@ -130,9 +135,65 @@ def test_the_leading_prompt_mode_must_parse() -> None:
         leading = found.modes["chat_template"].model_copy(update={"parse_share": share})
         return found.model_copy(update={"modes": {**found.modes, "chat_template": leading}})
 
-    assert gates.parses_bfcl(report(0.5), GateSettings(min_bfcl_parse_rate=0.5)).passed
-    assert not gates.parses_bfcl(report(0.5), GateSettings(min_bfcl_parse_rate=0.6)).passed
-    assert not gates.parses_bfcl(report(None), GateSettings()).passed
+    assert gates.parses_bfcl(report(0.5), 0.5).passed
+    assert not gates.parses_bfcl(report(0.5), 0.6).passed
+    assert not gates.parses_bfcl(report(None), 0.0).passed
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "setting", "lenient"),
+    [
+        ("sft_parse_rate", results(parse_rate=0.5), "gates.sft.parse_rate", 0.1),
+        ("sft_keeps_silence", results(irrelevance_accuracy=0.5), "gates.irrelevance_margin", 0.5),
+        ("sft_is_better_than_base", results(p_holm=0.3), "gates.significance", 0.5),
+    ],
+)
+def test_a_bar_that_is_lowered_shows(
+    tmp_path: Path, name: str, found: dict[str, Any], setting: str, lenient: float
+) -> None:
+    store, profile = ArtifactStore(tmp_path), load_profile("demo")
+    with store.workspace("eval_report") as folder:
+        (folder / "out").mkdir()
+        (folder / "out" / "results.json").write_text(json.dumps(found))
+        report = store.publish("eval_report", folder / "out")
+    gate = next(gate for gate in report_gates() if gate.name == name)
+    values = profile.model_dump()
+    *sections, field = setting.split(".")
+    reduce(dict.__getitem__, sections, values)[field] = lenient
+    red, green = gate.result(report, profile), gate.result(report, parse_profile(values, "test"))
+    assert not red.passed and green.passed
+    assert green.metadata["threshold"].value == lenient != red.metadata["threshold"].value
+    assert {each.metadata["threshold_setting"].value for each in (red, green)} == {setting}
+
+
+def test_the_words_of_a_bar_are_recorded(tmp_path: Path) -> None:
+    store, profile = ArtifactStore(tmp_path), load_profile("demo")
+    with store.workspace("bfcl") as folder:
+        (folder / "out").mkdir()
+        (folder / "out" / "report.json").write_text(bfcl_report().model_dump_json())
+        scores = store.publish("bfcl", folder / "out")
+    gate = next(gate for gate in variant_gates("sft") if gate.name == "categories_were_judged")
+    lenient = profile.model_copy(update={"bfcl": profile.bfcl.model_copy(update={"categories": ("multiple",)})})
+    red, green = gate.result(scores, profile), gate.result(scores, lenient)
+    assert not red.passed and green.passed
+    assert green.metadata["threshold"].value == "multiple"
+    assert red.metadata["threshold"].value == ", ".join(profile.bfcl.categories)
+
+
+def test_the_champions_margin_is_recorded_although_nobody_is_promoted_yet(tmp_path: Path) -> None:
+    def fill(out: Path) -> None:
+        (out / "champion.json").write_text(json.dumps({"policy": "new", "champion": None}))
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [source("eval_report", fill), grpo_is_not_worse_than_champion],
+            resources=build_resources(load_profile("demo"), tmp_path),
+            instance=instance,
+            run_config={"resources": {"profile": {"config": {"gates": {"non_inferiority_margin": 0.5}}}}},
+        )
+    (evaluation,) = result.get_asset_check_evaluations()
+    recorded = [evaluation.metadata[name].value for name in ("threshold_setting", "threshold_kind", "threshold")]
+    assert recorded == ["gates.non_inferiority_margin", "at_most", 0.5]
 
 
 def test_every_gate_blocks_and_has_a_name_of_its_own() -> None:

@@ -5,14 +5,19 @@ from dataclasses import replace
 import pytest
 from huggingface_hub import ModelCard
 
+from fc_assets.foundation.thresholds import Kind
+from fc_assets.profiles import GrpoSettings, SftSettings
 from fc_assets.release.card import model_card
 from fc_assets.release.model_info import ModelInfo
 from fc_assets.release.record import (
+    RECORD_FORMAT,
+    BarRecord,
     CodeRecord,
     GateRecord,
     LineageRecord,
     OverrideRecord,
     PolicyRecord,
+    PromotingRun,
     ReleaseRecord,
 )
 from fc_assets.release.upstream import BaseCheckpoint, Licence, Measure
@@ -36,7 +41,7 @@ INFO = ModelInfo(
     full_load_mib=58_480.88,
 )
 RECORD = ReleaseRecord(
-    format=1,
+    format=RECORD_FORMAT,
     policy=PolicyRecord(asset="grpo_policy", digest="a" * 64),
     base=BaseCheckpoint("Qwen/Qwen3-0.6B", "main", "hub"),
     lineage={"xlam_raw": LineageRecord(digest="b" * 64, inputs={})},
@@ -47,6 +52,9 @@ RECORD = ReleaseRecord(
             judged_digest="b" * 64,
             met=True,
             unmet_because=None,
+            bar=BarRecord(
+                setting="gates.min_gold_ceiling", kind=Kind.AT_LEAST, threshold=0.95, source="location", asked=0.95
+            ),
             description="",
             values={},
         ),
@@ -62,7 +70,12 @@ RECORD = ReleaseRecord(
         Licence("Qwen/Qwen3-0.6B", "Apache-2.0", 0),
         Licence("Salesforce/xlam-function-calling-60k", "CC-BY-4.0", 60_000),
     ],
-    profile={"name": "gpu-12gb"},
+    profile=["gpu-12gb"],
+    settings={
+        "lora_adapter": {"sft": SftSettings(max_steps=8, learning_rate=1e-4).model_dump()},
+        "grpo_policy": {"grpo": GrpoSettings(steps=7).model_dump()},
+    },
+    promoting_run=PromotingRun(profile="gpu-12gb", settings={"deployment": {"canary_rows": 5}}),
     code=CodeRecord(version="1.0", git_commit="c" * 40),
     libraries={},
 )
@@ -110,7 +123,14 @@ def test_the_tables_hold_every_cell() -> None:
     assert "| metric | A: base | C: SFT + GRPO |\n| --- | --- | --- |\n" in card
     assert "| exact_match | 0.100 [0.050, 0.200] | 0.912 [0.900, 0.930] |\n| parse_rate |  | 1.000 |\n\n" in card
     assert "| category | C | rows |\n| --- | --- | --- |\n| a\\|b | 0.500 |  |\n| simple |  | 3 |\n\n" in card
-    assert f"| xlam_raw:gold_ceiling | `{'b' * 16}` | passed |" in card
+    assert f"| xlam_raw:gold_ceiling | `{'b' * 16}` | passed | gates.min_gold_ceiling at least 0.95 |" in card
+    assert (
+        "| setting | SFT | GRPO |\n| --- | --- | --- |\n"
+        "| length | 3 epochs, at most 8 steps | 7 steps |\n"
+        "| learning rate | 0.0001 | 2e-05 |\n"
+        "| LoRA rank | 32 | 32 |\n"
+        "| batch | 2 sequences, accumulated 8 times | 8 prompts with 8 completions each |\n"
+    ) in card
     assert "Measured on 1,200 rows" in card
     assert "1,137 MiB" in card
     assert "demo profile" not in card
@@ -128,7 +148,7 @@ def test_an_override_and_a_text_with_signs_of_html_are_shown_as_they_are() -> No
 
 
 def test_without_numbers_there_is_no_table_of_results() -> None:
-    card = model_card(RECORD.model_copy(update={"metrics": [], "profile": {"name": "demo"}}), INFO)
+    card = model_card(RECORD.model_copy(update={"metrics": [], "profile": ["demo"]}), INFO)
     assert "## Results" not in card
     assert "Made with the demo profile" in card
     assert ModelCard(card).data.eval_results == []

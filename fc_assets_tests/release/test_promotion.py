@@ -4,14 +4,18 @@ import hashlib
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import ArtifactStore
 from fc_assets.foundation.resources import latest_artifact
+from fc_assets.foundation.thresholds import Kind, Threshold
 from fc_assets.profiles import parse_profile
+from fc_assets.release import assets
 from fc_assets.release.model_info import BYTES_PER_VALUE
 from fc_assets.release.promotion import (
     LINEAGE,
@@ -22,6 +26,7 @@ from fc_assets.release.promotion import (
     decide,
     trace,
 )
+from fc_assets.release.record import RECORD_FORMAT, read_record
 from fc_assets_tests.support.lineage import CITIES, Home, asset_key, failure
 
 
@@ -193,12 +198,6 @@ def test_an_artefact_replaced_during_the_promotion_is_refused() -> None:
     assert any("materialised again while it was being promoted" in problem for problem in decision.contradictions)
 
 
-def test_a_planned_evaluation_is_unmet() -> None:
-    gate = Gate("grpo_policy", "gate")
-    decision = decide({"grpo_policy": node("grpo_policy")}, {}, [gate], {gate: GateEvaluation(None, None)})
-    assert "was planned and has not ended" in decision.unmet[0].unmet
-
-
 def test_gates_outside_the_lineage_have_no_say() -> None:
     gate = Gate("benchmark_matrix", "gate")
     assert not decide({}, {}, [gate], {}).gates
@@ -206,3 +205,186 @@ def test_gates_outside_the_lineage_have_no_say() -> None:
 
 def test_enough_canaries(home: Home) -> None:
     assert home.profile.deployment.canary_rows < len(CITIES)
+
+
+def test_a_release_says_what_made_each_asset_and_not_what_the_promoting_run_is_set_to(home: Home) -> None:
+    made = {"sft": {"epochs": 2.0, "max_steps": -1, "lora": {"rank": 4}}, "grpo": {"steps": 8, "learning_rate": 3e-5}}
+    assert home.run(profile=made).success
+    assert home.promote(deployment={"canary_rows": 3}).success
+    release = released(home)
+    record, card = release.read_json("release.json"), (release.path / "README.md").read_text()
+
+    assert set(record["settings"]) == set(LINEAGE)
+    assert record["settings"]["grpo_policy"]["grpo"]["steps"] == 8 != home.profile.grpo.steps
+    assert record["settings"]["lora_adapter"]["sft"]["lora"]["rank"] == 4 != home.profile.sft.lora.rank
+    assert set(record["settings"]["grpo_policy"]) == {"grpo", "data", "base_model"}
+    assert record["profile"] == ["demo"]
+    server = home.profile.server
+    assert record["promoting_run"] == {
+        "profile": "demo",
+        "settings": {
+            "deployment": {"canary_rows": 3},
+            "server": {
+                "dtype": server.dtype,
+                "max_model_len": server.max_model_len,
+                "max_num_seqs": server.max_num_seqs,
+            },
+        },
+    }
+    assert "| length | 2 epochs | 8 steps |" in card
+    assert f"| learning rate | {home.profile.sft.learning_rate:g} | 3e-05 |" in card
+    assert f"| LoRA rank | 4 | {home.profile.grpo.lora.rank} |" in card
+    assert "made with profile demo" in card and "all settings" not in card
+
+
+def test_a_record_of_another_form_is_refused_by_name(home: Home, tmp_path: Path) -> None:
+    home.run()
+    home.promote()
+    release = released(home)
+    assert read_record(release).format == RECORD_FORMAT
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "release.json").write_text(json.dumps({"format": 1, "profile": {"name": "demo"}}))
+    with pytest.raises(FcAssetsError, match="has format 1, this code reads 2: materialise promoted_policy again"):
+        read_record(replace(release, path=old))
+
+
+LENIENT = {"gates": {"sft": {"parse_rate": 0.1}}}
+
+
+def test_a_gate_judged_by_a_more_lenient_bar_is_unmet(home: Home) -> None:
+    home.run()
+    assert home.judge("eval_report", **LENIENT).success
+    for overridden in ({}, LENIENT):  # what the promoting run overrides does not count
+        assert (
+            "eval_report:gate was judged with gates.sft.parse_rate 0.1, the location asks for at least 0.9: "
+            "run the check again with the location's settings" in failure(home.promote(**overridden))
+        )
+    home.judge("eval_report")
+    assert home.promote().success
+
+
+def test_a_bar_of_the_other_direction_is_lenient_when_it_is_higher(home: Home) -> None:
+    home.run()
+    home.judge("lora_adapter", gates={"max_overlong_share": 0.5})
+    said = failure(home.promote())
+    assert "lora_adapter:gate was judged with gates.max_overlong_share 0.5, the location asks for at most 0.02" in said
+
+
+def test_a_stricter_bar_is_fine_and_recorded(home: Home) -> None:
+    home.run()
+    home.judge("eval_report", gates={"sft": {"parse_rate": 0.99}})
+    home.judge("lora_adapter", gates={"max_overlong_share": 0.001})
+    result = home.promote()
+    assert result.success
+    bars = {gate["asset"]: gate["bar"] for gate in released(home).read_json("release.json")["gates"]}
+    assert bars["eval_report"] == {
+        "setting": "gates.sft.parse_rate",
+        "kind": "at_least",
+        "threshold": 0.99,
+        "source": "run",
+        "asked": 0.9,
+    }
+    assert bars["lora_adapter"]["source"] == "run" and bars["xlam_raw"] is None
+    card = (released(home).path / "README.md").read_text()
+    assert "| passed | gates.sft.parse_rate at least 0.99 (the location: at least 0.9) |" in card
+    rows = result.asset_materializations_for_node("promoted_policy")[0].metadata["gates"].records
+    shown = {row.data["gate"]: row.data["bar"] for row in rows}
+    assert shown["eval_report:gate"] == "gates.sft.parse_rate at least 0.99" and shown["xlam_raw:gate"] == ""
+
+
+def test_a_lenient_bar_needs_a_reason_and_shows_in_the_release(home: Home) -> None:
+    home.run()
+    home.judge("eval_report", **LENIENT)
+    assert home.promote(override_reason="a demo for a fair").success
+    record = released(home).read_json("release.json")
+    assert record["override"]["unmet"] == ["eval_report:gate"]
+    (bar,) = [gate["bar"] for gate in record["gates"] if gate["asset"] == "eval_report"]
+    assert (bar["threshold"], bar["source"], bar["asked"]) == (0.1, "run", 0.9)
+    card = (released(home).path / "README.md").read_text()
+    assert "gates.sft.parse_rate at least 0.1 (the location: at least 0.9)" in card
+
+
+def test_a_gate_of_the_locations_own_bar_says_so(home: Home) -> None:
+    home.run()
+    home.promote()
+    bars = {gate["asset"]: gate["bar"] for gate in released(home).read_json("release.json")["gates"]}
+    assert (bars["eval_report"]["source"], bars["eval_report"]["threshold"]) == ("location", 0.9)
+    assert "| passed | gates.sft.parse_rate at least 0.9 |" in (released(home).path / "README.md").read_text()
+
+
+def test_a_gate_that_hides_its_bar_is_unmet(home: Home) -> None:
+    home.without_bar = {"eval_report"}
+    home.run()
+    assert (
+        "eval_report:gate does not say that it was judged by gates.sft.parse_rate (at least 0.9): run the check again"
+        in failure(home.promote())
+    )
+
+
+def test_a_gate_judged_by_another_setting_is_unmet() -> None:
+    asked = Threshold("gates.sft.parse_rate", Kind.AT_LEAST, 0.9)
+    gate = Gate("eval_report", "sft_parse_rate", asked)
+    other = {"threshold": 1.0, "threshold_setting": "gates.sft.exec_rate", "threshold_kind": "at_least"}
+    evaluation = GateEvaluation(passed=True, target=1, values=other)
+    decision = decide({"eval_report": node("eval_report")}, {}, [gate], {gate: evaluation})
+    assert "does not say that it was judged by gates.sft.parse_rate" in decision.unmet[0].unmet
+
+
+# A value that no profile may have: the run fails before any of its checks.
+MISTYPED = {"sft": {"epochs": -1.0}}
+
+
+def test_a_run_that_failed_before_its_check_leaves_the_earlier_verdict(home: Home) -> None:
+    home.run()
+    attempt = home.judge("lora_adapter", "eval_report", **MISTYPED)
+    assert not attempt.success and not attempt.get_asset_check_evaluations()
+    assert home.promote().success
+
+
+def test_a_run_that_failed_before_its_check_does_not_heal_a_failed_gate(home: Home) -> None:
+    home.run()
+    home.failing = {"lora_adapter"}
+    home.judge("lora_adapter")
+    home.failing = set()
+    home.judge("lora_adapter", **MISTYPED)
+    assert "lora_adapter:gate failed" in failure(home.promote())
+
+
+def test_a_failed_run_after_a_new_materialisation_leaves_the_gate_unmet(home: Home) -> None:
+    home.run()
+    assert home.run(dg.AssetSelection.assets("lora_adapter").without_checks()).success
+    home.judge("lora_adapter", **MISTYPED)
+    assert "lora_adapter:gate has not judged the present materialisation" in failure(home.promote())
+
+
+def test_a_gate_whose_only_run_failed_has_never_run(home: Home) -> None:
+    lineage = dg.AssetSelection.assets(*(asset_key(name) for name in LINEAGE))
+    home.run(lineage.without_checks())
+    home.judge("lora_adapter", **MISTYPED)
+    assert "lora_adapter:gate has never run" in failure(home.promote())
+
+
+def test_a_deleted_run_leaves_the_earlier_verdict(home: Home) -> None:
+    home.run()
+    attempt = home.judge("lora_adapter", **MISTYPED)
+    home.instance.delete_run(attempt.run_id)
+    assert home.promote().success
+
+
+def test_a_gate_that_is_being_judged_again_is_pending(home: Home) -> None:
+    home.run()
+    promotions = []
+    home.while_judged["lora_adapter"] = lambda: promotions.append(home.promote())
+    judging = home.judge("lora_adapter")
+    (during,) = promotions
+    assert f"lora_adapter:gate is pending, its run {judging.run_id} is under way: wait for it" in failure(during)
+    assert judging.success and home.promote().success
+
+
+def test_many_failed_runs_are_all_looked_through(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assets, "_PAGE", 2)
+    home.run()
+    for _ in range(4):
+        home.judge("lora_adapter", **MISTYPED)
+    assert home.promote().success

@@ -1,11 +1,14 @@
 """A lineage in small: every asset that a promotion rests on, with real files in the real formats, made in milliseconds.
 
 Training is what is left out: the checkpoint is a few random numbers. `Home` holds the switches of a test: which gates
-fail, and a text that goes into an asset's bytes so that materialising it again gives another digest.
+fail or forget their bar, what happens while a gate is being judged, and a text that goes into an asset's bytes so that
+materialising it again gives another digest.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -23,6 +26,7 @@ from fc_assets.evaluation.report.write import results
 from fc_assets.evaluation.scoring import score_rows
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import AssetStep, Runtime, build_resources, latest_artifact
+from fc_assets.foundation.thresholds import Bar, Kind
 from fc_assets.names import EXAMPLES, PREDICTIONS, RESULTS
 from fc_assets.profiles import Profile, load_profile
 from fc_assets.release.assets import build_promoted_policy
@@ -39,6 +43,10 @@ TOOLS = [
 ]
 CITIES = ("Berlin", "Lima", "Oslo", "Rome", "Quito", "Hanoi")
 GATED = ("xlam_raw", "lora_adapter", "grpo_policy", "predictions/grpo", "bfcl_scores/grpo", "eval_report")
+BARS = {
+    "eval_report": Bar("gates.sft.parse_rate", Kind.AT_LEAST),
+    "lora_adapter": Bar("gates.max_overlong_share", Kind.AT_MOST),
+}
 UPSTREAM = {
     "xlam_raw": (),
     "sharegpt_train": ("xlam_raw",),
@@ -69,17 +77,25 @@ class Home:
         self.instance = instance
         self.profile = profile or load_profile("demo")
         self.failing: set[str] = set()
+        self.without_bar: set[str] = set()
+        self.while_judged: dict[str, Callable[[], object]] = {}
         self.salt: dict[str, str] = {}
         self.assets = [self._asset(name) for name in LINEAGE]
         self.checks = [self._gate(name) for name in GATED]
-        self.promoted_policy = build_promoted_policy([spec.key for check in self.checks for spec in check.check_specs])
+        specs = [spec for check in self.checks for spec in check.check_specs]
+        self.promoted_policy = build_promoted_policy(specs, self.profile)
 
     @property
     def definitions(self) -> list:
         return [*self.assets, *self.checks, self.promoted_policy]
 
-    def run(self, selection: dg.AssetSelection | None = None, **options) -> dg.ExecuteInProcessResult:
-        """Materialise the selection, by default the lineage with its gates."""
+    def run(
+        self,
+        selection: dg.AssetSelection | None = None,
+        profile: dict[str, Any] | None = None,
+        ops: dict[str, Any] | None = None,
+    ) -> dg.ExecuteInProcessResult:
+        """Materialise the selection, by default the lineage with its gates; `profile` holds the run's overrides."""
         lineage = dg.AssetSelection.assets(*(asset_key(name) for name in LINEAGE))
         return dg.materialize(
             self.definitions,
@@ -87,20 +103,21 @@ class Home:
             resources=build_resources(self.profile, self.folder),
             instance=self.instance,
             raise_on_error=False,
-            **options,
+            run_config={"resources": {"profile": {"config": profile or {}}}, "ops": ops or {}},
         )
 
     def remake(self, *names: str) -> dg.ExecuteInProcessResult:
         """Materialise these assets with their gates."""
         return self.run(dg.AssetSelection.assets(*(asset_key(name) for name in names)))
 
-    def judge(self, *names: str) -> dg.ExecuteInProcessResult:
-        """Run the gates on these assets, and nothing else."""
-        return self.run(dg.AssetSelection.checks(*(dg.AssetCheckKey(asset_key(name), "gate") for name in names)))
+    def judge(self, *names: str, **profile: Any) -> dg.ExecuteInProcessResult:
+        """Run the gates on these assets, and nothing else, with these overrides of the profile."""
+        gates = dg.AssetSelection.checks(*(dg.AssetCheckKey(asset_key(name), "gate") for name in names))
+        return self.run(gates, profile)
 
-    def promote(self, override_reason: str = "") -> dg.ExecuteInProcessResult:
-        config = {"ops": {"promoted_policy": {"config": {"override_reason": override_reason}}}}
-        return self.run(dg.AssetSelection.assets("promoted_policy"), run_config=config)
+    def promote(self, override_reason: str = "", **profile: Any) -> dg.ExecuteInProcessResult:
+        ops = {"promoted_policy": {"config": {"override_reason": override_reason}}}
+        return self.run(dg.AssetSelection.assets("promoted_policy"), profile, ops)
 
     def _asset(self, name: str) -> dg.AssetsDefinition:
         @dg.asset(key=asset_key(name), deps=[asset_key(upstream) for upstream in UPSTREAM[name]])
@@ -116,10 +133,18 @@ class Home:
         return make
 
     def _gate(self, name: str) -> dg.AssetChecksDefinition:
-        @dg.asset_check(name="gate", asset=asset_key(name), blocking=True)
-        def gate() -> dg.AssetCheckResult:
-            passed = name not in self.failing
-            return dg.AssetCheckResult(passed=passed, metadata={"measured": 0.5}, description=f"{name} measured 0.5")
+        bar = BARS.get(name)
+
+        @dg.asset_check(name="gate", asset=asset_key(name), blocking=True, metadata=bar.definition if bar else None)
+        def gate(runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
+            if name in self.while_judged:
+                self.while_judged.pop(name)()
+            judged_by = bar.record(bar.value(runtime.profile)) if bar and name not in self.without_bar else {}
+            return dg.AssetCheckResult(
+                passed=name not in self.failing,
+                metadata={"measured": 0.5, **judged_by},
+                description=f"{name} measured 0.5",
+            )
 
         return gate
 

@@ -61,6 +61,7 @@ def build_report(
         clusters=estimates.clusters,
         samples=samples,
         seed=seed,
+        reward_weights=weights,
         frames=ordered,
         extra_tables=extra_tables or {},
         extra_texts=extra_texts or {},

@@ -86,8 +86,8 @@ class Report:
     """Everything that the report says.
 
     `failures` counts each failing row once, under its first category, `occurrences` under each that it has; `examples`
-    are by variant and category; `extra_tables` (for instance BFCL's) are shown as they come, by title, each below its
-    text in `extra_texts` if it has one.
+    are by variant and category; `reward_weights` are those by which `reward` was computed; `extra_tables` (for instance
+    BFCL's) are shown as they come, by title, each below its text in `extra_texts` if it has one.
     """
 
     variants: tuple[str, ...]
@@ -101,6 +101,7 @@ class Report:
     clusters: int
     samples: int
     seed: int
+    reward_weights: Mapping[str, float]
     frames: Mapping[str, pd.DataFrame] = field(repr=False)
     extra_tables: Mapping[str, Table] = field(default_factory=dict)
     extra_texts: Mapping[str, str] = field(default_factory=dict)

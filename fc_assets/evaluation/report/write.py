@@ -21,6 +21,7 @@ def results(report: Report) -> dict[str, Any]:
     """The report as JSON data: numbers that are not finite become null.
 
     `variants.<name>.<metric>` holds the plain values under the names of docs/metrics.md, `intervals` their bounds.
+    `reward_weights` are those of `reward`: another report's are comparable only if these are the same.
     """
     found = {
         "variants": {
@@ -45,6 +46,7 @@ def results(report: Report) -> dict[str, Any]:
         "failures": report.failures,
         "failure_occurrences": report.occurrences,
         "extra_tables": report.extra_tables,
+        "reward_weights": dict(report.reward_weights),
         "bootstrap": {"samples": report.samples, "seed": report.seed, "clusters": report.clusters},
     }
     return {name: finite(value) for name, value in found.items()}

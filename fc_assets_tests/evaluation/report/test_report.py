@@ -72,6 +72,15 @@ def test_a_row_without_an_answer_is_counted_not_judged(report: Report) -> None:
     assert all(found.pairs == ROWS - 1 for found in report.comparisons)
 
 
+def test_a_report_says_by_which_weights_its_reward_was_computed(tmp_path: Path) -> None:
+    weights = {**dict.fromkeys(WEIGHTS, 0.0), "json_parse": 2.0}
+    frame = score_rows(rows_with_errors(20, 0.0), weights)
+    write_report(build_report({"sft": frame}, weights, samples=50), tmp_path)
+    found = json.loads((tmp_path / "results.json").read_text())
+    assert found["reward_weights"] == weights != WEIGHTS
+    assert found["variants"]["sft"]["reward"] == 2.0, "a right answer earns what these weights give it"
+
+
 def test_neighbours_are_compared(report: Report, frames: dict[str, pd.DataFrame]) -> None:
     assert [(found.first, found.second, found.metric) for found in report.comparisons] == [
         ("base", "sft", "exact_match"),

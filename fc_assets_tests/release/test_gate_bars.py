@@ -1,0 +1,79 @@
+"""No gate can hide its bar: the real gates name theirs in their definitions, for every setting that is one."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from pydantic import BaseModel
+
+from fc_assets.data import checks as data_checks
+from fc_assets.definitions import build_defs
+from fc_assets.evaluation import checks as evaluation_checks
+from fc_assets.foundation.thresholds import Bar, defined_bar
+from fc_assets.profiles import GateSettings, load_profile, profile_names
+from fc_assets.training import checks as training_checks
+
+OF_OTHER_ROOMS = {"gates.max_quantisation_drop"}
+"""Bars of gates that lie behind a promotion."""
+BESIDE_THE_SECTION = {
+    "data.max_reject_share",
+    "data.validation_share",
+    "server.max_model_len",
+    "sft.max_merge_logit_difference",
+    "evaluation.max_failed_share",
+    "bfcl.categories",
+}
+"""Bars of gates that stand with the settings of their stage."""
+NO_BAR = {"no_bfcl_question_in_train"}
+"""A gate that reads where a tool lies, and compares with no setting."""
+
+
+def blocking() -> list[dg.AssetCheckSpec]:
+    modules = (data_checks, training_checks, evaluation_checks)
+    return [spec for module in modules for check in module.CHECKS for spec in check.check_specs if spec.blocking]
+
+
+def bars() -> list[Bar]:
+    return [bar for spec in blocking() if (bar := defined_bar(spec.metadata))]
+
+
+def settings(section: BaseModel, path: str) -> Iterator[str]:
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from settings(value, f"{path}.{name}")
+        else:
+            yield f"{path}.{name}"
+
+
+def test_every_setting_that_is_a_bar_is_named_by_a_gate() -> None:
+    wanted = set(settings(GateSettings(), "gates")) - OF_OTHER_ROOMS | BESIDE_THE_SECTION
+    assert {bar.setting for bar in bars()} == wanted
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_every_bar_has_a_value_in_every_profile(name: str) -> None:
+    profile = load_profile(name)
+    for bar in bars():
+        assert bar.at(bar.value(profile)).shown
+    build_defs(profile)  # a promotion asks for each when the code location loads
+
+
+@pytest.mark.parametrize("module", [data_checks, training_checks])
+def test_a_gate_that_reads_a_setting_names_its_bar(module: object) -> None:
+    """In the evaluation a gate is given nothing of the profile but the value of its bar."""
+    tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
+    reading = {
+        function.name: [ast.unparse(decorator) for decorator in function.decorator_list]
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef) and "runtime.profile" in ast.unparse(function)
+    }
+    assert reading
+    hidden = [
+        name
+        for name, decorators in reading.items()
+        if "blocking=True" in str(decorators) and ".definition" not in str(decorators) and name not in NO_BAR
+    ]
+    assert hidden == []
