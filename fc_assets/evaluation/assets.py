@@ -157,10 +157,10 @@ def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
 
 def _predictions_description(variant: str, model_asset: str) -> str:
     described = (
-        f"What {model_asset} (variant {variant}) answers to the validation split: raw text, latency and tokens of "
-        "every row, asked greedily of a vLLM server that this step starts and ends, or of transformers where "
+        f"What {model_asset} (variant {variant}) answers to the validation split: raw text and tokens of every row, "
+        "asked greedily of a vLLM server that this step starts and ends, or of transformers where "
         "evaluation.engine says so. A row without an answer is counted as a failure of the infrastructure, never as an "
-        "empty answer."
+        "empty answer. How long each took is recorded beside the artefact, not in it."
     )
     if variant == SHIPPED_VARIANT:
         described += (
@@ -185,10 +185,12 @@ def _publish_predictions(
 ) -> dg.MaterializeResult[Artifact]:
     summary = asdict(found.summary)
     found.write(step.out)
+    found.write_run_records(step.records)
     if champion:
         champion.write(step.out)
     metadata = {
         **summary,
+        **asdict(found.cost),
         "parity_rows": found.parity.rows,
         "parity_equal": found.parity.equal,
         "answers": table(show(found.turns, found.answers)),
@@ -201,6 +203,7 @@ def _publish_bfcl_scores(
     step: AssetStep, variant: str, result: BfclResult, inputs: Sequence[Artifact]
 ) -> dg.MaterializeResult[Artifact]:
     result.write(step.out)
+    result.write_run_records(step.records)
     mode = result.leading_mode
     plot = bfcl_tables.categories_plot(result.judged[mode].scores, f"BFCL, {variant}, prompt mode {mode}")
     leading = result.report.modes[mode]
