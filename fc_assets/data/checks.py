@@ -75,18 +75,18 @@ def _split_checks(name: str) -> list[dg.AssetChecksDefinition]:
         blocking=True,
         description="No row, prompt and answer, has more tokens than the server's context by the profile's tokenizer.",
     )
-    def rows_fit_the_context(split: Artifact) -> dg.AssetCheckResult:
-        report = _report(split)
-        longer = report.turns_longer_than_context
+    def rows_fit_the_context(split: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
+        report, context_tokens = _report(split), runtime.profile.server.max_model_len
+        longest = report.longest_turns[0].tokens
         return dg.AssetCheckResult(
-            passed=longer == 0,
+            passed=longest <= context_tokens,
             metadata={
-                "longer": longer,
+                "longest": longest,
                 "turns": report.turns,
-                "context_tokens": report.context_tokens,
-                "ids": ", ".join(report.longer_than_context),
+                "context_tokens": context_tokens,
+                "ids": ", ".join(turn.id for turn in report.longest_turns if turn.tokens > context_tokens),
             },
-            description=f"{longer} of {report.turns} turns are longer than {report.context_tokens} tokens.",
+            description=f"The longest of {report.turns} turns has {longest} tokens, {context_tokens} fit.",
         )
 
     return [rows_are_conversations, gold_validates, rows_fit_the_context]

@@ -12,8 +12,18 @@ from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.json_files import write_json
 from fc_assets.foundation.metadata import picture, table
 from fc_assets.foundation.resources import Runtime
-from fc_assets.names import ADAPTER_FOLDER, MODEL_FOLDER, RUN_COST, SHAREGPT_TRAIN, split_file
-from fc_assets.training.jobs import BaseModelJob, GrpoJob, GrpoResult, MergeJob, SftJob, SftResult, TrainingCost
+from fc_assets.names import ADAPTER_FOLDER, MODEL_FOLDER, REPORT, RUN_COST, SHAREGPT_TRAIN, split_file
+from fc_assets.profiles import SftSettings
+from fc_assets.training.jobs import (
+    BaseModelJob,
+    BaseModelResult,
+    GrpoJob,
+    GrpoResult,
+    MergeJob,
+    SftJob,
+    SftResult,
+    TrainingCost,
+)
 from fc_assets.training.plots import loss_curve, reward_curve
 from fc_assets.training.training_log import GRPO_COLUMNS, SFT_COLUMNS, columns, quarter_means, reward_column, series
 
@@ -71,7 +81,7 @@ def lora_adapter(
         resume = runtime.resume_folder(context.asset_key, inputs, settings)
         job = SftJob(
             model=base_model.path / MODEL_FOLDER,
-            model_name=runtime.profile.base_model.model,
+            model_name=BaseModelResult.model_validate(base_model.read_json(REPORT)).name,
             train=sharegpt_train.path / TRAIN_FILE,
             settings=settings,
             out=step.out / ADAPTER_FOLDER,
@@ -143,14 +153,16 @@ def grpo_policy(
     sharegpt_train: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
     settings, inputs = runtime.profile.grpo, [merged_model, sharegpt_train]
+    # The bound of the merge before it, as its record has it: this run's own section may say something else.
+    merged_with = SftSettings.model_validate(merged_model.settings["sft"])
     with runtime.step(context) as step:
         resume = runtime.resume_folder(context.asset_key, inputs, settings)
         job = GrpoJob(
             model=merged_model.path / MODEL_FOLDER,
-            model_name=runtime.profile.base_model.model,
+            model_name=f"{merged_model.asset}/{merged_model.digest[:16]}",
             train=sharegpt_train.path / TRAIN_FILE,
             settings=settings,
-            max_difference=runtime.profile.sft.max_merge_logit_difference,
+            max_difference=merged_with.max_merge_logit_difference,
             out=step.out,
             checkpoints=resume / CHECKPOINTS,
         )

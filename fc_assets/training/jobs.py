@@ -2,8 +2,8 @@
 
 Of what a trainer returns, the report becomes its artefact's `report.json` and must be the same when the same work is
 done again; what the run took is recorded beside it. Folders named here exist on this machine only, so none of them is
-in a result. How a job reaches its process is `foundation.child_processes.jobs`; the work is in the `_job` module that each
-class names.
+in a result. How a job reaches its process is `foundation.child_processes.jobs`; the work is in the `_job` module that
+each class names.
 """
 
 from __future__ import annotations

@@ -121,7 +121,9 @@ def save_adapter(model: Any, base_name: str, out: Path) -> None:
     A name, not the path: a path of this machine means nothing elsewhere. peft would then ask the hub whether the
     vocabulary was resized, hence `save_embedding_layers`.
     """
-    model.peft_config["default"].base_model_name_or_path = base_name
+    config = model.peft_config["default"]
+    config.base_model_name_or_path = base_name
+    config.target_modules = sorted(config.target_modules)  # a set's order differs from one process to the next
     model.save_pretrained(out, safe_serialization=True, save_embedding_layers=False)
     (out / MODEL_CARD).unlink(missing_ok=True)  # peft's card is an empty form; the release writes a real one
 
