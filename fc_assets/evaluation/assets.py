@@ -59,6 +59,10 @@ PLOTTED_METRICS = (
 """Metrics that Dagster plots over time, one number for each variant."""
 
 
+_ASKING = ("fc_assets.evaluation.inference.client", "fc_assets.evaluation.inference.generate_job")
+"""Modules that get an answer, with either engine."""
+
+
 def predictions_key(variant: str) -> dg.AssetKey:
     """The key of a variant's predictions."""
     return dg.AssetKey.from_user_string(predictions(variant))
@@ -80,19 +84,7 @@ def promoted_release(instance: dg.DagsterInstance) -> PromotedRelease | None:
 
 def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
     """The step that evaluates one variant: its predictions, its BFCL scores, or both, from one server."""
-    common: dict[str, Any] = {
-        "group_name": GROUP,
-        "owners": OWNERS,
-        "code_version": code_version(
-            "fc_assets.evaluation.inference.evaluate_variant",
-            "fc_assets.evaluation.inference.client",
-            "fc_assets.evaluation.inference.generate_job",
-            "fc_assets.evaluation.inference.prompt_ids_job",
-            "fc_assets.evaluation.inference.parity_encoding_job",
-            "fc_assets.evaluation.bfcl.evaluate_bfcl",
-        ),
-        "is_required": False,
-    }
+    common: dict[str, Any] = {"group_name": GROUP, "owners": OWNERS, "is_required": False}
 
     @dg.multi_asset(
         name=f"evaluate_{variant}",
@@ -101,12 +93,19 @@ def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
             "predictions": dg.AssetOut(
                 key=predictions_key(variant),
                 kinds={"vllm", "parquet"},
+                code_version=code_version(
+                    "fc_assets.evaluation.inference.evaluate_variant",
+                    *_ASKING,
+                    "fc_assets.evaluation.inference.prompt_ids_job",
+                    "fc_assets.evaluation.inference.parity_encoding_job",
+                ),
                 description=_predictions_description(variant, model_asset),
                 **common,
             ),
             "bfcl_scores": dg.AssetOut(
                 key=bfcl_key(variant),
                 kinds={"vllm", "bfcl"},
+                code_version=code_version("fc_assets.evaluation.bfcl.evaluate_bfcl", *_ASKING),
                 description=(
                     f"{model_asset} (variant {variant}) on the Berkeley Function Calling Leaderboard: the official "
                     "checker's accuracy in each single-turn category, with Wilson intervals. In the demo a small "
