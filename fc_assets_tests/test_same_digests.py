@@ -13,7 +13,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from fc_assets.foundation.artifacts import Artifact, ArtifactStore
+from fc_assets.foundation.artifacts import ArtifactStore
 from fc_assets.foundation.resources import latest_artifact
 from fc_assets.names import RUN_COST
 from fc_assets_tests.support.graph import ASSETS, ROOT
