@@ -73,6 +73,14 @@ MODEL_FOLDER = "model"
 ADAPTER_FOLDER = "adapter"
 """A LoRA adapter in peft's format: in `lora_adapter` and `grpo_policy`."""
 
+# Files among a run's records, which lie beside an artefact and in no digest
+RUN_COST = "run.json"
+"""What a run took: host, seconds, memory."""
+TIMINGS = "timings.parquet"
+"""How long each answer took, a row for each."""
+CONSTRAINED_TIMINGS = "timings_constrained.parquet"
+"""The same for the answers with calls forced."""
+
 # xlam_raw
 EXAMPLES = "examples.parquet"
 """The normalised examples."""

@@ -111,12 +111,11 @@ def sharegpt_splits(
         built = build_curated_splits(
             xlam_raw.path, train.out, validation.out, train.scratch, profile.data, questions or []
         )
-        job = built.token_lengths_job(profile)
-        lengths = runtime.run_job(context, job, train.scratch)
+        lengths = runtime.run_job(context, built.token_lengths_job(profile), train.scratch)
         for step in (train, validation):
             name = step.key.to_user_string()
             tokens = lengths.splits[name]
-            report = split_report(built.summaries[name], built.curation, tokens, job.context_tokens, profile.data.seed)
+            report = split_report(built.summaries[name], built.curation, tokens, profile.data.seed)
             yield step.publish([xlam_raw], _split_metadata(name, built, tokens, profile), report=report)
 
 

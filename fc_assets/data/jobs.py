@@ -49,14 +49,19 @@ class SplitToMeasure(_Part):
     rows: int
 
 
+class LongTurn(_Part):
+    """A turn, and its tokens."""
+
+    id: str
+    tokens: int
+
+
 class SplitTokens(_Part):
     """How long the turns of one split are, in tokens, prompt and answer together."""
 
     turns: int
-    too_long: int
-    """Turns with more tokens than the context."""
-    too_long_ids: tuple[str, ...]
-    """The first of them."""
+    longest: tuple[LongTurn, ...]
+    """Of all turns, the longest first."""
     lengths: tuple[int, ...]
     """Of an even sample of the turns."""
 
@@ -78,6 +83,4 @@ class TokenLengthsJob(Job[TokenLengthsResult]):
     module: ClassVar[str] = "fc_assets.data.token_lengths_job"
 
     base_model: BaseModelSettings
-    context_tokens: int
-    """What the server can hold: longer turns are reported."""
     splits: dict[str, SplitToMeasure]

@@ -35,7 +35,6 @@ class BuiltSplits:
         """The job that counts the tokens of the rows with the profile's tokenizer."""
         return TokenLengthsJob(
             base_model=profile.base_model,
-            context_tokens=profile.server.max_model_len,
             splits={
                 name: SplitToMeasure(file=file, rows=self.summaries[name].rows) for name, file in self.files.items()
             },

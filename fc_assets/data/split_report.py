@@ -8,7 +8,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from fc_assets.data.curation.curate import CurationReport
-from fc_assets.data.jobs import SplitTokens
+from fc_assets.data.jobs import LongTurn, SplitTokens
 from fc_assets.data.splits import SplitSummary
 
 
@@ -42,16 +42,12 @@ class SplitReport(BaseModel):
     masked: int
     curation: CurationCounts
     seed: int
-    context_tokens: int
     turns: int
-    turns_longer_than_context: int
-    longer_than_context: tuple[str, ...]
-    """Ids of the first of these turns."""
+    longest_turns: tuple[LongTurn, ...]
+    """The longest first; what is too long is for a check to say."""
 
 
-def split_report(
-    summary: SplitSummary, curation: CurationReport, tokens: SplitTokens, context_tokens: int, seed: int
-) -> SplitReport:
+def split_report(summary: SplitSummary, curation: CurationReport, tokens: SplitTokens, seed: int) -> SplitReport:
     """The report of the split that `summary` and `tokens` are about."""
     return SplitReport(
         **vars(summary),
@@ -64,8 +60,6 @@ def split_report(
             bfcl_questions=curation.bfcl_questions,
         ),
         seed=seed,
-        context_tokens=context_tokens,
         turns=tokens.turns,
-        turns_longer_than_context=tokens.too_long,
-        longer_than_context=tokens.too_long_ids,
+        longest_turns=tokens.longest,
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 from fc_assets.calls.conversations import Turn, turns_of
 from fc_assets.calls.prompts import THINK_OFF, render_prompt
-from fc_assets.data.jobs import SplitTokens, SplitToMeasure, TokenLengthsJob, TokenLengthsResult
+from fc_assets.data.jobs import LongTurn, SplitTokens, SplitToMeasure, TokenLengthsJob, TokenLengthsResult
 from fc_assets.data.splits import split_rows
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.child_processes.jobs import Log, run_job
@@ -21,7 +21,7 @@ from fc_assets.foundation.hub import checkpoint_on_hub, download_snapshot
 from fc_assets.profiles import EMBEDDED, BaseModelSettings
 
 SAMPLED_ROWS = 2000
-_SHOWN_IDS = 20
+LONGEST_TURNS = 20
 _BATCH = 512
 _FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
@@ -74,20 +74,20 @@ def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, 
 def measure(job: TokenLengthsJob, log: Log) -> TokenLengthsResult:
     """Count the tokens of every split of the job."""
     tokenizer = TemplateTokenizer(_tokenizer_folder(job.base_model))
-    counted = {name: count_split(tokenizer, split, job.context_tokens) for name, split in job.splits.items()}
+    counted = {name: count_split(tokenizer, split) for name, split in job.splits.items()}
     for name, tokens in counted.items():
-        log.info(f"{name}: {tokens.turns} turns, {tokens.too_long} longer than {job.context_tokens} tokens")
+        log.info(f"{name}: {tokens.turns} turns, the longest of {tokens.longest[0].tokens} tokens")
     return TokenLengthsResult(splits=counted)
 
 
-def count_split(tokenizer: TemplateTokenizer, split: SplitToMeasure, context_tokens: int) -> SplitTokens:
-    """The lengths of the turns of a split.
+def count_split(tokenizer: TemplateTokenizer, split: SplitToMeasure) -> SplitTokens:
+    """The lengths of the turns of a split: a sample, and the `LONGEST_TURNS` longest of all.
 
-    A text of n bytes has at most n tokens, so only texts of more bytes than `context_tokens` need counting beside the
-    sample.
+    A text of n bytes has at most n tokens, so only texts of more bytes than the last of the longest has tokens need
+    counting beside the sample.
     """
     turns = 0
-    too_long_ids: list[str] = []
+    longest: list[LongTurn] = []
     lengths: list[int] = []
     step = max(1, split.rows // SAMPLED_ROWS)
     batch: list[tuple[str, str, bool]] = []  # id, text, whether it is in the sample
@@ -97,22 +97,22 @@ def count_split(tokenizer: TemplateTokenizer, split: SplitToMeasure, context_tok
         for (turn_id, _, sampled), count in zip(batch, counts, strict=True):
             if sampled:
                 lengths.append(count)
-            if count > context_tokens:
-                too_long_ids.append(turn_id)
+            longest.append(LongTurn(id=turn_id, tokens=count))
+        longest.sort(key=lambda turn: -turn.tokens)  # of turns of one length, the first in the split stay first
+        del longest[LONGEST_TURNS:]
         batch.clear()
 
     for turn in (turn for row in split_rows(split.file) for turn in turns_of(row)):
         text, sampled = tokenizer.text(turn), turns % step == 0
         turns += 1
-        if sampled or len(text.encode()) > context_tokens:
+        if sampled or len(longest) < LONGEST_TURNS or len(text.encode()) > longest[-1].tokens:
             batch.append((turn.id, text, sampled))
         if len(batch) >= _BATCH:
             count_batch()
     count_batch()
     return SplitTokens(
         turns=turns,
-        too_long=len(too_long_ids),
-        too_long_ids=tuple(too_long_ids[:_SHOWN_IDS]),
+        longest=tuple(longest),
         lengths=tuple(lengths),
     )
 

@@ -64,7 +64,8 @@ def gguf_artifacts(
     description=(
         "What each GGUF file costs and keeps: size, load time, peak memory, latency of the first token, tokens per "
         "second, and the quality of its greedy answers to the same validation rows, measured by llama.cpp on this "
-        "machine's CPU, one process for each file."
+        "machine's CPU, one process for each file. "
+        "It is a measurement: made again, it has other times and another digest."
     ),
 )
 def edge_report(

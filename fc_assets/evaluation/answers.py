@@ -50,14 +50,14 @@ class Answer:
 
     `text` is the model's raw text. `finish_reason` is the server's ("stop", `CUT`), or `TOO_LONG` or `FAILED`;
     `error` then says why there is no text, and is empty otherwise. `latency_s` is the successful request alone, in
-    seconds, without waits and retries; answers generated together have that of their batch. Token counts are the
-    server's own; None where it gave none.
+    seconds, without waits and retries; answers generated together have that of their batch; None for one that was read
+    from an artefact, which holds no times. Token counts are the server's own; None where it gave none.
     """
 
     id: str
     text: str
     finish_reason: str
-    latency_s: float
+    latency_s: float | None
     prompt_tokens: int | None
     completion_tokens: int | None
     error: str = ""

@@ -59,6 +59,10 @@ PLOTTED_METRICS = (
 """Metrics that Dagster plots over time, one number for each variant."""
 
 
+_ASKING = ("fc_assets.evaluation.inference.client", "fc_assets.evaluation.inference.generate_job")
+"""Modules that get an answer, with either engine."""
+
+
 def predictions_key(variant: str) -> dg.AssetKey:
     """The key of a variant's predictions."""
     return dg.AssetKey.from_user_string(predictions(variant))
@@ -80,19 +84,7 @@ def promoted_release(instance: dg.DagsterInstance) -> PromotedRelease | None:
 
 def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
     """The step that evaluates one variant: its predictions, its BFCL scores, or both, from one server."""
-    common: dict[str, Any] = {
-        "group_name": GROUP,
-        "owners": OWNERS,
-        "code_version": code_version(
-            "fc_assets.evaluation.inference.evaluate_variant",
-            "fc_assets.evaluation.inference.client",
-            "fc_assets.evaluation.inference.generate_job",
-            "fc_assets.evaluation.inference.prompt_ids_job",
-            "fc_assets.evaluation.inference.parity_encoding_job",
-            "fc_assets.evaluation.bfcl.evaluate_bfcl",
-        ),
-        "is_required": False,
-    }
+    common: dict[str, Any] = {"group_name": GROUP, "owners": OWNERS, "is_required": False}
 
     @dg.multi_asset(
         name=f"evaluate_{variant}",
@@ -101,12 +93,19 @@ def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
             "predictions": dg.AssetOut(
                 key=predictions_key(variant),
                 kinds={"vllm", "parquet"},
+                code_version=code_version(
+                    "fc_assets.evaluation.inference.evaluate_variant",
+                    *_ASKING,
+                    "fc_assets.evaluation.inference.prompt_ids_job",
+                    "fc_assets.evaluation.inference.parity_encoding_job",
+                ),
                 description=_predictions_description(variant, model_asset),
                 **common,
             ),
             "bfcl_scores": dg.AssetOut(
                 key=bfcl_key(variant),
                 kinds={"vllm", "bfcl"},
+                code_version=code_version("fc_assets.evaluation.bfcl.evaluate_bfcl", *_ASKING),
                 description=(
                     f"{model_asset} (variant {variant}) on the Berkeley Function Calling Leaderboard: the official "
                     "checker's accuracy in each single-turn category, with Wilson intervals. In the demo a small "
@@ -157,10 +156,10 @@ def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
 
 def _predictions_description(variant: str, model_asset: str) -> str:
     described = (
-        f"What {model_asset} (variant {variant}) answers to the validation split: raw text, latency and tokens of "
-        "every row, asked greedily of a vLLM server that this step starts and ends, or of transformers where "
+        f"What {model_asset} (variant {variant}) answers to the validation split: raw text and tokens of every row, "
+        "asked greedily of a vLLM server that this step starts and ends, or of transformers where "
         "evaluation.engine says so. A row without an answer is counted as a failure of the infrastructure, never as an "
-        "empty answer."
+        "empty answer. How long each took is recorded beside the artefact, not in it."
     )
     if variant == SHIPPED_VARIANT:
         described += (
@@ -185,10 +184,12 @@ def _publish_predictions(
 ) -> dg.MaterializeResult[Artifact]:
     summary = asdict(found.summary)
     found.write(step.out)
+    found.write_run_records(step.records)
     if champion:
         champion.write(step.out)
     metadata = {
         **summary,
+        **asdict(found.cost),
         "parity_rows": found.parity.rows,
         "parity_equal": found.parity.equal,
         "answers": table(show(found.turns, found.answers)),
@@ -201,6 +202,7 @@ def _publish_bfcl_scores(
     step: AssetStep, variant: str, result: BfclResult, inputs: Sequence[Artifact]
 ) -> dg.MaterializeResult[Artifact]:
     result.write(step.out)
+    result.write_run_records(step.records)
     mode = result.leading_mode
     plot = bfcl_tables.categories_plot(result.judged[mode].scores, f"BFCL, {variant}, prompt mode {mode}")
     leading = result.report.modes[mode]

@@ -50,7 +50,8 @@ OVERDUE = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_w
     description=(
         "The promoted policy under load: a real vLLM server is started and asked with exact prompt lengths at several "
         "levels of concurrency, at Poisson rates, and with tool-call conversations. Holds latency percentiles with "
-        "intervals, throughput, goodput under the SLO, what the server itself counted, and every single request."
+        "intervals, throughput, goodput under the SLO, what the server itself counted, and every single request. "
+        "It is a measurement: made again, it has other numbers and another digest."
     ),
 )
 def benchmark_matrix(
@@ -84,7 +85,8 @@ def benchmark_matrix(
     description=(
         "The vLLM settings to run the policy with for the profile's SLO, and the measurements behind them: the load up "
         "to which the SLO held, the knee of the latency-throughput curve, and in the full mode a sweep over "
-        "max_num_seqs and max_num_batched_tokens, each tried on a server of its own."
+        "max_num_seqs and max_num_batched_tokens, each tried on a server of its own. "
+        "It follows from a measurement: made again, it may differ."
     ),
 )
 def serving_recommendation(

@@ -22,7 +22,8 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
 _ASKING = ("server", "evaluation")
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     names.XLAM_RAW: ("data",),
-    names.SHAREGPT_TRAIN: ("data", "base_model"),  # the tokenizer counts the tokens of its rows
+    # The tokenizer counts the tokens of its rows. `bfcl.python` says where a list of questions lies, not what is in it.
+    names.SHAREGPT_TRAIN: ("data", "base_model"),
     names.SHAREGPT_VAL: ("data", "base_model"),
     names.BASE_MODEL: ("base_model",),
     names.LORA_ADAPTER: ("sft",),
@@ -36,7 +37,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     names.SERVING_RECOMMENDATION: ("server", "benchmark"),
     names.GGUF_ARTIFACTS: ("edge",),
     names.EDGE_REPORT: ("edge",),
-    names.VLLM_DEPLOYMENT: ("server", "deployment"),
+    names.VLLM_DEPLOYMENT: (*_ASKING, "deployment"),  # canary answers have as many tokens as those of the evaluation
 }
 """The sections that make each asset."""
 

@@ -9,10 +9,21 @@ import dagster as dg
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.asset_options import ON_THE_GPU, OWNERS
 from fc_assets.foundation.code_version import code_version
+from fc_assets.foundation.json_files import write_json
 from fc_assets.foundation.metadata import picture, table
 from fc_assets.foundation.resources import Runtime
-from fc_assets.names import ADAPTER_FOLDER, MODEL_FOLDER, SHAREGPT_TRAIN, split_file
-from fc_assets.training.jobs import BaseModelJob, GrpoJob, GrpoResult, MergeJob, SftJob, SftResult
+from fc_assets.names import ADAPTER_FOLDER, MODEL_FOLDER, REPORT, RUN_COST, SHAREGPT_TRAIN, split_file
+from fc_assets.profiles import SftSettings
+from fc_assets.training.jobs import (
+    BaseModelJob,
+    BaseModelResult,
+    GrpoJob,
+    GrpoResult,
+    MergeJob,
+    SftJob,
+    SftResult,
+    TrainingCost,
+)
 from fc_assets.training.plots import loss_curve, reward_curve
 from fc_assets.training.training_log import GRPO_COLUMNS, SFT_COLUMNS, columns, quarter_means, reward_column, series
 
@@ -70,7 +81,7 @@ def lora_adapter(
         resume = runtime.resume_folder(context.asset_key, inputs, settings)
         job = SftJob(
             model=base_model.path / MODEL_FOLDER,
-            model_name=runtime.profile.base_model.model,
+            model_name=BaseModelResult.model_validate(base_model.read_json(REPORT)).name,
             train=sharegpt_train.path / TRAIN_FILE,
             settings=settings,
             out=step.out / ADAPTER_FOLDER,
@@ -78,7 +89,8 @@ def lora_adapter(
         )
         done = runtime.run_job(context, job, step.scratch)
         shutil.rmtree(resume)
-        return step.publish(inputs, _describe_sft(done), report=done)
+        write_json(step.records / RUN_COST, done.cost.model_dump(mode="json"))
+        return step.publish(inputs, _describe_sft(done.report, done.cost), report=done.report)
 
 
 @dg.asset(
@@ -141,47 +153,51 @@ def grpo_policy(
     sharegpt_train: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
     settings, inputs = runtime.profile.grpo, [merged_model, sharegpt_train]
+    # The bound of the merge before it, as its record has it: this run's own section may say something else.
+    merged_with = SftSettings.model_validate(merged_model.settings["sft"])
     with runtime.step(context) as step:
         resume = runtime.resume_folder(context.asset_key, inputs, settings)
         job = GrpoJob(
             model=merged_model.path / MODEL_FOLDER,
-            model_name=runtime.profile.base_model.model,
+            model_name=f"{merged_model.asset}/{merged_model.digest[:16]}",
             train=sharegpt_train.path / TRAIN_FILE,
             settings=settings,
-            max_difference=runtime.profile.sft.max_merge_logit_difference,
+            max_difference=merged_with.max_merge_logit_difference,
             out=step.out,
             checkpoints=resume / CHECKPOINTS,
         )
         done = runtime.run_job(context, job, step.scratch)
         shutil.rmtree(resume)
-        return step.publish(inputs, _describe_grpo(done, list(settings.rewards.model_dump())), report=done)
+        write_json(step.records / RUN_COST, done.cost.model_dump(mode="json"))
+        described = _describe_grpo(done.report, done.cost, list(settings.rewards.model_dump()))
+        return step.publish(inputs, described, report=done.report)
 
 
-def _describe_sft(done: SftResult) -> dict[str, object]:
+def _describe_sft(done: SftResult, cost: TrainingCost) -> dict[str, object]:
     return {
         "curves": picture(loss_curve(done.log), "loss and token accuracy"),
         "final_loss": done.final_loss,
         "token_accuracy": done.token_accuracy,
-        "seconds": done.seconds,
+        "seconds": cost.seconds,
         "turns": done.turns,
         "overlong_turns": len(done.overlong),
         "trainable_parameters": done.trainable_parameters,
-        "peak_rss_mb": done.peak_rss_mb,
+        "peak_rss_mb": cost.peak_rss_mb,
         "training_log": table(columns(done.log, SFT_COLUMNS)),
         "learnt_span": dg.MetadataValue.md(f"```text\n{done.learnt_span}\n```"),
     }
 
 
-def _describe_grpo(done: GrpoResult, signals: Sequence[str]) -> dict[str, object]:
+def _describe_grpo(done: GrpoResult, cost: TrainingCost, signals: Sequence[str]) -> dict[str, object]:
     first, last = quarter_means(series(done.log, "reward"))
     return {
         "curves": picture(reward_curve(done.log, signals), "sampled reward and its signals"),
         "reward_first_quarter": first,
         "reward_last_quarter": last,
-        "seconds": done.seconds,
+        "seconds": cost.seconds,
         "prompts": done.prompts,
         "capped_rows": len(done.capped),
-        "peak_rss_mb": done.peak_rss_mb,
+        "peak_rss_mb": cost.peak_rss_mb,
         "samples_at_the_start": table(asdict(sample) for sample in done.first_samples),
         "samples_at_the_end": table(asdict(sample) for sample in done.last_samples),
         "reward_log": table(columns(done.log, [*GRPO_COLUMNS, *map(reward_column, signals)])),

@@ -19,7 +19,7 @@ from fc_assets.names import ADAPTER_FOLDER, MODEL_FOLDER
 from fc_assets.profiles import GrpoSettings
 from fc_assets.training.grpo.prompt_selection import draw_turns, without_capped_turns
 from fc_assets.training.grpo.reward_functions import RewardFunctions
-from fc_assets.training.jobs import GrpoJob, GrpoResult
+from fc_assets.training.jobs import GrpoJob, GrpoResult, GrpoRun
 from fc_assets.training.merging import merge_adapter
 
 _LOGGED = ("reward", "loss", "completions/mean_length")
@@ -36,7 +36,7 @@ def completions_per_pass(settings: GrpoSettings) -> int:
     return completions // settings.gradient_accumulation
 
 
-def train(job: GrpoJob, log: Log) -> GrpoResult:
+def train(job: GrpoJob, log: Log) -> GrpoRun:
     """Optimise the policy, merge its adapter, save both, and return what happened."""
     settings = job.settings
     completions_per_pass(settings)  # before the slow imports: a setting that does not divide is found at once
@@ -68,10 +68,9 @@ def train(job: GrpoJob, log: Log) -> GrpoResult:
     tokenizer.save_pretrained(job.out / MODEL_FOLDER)
     shutil.rmtree(job.checkpoints, ignore_errors=True)
 
-    return GrpoResult(
-        log=[record for record in run.log if "reward" in record],
+    report = GrpoResult(
+        log=run.logged("reward"),
         steps=run.steps,
-        seconds=run.seconds,
         prompts=len(drawn),
         capped=capped,
         first_samples=rewards.first_samples,
@@ -80,9 +79,8 @@ def train(job: GrpoJob, log: Log) -> GrpoResult:
         adapter_effect=merged.adapter_effect,
         trainable_parameters=trainable,
         parameters=total,
-        peak_rss_mb=trainer_setup.peak_rss_mb(),
-        peak_gpu_mb=trainer_setup.peak_gpu_mb(),
     )
+    return GrpoRun(report=report, cost=run.cost())
 
 
 def _trainer(job: GrpoJob, model: Any, tokenizer: Any, turns: list[Turn], rewards: RewardFunctions, log: Log) -> Any:

@@ -1,8 +1,9 @@
 """The jobs of the training room: what each process is asked to do, and what it reports.
 
-A result is also its artefact's `report.json`. Folders named here exist on this machine only, so none of them is in a
-result. How a job reaches its process is `foundation.child_processes.jobs`; the work is in the `_job` module that each
-class names.
+Of what a trainer returns, the report becomes its artefact's `report.json` and must be the same when the same work is
+done again; what the run took is recorded beside it. Folders named here exist on this machine only, so none of them is
+in a result. How a job reaches its process is `foundation.child_processes.jobs`; the work is in the `_job` module that
+each class names.
 """
 
 from __future__ import annotations
@@ -42,26 +43,35 @@ class BaseModelJob(Job[BaseModelResult]):
     out: Path
 
 
-class TrainingResult(JobResult):
-    """What both trainers report.
+class TrainingCost(JobResult):
+    """What a training run took on its machine.
 
-    `log` holds a record for each logged step, `seconds` is the time of the training loop alone. Memory is the peak of
-    the trainer's process in MB (1e6 bytes); `peak_gpu_mb` is left out where there is no GPU.
+    `seconds` is the time of the training loop alone, in this attempt; `step_seconds` that of each logged step, where
+    trl measures it (in GRPO). Memory is the peak of the trainer's process in MB (1e6 bytes); `peak_gpu_mb` is left out
+    where there is no GPU.
     """
 
-    log: list[LogRecord]
-    steps: int
+    host: str
     seconds: float
-    trainable_parameters: int
-    parameters: int
+    step_seconds: list[float]
     peak_rss_mb: float
     peak_gpu_mb: float | None = Field(None, exclude_if=lambda peak: peak is None)
 
 
-class SftResult(TrainingResult):
-    """The SFT run. `overlong` are the ids of turns that do not fit; token counts are those of the learnt turns.
+class TrainingResult(JobResult):
+    """What both trainers report. `log` holds a record for each logged step, without times."""
 
-    `learnt_span` is the text of the first turn on which there is a loss.
+    log: list[LogRecord]
+    steps: int
+    trainable_parameters: int
+    parameters: int
+
+
+class SftResult(TrainingResult):
+    """The report of an SFT run.
+
+    `overlong` are the ids of turns that do not fit; token counts are those of the learnt turns. `learnt_span` is the
+    text of the first turn on which there is a loss.
     """
 
     final_loss: float
@@ -73,7 +83,14 @@ class SftResult(TrainingResult):
     learnt_span: str
 
 
-class SftJob(Job[SftResult]):
+class SftRun(JobResult):
+    """What the SFT process returns."""
+
+    report: SftResult
+    cost: TrainingCost
+
+
+class SftJob(Job[SftRun]):
     """Train an adapter for the checkpoint in `model` on the ShareGPT file `train`, and save it in `out`.
 
     `model_name` is what the adapter calls its base. `checkpoints` survives a kill, so that the next attempt resumes.
@@ -124,7 +141,10 @@ class SampledCompletion:
 
 
 class GrpoResult(TrainingResult):
-    """The GRPO run. `prompts` counts those drawn; `capped` are the ids of turns that cannot earn the full reward."""
+    """The report of a GRPO run.
+
+    `prompts` counts those drawn; `capped` are the ids of turns that cannot earn the full reward.
+    """
 
     prompts: int
     capped: list[str]
@@ -134,7 +154,14 @@ class GrpoResult(TrainingResult):
     adapter_effect: float
 
 
-class GrpoJob(Job[GrpoResult]):
+class GrpoRun(JobResult):
+    """What the GRPO process returns."""
+
+    report: GrpoResult
+    cost: TrainingCost
+
+
+class GrpoJob(Job[GrpoRun]):
     """Optimise the checkpoint in `model` on the ShareGPT file `train`; `out` receives the policy and its adapter.
 
     `model_name` is what the adapter calls its base. Logits may differ by `max_difference` after the adapter is merged.

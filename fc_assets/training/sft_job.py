@@ -12,7 +12,7 @@ from typing import Any
 
 from fc_assets.calls.conversations import read_turns
 from fc_assets.foundation.child_processes.jobs import Log, run_job
-from fc_assets.training.jobs import SftJob, SftResult
+from fc_assets.training.jobs import SftJob, SftResult, SftRun
 from fc_assets.training.sequences import EncodedTurn, encode_split
 
 _LOGGED = ("loss", "mean_token_accuracy", "learning_rate")
@@ -20,7 +20,7 @@ _SPAN_CHARS = 400
 """Characters of the first learnt answer in the run's log; the report has all of it."""
 
 
-def train(job: SftJob, log: Log) -> SftResult:
+def train(job: SftJob, log: Log) -> SftRun:
     """Train the adapter, save it, and return what happened."""
     log.info("importing the trainer")
     from transformers import set_seed
@@ -44,11 +44,10 @@ def train(job: SftJob, log: Log) -> SftResult:
     tokenizer.save_pretrained(job.out)
     shutil.rmtree(job.checkpoints, ignore_errors=True)
 
-    records = [record for record in run.log if "loss" in record]
-    return SftResult(
+    records = run.logged("loss")
+    report = SftResult(
         log=records,
         steps=run.steps,
-        seconds=run.seconds,
         final_loss=records[-1]["loss"],
         token_accuracy=records[-1]["mean_token_accuracy"],
         turns=len(kept),
@@ -58,9 +57,8 @@ def train(job: SftJob, log: Log) -> SftResult:
         learnt_span=learnt_span,
         trainable_parameters=trainable,
         parameters=total,
-        peak_rss_mb=trainer_setup.peak_rss_mb(),
-        peak_gpu_mb=trainer_setup.peak_gpu_mb(),
     )
+    return SftRun(report=report, cost=run.cost())
 
 
 def _trainer(job: SftJob, model: Any, tokenizer: Any, turns: list[EncodedTurn], log: Log) -> Any:

@@ -6,6 +6,7 @@ Runs inside the trainers' own processes and may import torch. Losses and rewards
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.child_processes.jobs import Log
+from fc_assets.foundation.child_processes.memory import peak_rss_mb
 from fc_assets.names import MODEL_CARD
 from fc_assets.profiles import GrpoSettings, LoraSettings, SftSettings
+from fc_assets.training.jobs import LogRecord, TrainingCost
 
 _CHECKPOINTS_KEPT = 2
 
@@ -67,13 +70,35 @@ def shared_arguments(settings: SftSettings | GrpoSettings, checkpoints: Path) ->
     }
 
 
+_STEP_SECONDS = "step_time"
+"""How trl calls the time of a step in its log."""
+
+
 @dataclass(frozen=True)
 class TrainingRun:
     """A training loop that ran to its end: trl's log, steps over all attempts, and seconds of this attempt."""
 
-    log: list[dict[str, Any]]
+    log: list[LogRecord]
     steps: int
     seconds: float
+
+    def logged(self, name: str) -> list[LogRecord]:
+        """The records that hold `name`, without their times: the same training always logs the same."""
+        return [
+            {key: value for key, value in record.items() if key != _STEP_SECONDS}
+            for record in self.log
+            if name in record
+        ]
+
+    def cost(self) -> TrainingCost:
+        """What the run has taken until now."""
+        return TrainingCost(
+            host=platform.node(),
+            seconds=self.seconds,
+            step_seconds=[float(record[_STEP_SECONDS]) for record in self.log if _STEP_SECONDS in record],
+            peak_rss_mb=peak_rss_mb(),
+            peak_gpu_mb=_peak_gpu_mb(),
+        )
 
 
 def run_trainer(trainer: Any, checkpoints: Path, log: Log) -> TrainingRun:
@@ -96,7 +121,9 @@ def save_adapter(model: Any, base_name: str, out: Path) -> None:
     A name, not the path: a path of this machine means nothing elsewhere. peft would then ask the hub whether the
     vocabulary was resized, hence `save_embedding_layers`.
     """
-    model.peft_config["default"].base_model_name_or_path = base_name
+    config = model.peft_config["default"]
+    config.base_model_name_or_path = base_name
+    config.target_modules = sorted(config.target_modules)  # a set's order differs from one process to the next
     model.save_pretrained(out, safe_serialization=True, save_embedding_layers=False)
     (out / MODEL_CARD).unlink(missing_ok=True)  # peft's card is an empty form; the release writes a real one
 
@@ -121,14 +148,7 @@ def count_parameters(model: Any, *, trainable: bool = False) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad or not trainable)
 
 
-def peak_rss_mb() -> float:
-    """Peak resident memory of this process in MB (1e6 bytes)."""
-    # Not getrusage: its peak survives exec, so a child would report its parent's.
-    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(fields["VmHWM"].split()[0]) * 1024 / 1e6
-
-
-def peak_gpu_mb() -> float | None:
+def _peak_gpu_mb() -> float | None:
     """Peak memory that this process had on the GPU in MB (1e6 bytes); None where there is no GPU."""
     return torch.cuda.max_memory_allocated() / 1e6 if torch.cuda.is_available() else None
 

@@ -149,6 +149,17 @@ def test_a_split_can_be_made_alone_from_an_earlier_table(stage: Stage):
     assert not list((stage.home / "staging").iterdir())
 
 
+def test_a_smaller_context_changes_no_split_and_is_seen_by_the_gate(stage: Stage, tmp_path: Path):
+    values = stage.profile.model_dump()
+    values["server"]["max_model_len"] = 100
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = _run(parse_profile(values, "test"), tmp_path, instance)
+    made = {event.materialization.metadata["sha256"].value for event in result.get_asset_materialization_events()}
+    assert made == {stage.latest(name).digest for name in (XLAM_RAW, SHAREGPT_TRAIN, SHAREGPT_VAL)}
+    fitting = {name: passed for name, passed in _verdicts(result).items() if name.endswith("rows_fit_the_context")}
+    assert fitting and not any(fitting.values())
+
+
 def test_gates_see_a_poisoned_split(stage: Stage):
     train, validation = stage.latest(SHAREGPT_TRAIN), stage.latest(SHAREGPT_VAL)
     leaked = json.loads((validation.path / split_file(SHAREGPT_VAL)).read_text())[0]

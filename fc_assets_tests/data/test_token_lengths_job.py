@@ -7,13 +7,14 @@ import pytest
 
 from fc_assets.calls.conversations import turns_of
 from fc_assets.calls.prompts import THINK_OFF, render_prompt
+from fc_assets.data import token_lengths_job
 from fc_assets.data.curation.observations import with_observation
 from fc_assets.data.jobs import SplitToMeasure
 from fc_assets.data.rows.normalise import Example, normalise_row
 from fc_assets.data.rows.sharegpt import sharegpt_row
 from fc_assets.data.rows.tools import ToolReader
 from fc_assets.data.sources.generator import generate_rows
-from fc_assets.data.token_lengths_job import TemplateTokenizer, count_split
+from fc_assets.data.token_lengths_job import LONGEST_TURNS, TemplateTokenizer, count_split
 from fc_assets.errors import FcAssetsError
 
 READER = ToolReader()
@@ -40,19 +41,19 @@ def test_the_text_is_what_transformers_renders(checkpoint: Path):
             assert light.count([text]) == [len(heavy(text, add_special_tokens=False).input_ids)]
 
 
-def test_every_turn_longer_than_the_context_is_found(checkpoint: Path, tmp_path: Path):
+def test_the_longest_turns_are_found_however_thin_the_sample(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     tokenizer = TemplateTokenizer(checkpoint)
     split = _split(tmp_path, EXAMPLES)
-    everything = count_split(tokenizer, SplitToMeasure(file=split, rows=60), 10**6)
+    everything = count_split(tokenizer, SplitToMeasure(file=split, rows=60))
     assert everything.turns == len(everything.lengths) == 60
-    assert everything.too_long == 0
-    limit = sorted(everything.lengths)[40]
-    longer = [length for length in everything.lengths if length > limit]
-    # Said to have many rows, the file is sampled thinly; what is too long is found all the same.
-    thin = count_split(tokenizer, SplitToMeasure(file=split, rows=100_000), limit)
+    assert [turn.tokens for turn in everything.longest] == sorted(everything.lengths, reverse=True)[:LONGEST_TURNS]
+    # Said to have many rows, the file is sampled thinly, and counted in small batches: only some texts are counted.
+    monkeypatch.setattr(token_lengths_job, "_BATCH", 8)
+    thin = count_split(tokenizer, SplitToMeasure(file=split, rows=100_000))
     assert len(thin.lengths) < 10
-    assert thin.too_long == len(longer)
-    assert len(thin.too_long_ids) == min(20, len(longer))
+    assert thin.longest == everything.longest
 
 
 def test_a_folder_without_a_tokenizer(tmp_path: Path):

@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 
 import dagster as dg
+import pyarrow.parquet as pq
 import pytest
 
 from fc_assets.evaluation.assets import bfcl_key, predictions_key
-from fc_assets.names import VARIANT_MODELS
+from fc_assets.foundation.json_files import read_json
+from fc_assets.foundation.resources import latest_artifact
+from fc_assets.names import CONSTRAINED_TIMINGS, PREDICTIONS, RUN_COST, TIMINGS, VARIANT_MODELS
 from fc_assets_tests.support.evaluation_world import (
     ROWS,
     KnowingServer,
@@ -69,6 +72,30 @@ def test_one_of_a_variants_two_assets_can_be_redone_alone(tmp_path: Path, server
     assert set(gates(result)) == {"predictions/sft: rows_were_answered", "predictions/sft: template_parity"}
     assert world.exists(predictions_key("sft")) and not world.exists(bfcl_key("sft"))
     assert sum(server[0].asked.values()) == ROWS
+
+
+def test_the_same_answers_have_the_same_digest_and_their_times_lie_beside(
+    tmp_path: Path, server: tuple[KnowingServer, str]
+) -> None:
+    artifacts = []
+    for home in (tmp_path / "first", tmp_path / "second"):
+        settings = fast(server[1])
+        settings["evaluation"]["constrained_rows"] = 10
+        world = World(home, settings)
+        result = world.materialise(["predictions/sft"])
+        artifacts.append(latest_artifact(world.instance, world.store, predictions_key("sft")))
+        shown = result.get_asset_materialization_events()[0].materialization.metadata
+        assert 0 < shown["latency_p50_s"].value <= shown["latency_p95_s"].value
+        (records,) = (home / "records" / "predictions" / "sft" / artifacts[-1].digest[:16]).iterdir()
+        times = pq.read_table(records / TIMINGS).to_pylist()
+        answers = pq.read_table(artifacts[-1].path / PREDICTIONS).to_pylist()
+        assert [row["id"] for row in times] == [row["id"] for row in answers]
+        assert all(row["latency_s"] > 0 for row in times)
+        assert len(pq.read_table(records / CONSTRAINED_TIMINGS)) == 10
+        cost = read_json(records / RUN_COST)
+        assert cost["latency_p50_s"] == shown["latency_p50_s"].value and cost["server_start_s"] is None
+    first, second = artifacts
+    assert first.files == second.files
 
 
 def test_a_failure_of_bfcl_leaves_the_predictions(tmp_path: Path, server: tuple[KnowingServer, str]) -> None:

@@ -101,7 +101,7 @@ def test_silence_is_held_against_base(own: float | None, passed: bool) -> None:
 
 @pytest.mark.parametrize(("rows", "failed", "passed"), [(100, 1, True), (100, 2, False), (0, 0, False)])
 def test_rows_without_an_answer_are_counted(rows: int, failed: int, passed: bool) -> None:
-    summary = AnswerSummary(rows, failed, 3, 4, None, None, None, 0, 0)
+    summary = AnswerSummary(rows, failed, 3, 4, None, 0, 0)
     assert gates.was_answered(summary, 0.01).passed is passed
 
 

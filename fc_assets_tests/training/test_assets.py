@@ -14,7 +14,7 @@ import pytest
 from fc_assets.data.assets import ASSETS as DATA
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import build_resources
-from fc_assets.names import REPORT
+from fc_assets.names import REPORT, RUN_COST
 from fc_assets.profiles import Profile, load_profile
 from fc_assets.training.assets import ASSETS as TRAINING
 
@@ -95,6 +95,11 @@ def test_a_killed_trainer_says_so_and_the_next_run_goes_on(
     adapter = output(materialize(profile, home, instance, "lora_adapter"), "lora_adapter")
     report = adapter.read_json(REPORT)
     assert report["steps"] == 8
+    assert json.loads((adapter.path / "adapter" / "adapter_config.json").read_text())["base_model_name_or_path"] == (
+        "fc-assets/demo-qwen3"
+    ), "the model that it was trained on, whatever the profile calls the one on the hub"
+    (records,) = (home / "records" / "lora_adapter" / adapter.digest[:16]).iterdir()
+    assert json.loads((records / RUN_COST).read_text())["seconds"] > 0
     assert [record["step"] for record in report["log"]] == list(range(1, 9)), "the log goes on where it was cut"
     log = max(
         (home / "logs").rglob("fc_assets.training.sft_job.log"), key=lambda path: path.stat().st_mtime

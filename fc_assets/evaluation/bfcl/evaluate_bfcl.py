@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fc_assets.evaluation.answers import Answer
 from fc_assets.evaluation.bfcl import scores
 from fc_assets.evaluation.bfcl.model import BfclReport, ModeScores
 from fc_assets.evaluation.inference.engines import Engine
 from fc_assets.evaluation.inference.evaluate_variant import EvaluationContext, resumable_answers
 from fc_assets.evaluation.inference.predictions import request_settings, server_record
+from fc_assets.evaluation.inference.run_records import AskingCost, asking_cost, write_run_records
 from fc_assets.foundation.json_files import write_json
 from fc_assets.names import BFCL_ROWS, SERVER, bfcl_scores
 
@@ -23,6 +25,8 @@ class BfclResult:
     report: BfclReport
     judged: Mapping[str, ModeScores]
     server: Mapping[str, object]
+    answers: Sequence[Answer]
+    cost: AskingCost
 
     @property
     def leading_mode(self) -> str:
@@ -33,6 +37,10 @@ class BfclResult:
         """A row for each question and prompt mode, and what answered."""
         scores.write_records(self.judged, folder / BFCL_ROWS)
         write_json(folder / SERVER, self.server)
+
+    def write_run_records(self, folder: Path) -> None:
+        """Write what the answers took."""
+        write_run_records(folder, self.cost, self.answers)
 
 
 @contextlib.contextmanager
@@ -56,4 +64,5 @@ def bfcl_result(context: EvaluationContext, variant: str, engine: Engine, scratc
             sizes=dict(sample.sizes),
             modes={mode: scores.summarise(found, sample.sizes) for mode, found in judged.items()},
         )
-        yield BfclResult(report, judged, server_record(engine.info, engine.identity, asking))
+        server = server_record(engine.info, engine.identity, asking)
+        yield BfclResult(report, judged, server, answers, asking_cost(engine.server_start_s, answers))

@@ -47,7 +47,11 @@ class Engine(Protocol):
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """What answered, for the record: engine, version, device, model_digest and how it was set up."""
+        """What answered, for the record: engine, version, device, model_digest and how it was set up. No times."""
+
+    @property
+    def server_start_s(self) -> float | None:
+        """Seconds until the server that was started for it was ready; None where none was."""
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -80,7 +84,14 @@ class ServedModel:
     @property
     def info(self) -> Mapping[str, Any]:
         """The server's own account."""
-        return {"engine": "external server" if self.settings.api_url else VLLM, **self.endpoint.info.record()}
+        record = self.endpoint.info.record()
+        del record["start_s"]
+        return {"engine": "external server" if self.settings.api_url else VLLM, **record}
+
+    @property
+    def server_start_s(self) -> float | None:
+        """Seconds until it was healthy; None for an external one."""
+        return None if self.settings.api_url else self.endpoint.info.start_s
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -136,6 +147,7 @@ class LocalModel:
     run_job: RunJob
     scratch: Path
     constrains = False
+    server_start_s = None
 
     def __post_init__(self) -> None:
         if self.settings.api_url:

@@ -32,6 +32,7 @@ from fc_assets.evaluation.inference.predictions import (
     summarise,
     write_predictions,
 )
+from fc_assets.evaluation.inference.run_records import AskingCost, asking_cost, write_run_records, write_timings
 from fc_assets.evaluation.jobs import RunJob
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
 from fc_assets.foundation.child_processes.jobs import Log
@@ -39,6 +40,7 @@ from fc_assets.foundation.json_files import write_json
 from fc_assets.names import (
     CHAMPION,
     CONSTRAINED_PREDICTIONS,
+    CONSTRAINED_TIMINGS,
     MODEL_FOLDER,
     PARITY,
     PREDICTIONS,
@@ -72,6 +74,7 @@ class VariantAnswers:
     constrained: Sequence[Answer]
     parity: Parity
     server: Mapping[str, object]
+    cost: AskingCost
 
     @property
     def summary(self) -> AnswerSummary:
@@ -85,6 +88,12 @@ class VariantAnswers:
             write_predictions(self.constrained, folder / CONSTRAINED_PREDICTIONS)
         write_json(folder / PARITY, asdict(self.parity))
         write_json(folder / SERVER, self.server)
+
+    def write_run_records(self, folder: Path) -> None:
+        """Write what the answers took."""
+        write_run_records(folder, self.cost, self.answers)
+        if self.constrained:
+            write_timings(self.constrained, folder / CONSTRAINED_TIMINGS)
 
 
 @contextlib.contextmanager
@@ -148,7 +157,8 @@ def variant_answers(
         resumable_answers(context, asset, engine, again, constrained_settings(asking)) as constrained,
     ):
         server = server_record(engine.info, engine.identity, asking)
-        yield VariantAnswers(turns, answers, constrained, parity, server)
+        cost = asking_cost(engine.server_start_s, answers)
+        yield VariantAnswers(turns, answers, constrained, parity, server, cost)
 
 
 def champion_answers(

@@ -1,14 +1,13 @@
 """What a model answers to the validation split, as files: written after asking, and brought together to be judged.
 
-A predictions file holds raw text and the circumstances of its making; judging one row belongs to `scoring`. Any file
-with the columns `id` and `text` can be scored, so other tools may write one too.
+A predictions file holds raw text, how it ended and its tokens; judging one row belongs to `scoring`, how long it took
+to `run_records`. Any file with the columns `id` and `text` can be scored, so other tools may write one too.
 """
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,10 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AnswerSummary:
-    """The headline figures of a set of answers. Times in seconds; None where no row was answered.
+    """The headline figures of a set of answers, without times: the same answers have the same summary.
 
     `failed` rows have no answer for reasons of the infrastructure; `too_long` prompts did not fit the model; `cut`
-    answers reached the limit of tokens. `parse_rate` is that of the report, over the rows that did not fail.
+    answers reached the limit of tokens. `parse_rate` is that of the report, over the rows that did not fail; None where
+    all did.
     """
 
     rows: int
@@ -39,8 +39,6 @@ class AnswerSummary:
     too_long: int
     cut: int
     parse_rate: float | None
-    latency_p50_s: float | None
-    latency_p95_s: float | None
     prompt_tokens: int
     completion_tokens: int
 
@@ -90,20 +88,17 @@ def constrained_settings(settings: RequestSettings) -> RequestSettings:
 
 
 def summarise(turns: Sequence[Turn], answers: Sequence[Answer]) -> AnswerSummary:
-    """Count and time the answers to `turns`, one for each. Raises FcAssetsError when there is none."""
+    """Count the answers to `turns`, one for each. Raises FcAssetsError when there is none."""
     if not answers:
         raise FcAssetsError("No row was asked; the validation split is empty or evaluation.max_rows is wrong")
     pairs = [(turn, answer) for turn, answer in zip(turns, answers, strict=True) if not answer.failed]
     judged = [answer for _, answer in pairs]
-    timed = sorted(answer.latency_s for answer in judged if answer.finish_reason != TOO_LONG)
     return AnswerSummary(
         rows=len(answers),
         failed=len(answers) - len(judged),
         too_long=sum(answer.finish_reason == TOO_LONG for answer in answers),
         cut=sum(answer.finish_reason == CUT for answer in answers),
         parse_rate=sum(_parses(turn, answer) for turn, answer in pairs) / len(pairs) if pairs else None,
-        latency_p50_s=_percentile(timed, 50),
-        latency_p95_s=_percentile(timed, 95),
         prompt_tokens=sum(answer.prompt_tokens or 0 for answer in judged),
         completion_tokens=sum(answer.completion_tokens or 0 for answer in judged),
     )
@@ -114,29 +109,22 @@ def _parses(turn: Turn, answer: Answer) -> bool:
     return answer.finish_reason != TOO_LONG and not parsed.malformed and (not turn.calls or bool(parsed.calls))
 
 
-def _percentile(ordered: Sequence[float], percent: int) -> float | None:
-    if not ordered:
-        return None
-    return ordered[0] if len(ordered) == 1 else statistics.quantiles(ordered, n=100, method="inclusive")[percent - 1]
-
-
 def write_predictions(answers: Sequence[Answer], file: Path) -> None:
-    """Write the answers as Parquet, one column for each field of `Answer`."""
+    """Write the answers as Parquet, one column for each field of `Answer` but the latency."""
     import pyarrow as pa
     import pyarrow.parquet
 
-    columns = {field.name: [getattr(answer, field.name) for answer in answers] for field in fields(Answer)}
     schema = pa.schema(
         [
             ("id", pa.string()),
             ("text", pa.string()),
             ("finish_reason", pa.string()),
-            ("latency_s", pa.float64()),
             ("prompt_tokens", pa.int64()),
             ("completion_tokens", pa.int64()),
             ("error", pa.string()),
         ]
     )
+    columns = {name: [getattr(answer, name) for answer in answers] for name in schema.names}
     pa.parquet.write_table(pa.table(columns, schema=schema), file)
 
 
@@ -144,7 +132,7 @@ def read_answers(file: Path) -> list[Answer]:
     """The answers that `write_predictions` wrote."""
     import pyarrow.parquet
 
-    return [Answer(**row) for row in pyarrow.parquet.read_table(file).to_pylist()]
+    return [Answer(latency_s=None, **row) for row in pyarrow.parquet.read_table(file).to_pylist()]
 
 
 def server_record(

@@ -33,7 +33,7 @@ def new_figure(width: float, height: float, *, columns: int = 1, rows: int = 1) 
 
 
 def to_png(figure: Figure) -> bytes:
-    """The figure as the bytes of a PNG file."""
+    """The figure as the bytes of a PNG file, without matplotlib's note of its own version."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

@@ -10,5 +10,6 @@ def test_a_figure_has_its_axes_row_by_row_and_becomes_a_png() -> None:
     assert not any(axis.spines[side].get_visible() for axis in axes for side in ("top", "right"))
     png = to_png(figure)
     assert png.startswith(b"\x89PNG")
+    assert b"Software" not in png, "the version of matplotlib is no part of a picture"
     width, height = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))
     assert (width, height) == (4 * DPI, 3 * DPI)
