@@ -17,7 +17,7 @@ from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.metadata import table
 from fc_assets.foundation.resources import Runtime
 from fc_assets.foundation.thresholds import Bar, Kind
-from fc_assets.names import EXAMPLES, REPORT, SHAREGPT_SPLITS, SHAREGPT_TRAIN, SHAREGPT_VAL, split_file
+from fc_assets.names import EXAMPLES, REPORT, SHAREGPT_TRAIN, SHAREGPT_VAL, split_file
 
 RATIO_TOLERANCE = 0.01
 """Rows with the same question stay together, so the share cannot be exact."""
