@@ -11,8 +11,16 @@ from fc_assets.foundation.asset_options import ON_THE_GPU, OWNERS
 from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.metadata import picture, table
 from fc_assets.foundation.resources import Runtime
-from fc_assets.names import ADAPTER_FOLDER, MODEL_FOLDER, SHAREGPT_TRAIN, split_file
-from fc_assets.training.jobs import BaseModelJob, GrpoJob, GrpoResult, MergeJob, SftJob, SftResult
+from fc_assets.names import (
+    ADAPTER_FOLDER,
+    BASE_MODEL,
+    LORA_ADAPTER,
+    MODEL_FOLDER,
+    REPORT,
+    SHAREGPT_TRAIN,
+    split_file,
+)
+from fc_assets.training.jobs import BaseModelJob, BaseModelResult, GrpoJob, GrpoResult, MergeJob, SftJob, SftResult
 from fc_assets.training.plots import loss_curve, reward_curve
 from fc_assets.training.training_log import GRPO_COLUMNS, SFT_COLUMNS, columns, quarter_means, reward_column, series
 
@@ -70,7 +78,7 @@ def lora_adapter(
         resume = runtime.resume_folder(context.asset_key, inputs, settings)
         job = SftJob(
             model=base_model.path / MODEL_FOLDER,
-            model_name=runtime.profile.base_model.model,
+            base_source=_source(base_model),
             train=sharegpt_train.path / TRAIN_FILE,
             settings=settings,
             out=step.out / ADAPTER_FOLDER,
@@ -131,7 +139,7 @@ def merged_model(
     description=(
         "The policy after GRPO (variant C): from the merged model, completions are sampled and rewarded for parsing, "
         "for naming the right functions, for binding to their stubs and for the right arguments. Holds the merged "
-        "checkpoint, ready to serve, its adapter, and the reward log."
+        "checkpoint, ready to serve, the same policy as one adapter of the base model, and the reward log."
     ),
 )
 def grpo_policy(
@@ -142,10 +150,14 @@ def grpo_policy(
 ) -> dg.MaterializeResult[Artifact]:
     settings, inputs = runtime.profile.grpo, [merged_model, sharegpt_train]
     with runtime.step(context) as step:
+        # The very ones that were merged: the latest may be others by now.
+        base, sft = (runtime.store.open(name, merged_model.inputs[name]) for name in (BASE_MODEL, LORA_ADAPTER))
         resume = runtime.resume_folder(context.asset_key, inputs, settings)
         job = GrpoJob(
             model=merged_model.path / MODEL_FOLDER,
-            model_name=runtime.profile.base_model.model,
+            base=base.path / MODEL_FOLDER,
+            base_source=_source(base),
+            sft_adapter=sft.path / ADAPTER_FOLDER,
             train=sharegpt_train.path / TRAIN_FILE,
             settings=settings,
             max_difference=runtime.profile.sft.max_merge_logit_difference,
@@ -154,7 +166,14 @@ def grpo_policy(
         )
         done = runtime.run_job(context, job, step.scratch)
         shutil.rmtree(resume)
-        return step.publish(inputs, _describe_grpo(done, list(settings.rewards.model_dump())), report=done)
+        return step.publish(
+            [base, sft, *inputs], _describe_grpo(done, list(settings.rewards.model_dump())), report=done
+        )
+
+
+def _source(base_model: Artifact) -> BaseModelResult:
+    """What base_model reported of itself, which is how adapters name their base; the settings may name another."""
+    return BaseModelResult.model_validate(base_model.read_json(REPORT))
 
 
 def _describe_sft(done: SftResult) -> dict[str, object]:
@@ -181,6 +200,7 @@ def _describe_grpo(done: GrpoResult, signals: Sequence[str]) -> dict[str, object
         "seconds": done.seconds,
         "prompts": done.prompts,
         "capped_rows": len(done.capped),
+        "adapter_difference": done.adapter_difference,
         "peak_rss_mb": done.peak_rss_mb,
         "samples_at_the_start": table(asdict(sample) for sample in done.first_samples),
         "samples_at_the_end": table(asdict(sample) for sample in done.last_samples),

@@ -22,6 +22,7 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.child_processes.jobs import Log
 from fc_assets.names import MODEL_CARD
 from fc_assets.profiles import GrpoSettings, LoraSettings, SftSettings
+from fc_assets.training.jobs import CheckpointSource
 
 _CHECKPOINTS_KEPT = 2
 
@@ -90,14 +91,15 @@ def _last_checkpoint(folder: Path, log: Log) -> str | None:
     return checkpoint
 
 
-def save_adapter(model: Any, base_name: str, out: Path) -> None:
-    """Save a peft model's adapter in peft's format; `base_name` is what it calls its base.
+def save_adapter(model: Any, base: CheckpointSource, out: Path) -> None:
+    """Save a peft model's adapter `default`, and no other, in peft's format; `base` is the checkpoint that it names.
 
     A name, not the path: a path of this machine means nothing elsewhere. peft would then ask the hub whether the
     vocabulary was resized, hence `save_embedding_layers`.
     """
-    model.peft_config["default"].base_model_name_or_path = base_name
-    model.save_pretrained(out, safe_serialization=True, save_embedding_layers=False)
+    config = model.peft_config["default"]
+    config.base_model_name_or_path, config.revision = base.name, base.revision or None
+    model.save_pretrained(out, safe_serialization=True, selected_adapters=["default"], save_embedding_layers=False)
     (out / MODEL_CARD).unlink(missing_ok=True)  # peft's card is an empty form; the release writes a real one
 
 
