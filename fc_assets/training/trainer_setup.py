@@ -99,6 +99,7 @@ def save_adapter(model: Any, base: CheckpointSource, out: Path) -> None:
     """
     config = model.peft_config["default"]
     config.base_model_name_or_path, config.revision = base.name, base.revision or None
+    config.target_modules = sorted(config.target_modules)  # peft keeps a set: its order differs from process to process
     model.save_pretrained(out, safe_serialization=True, selected_adapters=["default"], save_embedding_layers=False)
     (out / MODEL_CARD).unlink(missing_ok=True)  # peft's card is an empty form; the release writes a real one
 

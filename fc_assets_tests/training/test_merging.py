@@ -93,6 +93,7 @@ def test_two_adapters_as_one_give_the_model_that_they_were_merged_into(tmp_path:
     assert require_same_model(one, merged, tokenizer, TURNS, 1e-3, LOG) <= 1e-3
     config = json.loads((tmp_path / "published" / "adapter_config.json").read_text())
     assert (config["base_model_name_or_path"], config["revision"]) == ("somebody/base", "c1899de")
+    assert config["target_modules"] == sorted(config["target_modules"]), "the same work has the same bytes"
     assert (config["r"], sorted(path.name for path in (tmp_path / "published").iterdir())) == (
         6,
         ["adapter_config.json", "adapter_model.safetensors"],
