@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from fc_assets.evaluation.assets import bfcl_key, predictions_key
+from fc_assets.foundation.resources import latest_artifact
 from fc_assets.names import VARIANT_MODELS
 from fc_assets_tests.support.evaluation_world import (
     ROWS,
@@ -68,6 +69,27 @@ def test_one_of_a_variants_two_assets_can_be_redone_alone(tmp_path: Path, server
     assert set(gates(result)) == {"predictions/sft: rows_were_answered", "predictions/sft: template_parity"}
     assert world.exists(predictions_key("sft")) and not world.exists(bfcl_key("sft"))
     assert sum(server[0].asked.values()) == ROWS
+
+
+def test_an_external_server_answers_only_for_the_model_whose_digest_its_name_has(
+    tmp_path: Path, server: tuple[KnowingServer, str]
+) -> None:
+    """It serves one model. That one is not base, whatever is asked of it."""
+    known, url = server
+    known.variants = ("sft",)
+    world = World(tmp_path, fast(url))
+    assert not failures(world.materialise(["predictions/sft"]))
+    sft = latest_artifact(world.instance, world.store, predictions_key("sft"))
+    served = f"sft-{sft.inputs['merged_model'][:16]}"
+    record = sft.read_json("server.json")
+    assert (record["model_digest"], record["claim"]) == ("", f"external, claimed by name: {served}")
+    assert record["settings"] == {"engine": "external server"}, "the profile's are of servers that are started here"
+
+    said = failures(world.materialise(["predictions/base", "bfcl_scores/base"]))
+    digest = latest_artifact(world.instance, world.store, dg.AssetKey("base_model")).digest[:16]
+    assert f"serves {served}, and nothing says that one of them is base {digest}" in said
+    assert f"start it with --served-model-name base-{digest}, or empty server.api_url" in said
+    assert not world.exists(predictions_key("base")) and not world.exists(bfcl_key("base"))
 
 
 def test_a_failure_of_bfcl_leaves_the_predictions(tmp_path: Path, server: tuple[KnowingServer, str]) -> None:

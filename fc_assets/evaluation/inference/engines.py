@@ -28,14 +28,22 @@ TokenIds = Mapping[str, Sequence[int]]
 VLLM, TRANSFORMERS = "vllm", "transformers"
 """The values of `evaluation.engine`."""
 
+EXTERNAL = "external server"
+"""What the records call a server that was not started here."""
+
 _LOADING = {"device", "dtype", "max_model_len"}
 
 
 def identity_of(server: ServerSettings, engine: str) -> dict[str, Any]:
-    """What can change an answer of the engine that these settings describe; known before it is started."""
+    """What can change an answer of the engine that these settings describe; known before it is started.
+
+    Of an external server only where it is: the other settings are of servers that are started here.
+    """
     if engine == TRANSFORMERS:
         return {"engine": engine, **server.model_dump(mode="json", include=_LOADING)}
-    return {"engine": engine, **server.model_dump(mode="json", exclude={"port", "start_timeout_s"})}
+    if server.api_url:
+        return {"engine": EXTERNAL, "api_url": server.api_url}
+    return {"engine": engine, **server.model_dump(mode="json", exclude={"port", "start_timeout_s", "api_url"})}
 
 
 class NoTokenIdsError(Exception):
@@ -47,7 +55,10 @@ class Engine(Protocol):
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """What answered, for the record: engine, version, device, model_digest and how it was set up."""
+        """What answered, for the record: engine, version, device, model_digest and how it was set up.
+
+        `model_digest` is empty for an external server, and `claim` says by what name it claims to serve the model.
+        """
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -80,7 +91,7 @@ class ServedModel:
     @property
     def info(self) -> Mapping[str, Any]:
         """The server's own account."""
-        return {"engine": "external server" if self.settings.api_url else VLLM, **self.endpoint.info.record()}
+        return {"engine": EXTERNAL if self.settings.api_url else VLLM, **self.endpoint.info.record()}
 
     @property
     def identity(self) -> Mapping[str, Any]:
