@@ -17,9 +17,9 @@ from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.json_files import read_json
 from fc_assets.foundation.metadata import table
 from fc_assets.foundation.notify import notify
-from fc_assets.foundation.resources import Runtime, latest_artifact
+from fc_assets.foundation.resources import Runtime, StepError, latest_artifact
 from fc_assets.names import RECOMMENDATION, SERVING_RECOMMENDATION, VLLM_DEPLOYMENT
-from fc_assets.profiles import ServerSettings
+from fc_assets.profiles import DeploymentSettings, ServerSettings
 
 GROUP = "release"
 
@@ -42,8 +42,8 @@ class DeploymentConfig(dg.Config):
     description=(
         "Which release the Docker Compose stack on this machine serves, since when, and how it was probed. "
         "Materialising it deploys the latest release: start, wait, ask, switch; on any failure the release that served "
-        "before goes on answering and the run fails. Without a Docker engine, or the image that it is to run, it stays "
-        "unmaterialised and says so."
+        "before goes on answering and the run fails. Without a Docker engine, or the image that it is to run, it is "
+        "skipped: that and the reason are an observation here, or a failed run where deployment.required is set."
     ),
 )
 def vllm_deployment(
@@ -53,7 +53,7 @@ def vllm_deployment(
     promoted_policy: Artifact,
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
     if missing := why_unavailable(runtime.profile.deployment.image):
-        context.log.warning(f"{VLLM_DEPLOYMENT} stays unmaterialised: {missing}.")
+        _skip(context, missing, runtime.profile.deployment)
         return
     with runtime.step(context) as step:
         is_latest = promoted_policy.digest.startswith(config.release)
@@ -64,6 +64,18 @@ def vllm_deployment(
         if outcome.changed and (problem := notify("deployed", f"release {release.digest[:16]}", stack.url)):
             context.log.warning(problem)
         yield step.publish([release], _describe(stack, outcome, record))
+
+
+def _skip(context: dg.AssetExecutionContext, reason: str, settings: DeploymentSettings) -> None:
+    """Say on the asset's page that nothing was deployed. Raises `StepError` where a deployment is required."""
+    if settings.required:
+        raise StepError(
+            f"Nothing was deployed: {reason}. Put that right, or set deployment.required to false to skip the "
+            "deployment on such a machine"
+        )
+    skipped = f"Skipped, nothing was deployed: {reason}"
+    context.log.warning(f"{VLLM_DEPLOYMENT}: {skipped}")
+    context.log_event(dg.AssetObservation(VLLM_DEPLOYMENT, description=skipped, metadata={"skipped": reason}))
 
 
 def stack_of(runtime: Runtime) -> Stack:

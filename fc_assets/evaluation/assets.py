@@ -193,7 +193,7 @@ def _publish_predictions(
         "parity_rows": found.parity.rows,
         "parity_equal": found.parity.equal,
         "answers": table(show(found.turns, found.answers)),
-        "server": table({"setting": name, "value": str(value)} for name, value in found.server.items()),
+        "server": _server_table(found.server),
     }
     return step.publish(inputs, metadata, report=summary)
 
@@ -215,8 +215,14 @@ def _publish_bfcl_scores(
         "failed": leading.failed,
         "rows": result.report.sampled,
         "prompt_mode": mode,
+        "server": _server_table(result.server),
     }
     return step.publish(inputs, metadata, report=result.report)
+
+
+def _server_table(server: Mapping[str, object]) -> dg.TableMetadataValue:
+    """What answered: its digest, or for an external server what it claims to be."""
+    return table({"setting": name, "value": str(value)} for name, value in server.items())
 
 
 @contextlib.contextmanager

@@ -143,6 +143,7 @@ def _describe_matrix(out: Path, settings: BenchmarkSettings) -> dict[str, object
         **at_slo(rows, settings.slo),
         "mode": settings.mode,
         "vllm": record.server["version"],
+        "measured": record.server["claim"] or record.server["model_digest"],
         "calibration": table([record.calibration]),
         "reconciliation": table(read_rows(out, RECONCILIATION)),
     }

@@ -12,6 +12,9 @@ from fc_assets.profiles.sections import Positive, Section, Share
 class DeploymentSettings(Section):
     """`promoted_policy`'s canary questions, and `vllm_deployment`: the Docker Compose stack and its sensor."""
 
+    required: bool = Field(
+        False, description="Fail where no engine can run (no Docker, no image), instead of skipping with the reason."
+    )
     project: str = Field("fc-assets", description="Name of the Compose project.")
     image: str = Field("vllm/vllm-openai:v0.31.0", description="Inference image; pin it by digest in production.")
     proxy_image: str = "nginxinc/nginx-unprivileged:1.28-alpine"

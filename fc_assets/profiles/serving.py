@@ -12,7 +12,11 @@ from fc_assets.profiles.sections import Positive, Section, Share
 class ServerSettings(Section):
     """The vLLM server that evaluation and the benchmark start."""
 
-    api_url: str = Field("", description="Use this OpenAI-compatible server instead of starting one; key: $FC_API_KEY.")
+    api_url: str = Field(
+        "",
+        description="Use this OpenAI-compatible server instead of starting one; key: $FC_API_KEY. The name of each "
+        "model must end with a hyphen and the first 16 digits of its digest.",
+    )
     port: Annotated[int, Field(ge=0, le=65535)] = Field(0, description="Port on 127.0.0.1; 0 takes any free one.")
     device: Literal["cpu", "cuda"] = "cuda"
     dtype: str = "bfloat16"

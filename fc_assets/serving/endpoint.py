@@ -22,8 +22,10 @@ class ServerInfo:
     """What is known of a running server.
 
     `device` is "external" for one that was not started here. `flags` are vLLM's, `start_s` the seconds until it was
-    healthy, `model_digest` the artefact that it serves. `max_model_len` is None where the server does not say. Only a
-    server started here has a `log` and a `pid`, that of its supervisor; the server is a child of it.
+    healthy, `model_digest` the artefact that it serves. An external server cannot prove what it serves: its
+    `model_digest` is empty, and `claim` is the name under which it says that it serves the artefact. `max_model_len` is
+    None where the server does not say. Only a server started here has a `log` and a `pid`, that of its supervisor; the
+    server is a child of it.
     """
 
     version: str = "unknown"
@@ -31,6 +33,7 @@ class ServerInfo:
     flags: tuple[str, ...] = ()
     start_s: float = 0.0
     model_digest: str = ""
+    claim: str = ""
     max_model_len: int | None = None
     pid: int = 0
     log: Path | None = None

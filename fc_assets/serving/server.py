@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 import urllib.error
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from fc_assets.errors import FcAssetsError
@@ -26,7 +26,11 @@ from fc_assets.serving.vllm_command import flags_for, vllm_command
 API_KEY_VARIABLE = "FC_API_KEY"
 """Holds the key of an external server (`server.api_url`); a server started here gets a random one."""
 
+CLAIMED = "external, claimed by name: "
+"""Begins the record of what an external server serves."""
+
 _HOST = "127.0.0.1"
+_DIGITS = 16
 _POLL_SECONDS = 0.1
 _PORT_ATTEMPTS = 3
 _PORT_TAKEN = "address already in use"
@@ -40,14 +44,14 @@ class ServerError(FcAssetsError):
 
 
 @contextlib.contextmanager
-def serve(model: Path, settings: ServerSettings, *, name: str, log: Path, model_digest: str = "") -> Iterator[Endpoint]:
-    """Serve the checkpoint folder `model` under the name `name` until the block is left.
+def serve(model: Path, settings: ServerSettings, *, name: str, log: Path, model_digest: str) -> Iterator[Endpoint]:
+    """Serve the checkpoint folder `model` of the artefact `model_digest` under the name `name` until the block is left.
 
-    With `settings.api_url` that server is used instead and nothing is started. Raises `ServerError` with the end of
-    the log when the server dies or is not healthy within `settings.start_timeout_s`.
+    With `settings.api_url` that server is used instead and nothing is started: see `connect_to_artifact`. Raises
+    `ServerError` with the end of the log when the server dies or is not healthy within `settings.start_timeout_s`.
     """
     if settings.api_url:
-        yield connect(settings.api_url, name, model_digest=model_digest)
+        yield connect_to_artifact(settings.api_url, name, model_digest)
         return
     if not (model / "config.json").is_file():
         raise ServerError(f"There is no checkpoint to serve at {model}: it has no config.json")
@@ -59,13 +63,38 @@ def serve(model: Path, settings: ServerSettings, *, name: str, log: Path, model_
         yield _start(stack, model, settings, name, log, model_digest)
 
 
-def connect(api_url: str, name: str = "", *, model_digest: str = "") -> Endpoint:
+def connect(api_url: str, name: str = "") -> Endpoint:
     """The server at `api_url`, its key taken from `$FC_API_KEY`.
 
     It must serve a model called `name`, or one model only. Raises `ServerError` when it does not answer.
     """
+    server, served = _ask_models(api_url)
+    if name not in served and len(served) != 1:
+        raise ServerError(f"The server at {server.base_url} serves {_listed(served)}, but not {name!r}")
+    return _external(server, name if name in served else next(iter(served)), served)
+
+
+def connect_to_artifact(api_url: str, name: str, digest: str) -> Endpoint:
+    """The server at `api_url`, which must say that it serves the artefact `digest`; `name` is how people know it.
+
+    It says so by a model whose name ends with the first digits of the digest, as those of a deployment do. So no model
+    answers for another one, and a server with yesterday's model is refused. Raises `ServerError`.
+    """
+    server, served = _ask_models(api_url)
+    chosen = next((model for model in served if model.endswith(f"-{digest[:_DIGITS]}")), None)
+    if chosen is None:
+        raise ServerError(
+            f"The server at {server.base_url} serves {_listed(served)}, and nothing says that one of them is {name} "
+            f"{digest[:_DIGITS]}: start it with --served-model-name {name}-{digest[:_DIGITS]}, or empty server.api_url "
+            "to have one started here"
+        )
+    return _external(server, chosen, served, claim=f"{CLAIMED}{chosen}")
+
+
+def _ask_models(api_url: str) -> tuple[Endpoint, dict[str, int | None]]:
+    """The server, and the models that it serves: each name with its `max_model_len` where the server says it."""
     base_url = api_url.rstrip("/").removesuffix("/v1")
-    endpoint = Endpoint(base_url, name, os.environ.get(API_KEY_VARIABLE, ""))
+    endpoint = Endpoint(base_url, "", os.environ.get(API_KEY_VARIABLE, ""))
     try:
         models = json.loads(endpoint.get("/v1/models"))["data"]
     except urllib.error.HTTPError as error:
@@ -75,16 +104,16 @@ def connect(api_url: str, name: str = "", *, model_digest: str = "") -> Endpoint
         raise ServerError(
             f"No OpenAI-compatible server answers at {base_url} ({error}); start it, or correct server.api_url"
         ) from error
-    served = [str(each["id"]) for each in models]
-    if name not in served and len(served) != 1:
-        raise ServerError(f"The server at {base_url} serves {', '.join(served) or 'no model'}, but not {name!r}")
-    chosen = name if name in served else served[0]
-    info = ServerInfo(
-        version=_version(endpoint),
-        model_digest=model_digest,
-        max_model_len=next(each.get("max_model_len") for each in models if each["id"] == chosen),
-    )
-    return Endpoint(base_url, chosen, endpoint.api_key, info)
+    return endpoint, {str(each["id"]): each.get("max_model_len") for each in models}
+
+
+def _external(server: Endpoint, model: str, served: Mapping[str, int | None], claim: str = "") -> Endpoint:
+    info = ServerInfo(version=_version(server), claim=claim, max_model_len=served[model])
+    return Endpoint(server.base_url, model, server.api_key, info)
+
+
+def _listed(served: Mapping[str, int | None]) -> str:
+    return ", ".join(served) or "no model"
 
 
 def _start(

@@ -12,7 +12,16 @@ from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.json_files import write_json
 from fc_assets.foundation.metadata import picture, table
 from fc_assets.foundation.resources import Runtime
-from fc_assets.names import ADAPTER_FOLDER, MODEL_FOLDER, REPORT, RUN_COST, SHAREGPT_TRAIN, split_file
+from fc_assets.names import (
+    ADAPTER_FOLDER,
+    BASE_MODEL,
+    LORA_ADAPTER,
+    MODEL_FOLDER,
+    REPORT,
+    RUN_COST,
+    SHAREGPT_TRAIN,
+    split_file,
+)
 from fc_assets.profiles import SftSettings
 from fc_assets.training.jobs import (
     BaseModelJob,
@@ -81,7 +90,7 @@ def lora_adapter(
         resume = runtime.resume_folder(context.asset_key, inputs, settings)
         job = SftJob(
             model=base_model.path / MODEL_FOLDER,
-            model_name=BaseModelResult.model_validate(base_model.read_json(REPORT)).name,
+            base_source=_source(base_model),
             train=sharegpt_train.path / TRAIN_FILE,
             settings=settings,
             out=step.out / ADAPTER_FOLDER,
@@ -143,7 +152,7 @@ def merged_model(
     description=(
         "The policy after GRPO (variant C): from the merged model, completions are sampled and rewarded for parsing, "
         "for naming the right functions, for binding to their stubs and for the right arguments. Holds the merged "
-        "checkpoint, ready to serve, its adapter, and the reward log."
+        "checkpoint, ready to serve, the same policy as one adapter of the base model, and the reward log."
     ),
 )
 def grpo_policy(
@@ -156,10 +165,14 @@ def grpo_policy(
     # The bound of the merge before it, as its record has it: this run's own section may say something else.
     merged_with = SftSettings.model_validate(merged_model.settings["sft"])
     with runtime.step(context) as step:
+        # The very ones that were merged: the latest may be others by now.
+        base, sft = (runtime.store.open(name, merged_model.inputs[name]) for name in (BASE_MODEL, LORA_ADAPTER))
         resume = runtime.resume_folder(context.asset_key, inputs, settings)
         job = GrpoJob(
             model=merged_model.path / MODEL_FOLDER,
-            model_name=f"{merged_model.asset}/{merged_model.digest[:16]}",
+            base=base.path / MODEL_FOLDER,
+            base_source=_source(base),
+            sft_adapter=sft.path / ADAPTER_FOLDER,
             train=sharegpt_train.path / TRAIN_FILE,
             settings=settings,
             max_difference=merged_with.max_merge_logit_difference,
@@ -170,7 +183,12 @@ def grpo_policy(
         shutil.rmtree(resume)
         write_json(step.records / RUN_COST, done.cost.model_dump(mode="json"))
         described = _describe_grpo(done.report, done.cost, list(settings.rewards.model_dump()))
-        return step.publish(inputs, described, report=done.report)
+        return step.publish([base, sft, *inputs], described, report=done.report)
+
+
+def _source(base_model: Artifact) -> BaseModelResult:
+    """What base_model reported of itself, which is how adapters name their base; the settings may name another."""
+    return BaseModelResult.model_validate(base_model.read_json(REPORT))
 
 
 def _describe_sft(done: SftResult, cost: TrainingCost) -> dict[str, object]:
@@ -197,6 +215,7 @@ def _describe_grpo(done: GrpoResult, cost: TrainingCost, signals: Sequence[str])
         "seconds": cost.seconds,
         "prompts": done.prompts,
         "capped_rows": len(done.capped),
+        "adapter_difference": done.adapter_difference,
         "peak_rss_mb": cost.peak_rss_mb,
         "samples_at_the_start": table(asdict(sample) for sample in done.first_samples),
         "samples_at_the_end": table(asdict(sample) for sample in done.last_samples),

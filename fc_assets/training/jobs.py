@@ -93,13 +93,13 @@ class SftRun(JobResult):
 class SftJob(Job[SftRun]):
     """Train an adapter for the checkpoint in `model` on the ShareGPT file `train`, and save it in `out`.
 
-    `model_name` is what the adapter calls its base. `checkpoints` survives a kill, so that the next attempt resumes.
+    `base_source` is what the adapter calls its base. `checkpoints` survives a kill, so that the next attempt resumes.
     """
 
     module: ClassVar[str] = "fc_assets.training.sft_job"
 
     model: Path
-    model_name: str
+    base_source: CheckpointSource
     train: Path
     settings: SftSettings
     out: Path
@@ -143,7 +143,9 @@ class SampledCompletion:
 class GrpoResult(TrainingResult):
     """The report of a GRPO run.
 
-    `prompts` counts those drawn; `capped` are the ids of turns that cannot earn the full reward.
+    `prompts` counts those drawn; `capped` are the ids of turns that cannot earn the full reward. `adapter_difference`
+    is the largest absolute difference of logits between the base with the published adapter and the policy's
+    checkpoint.
     """
 
     prompts: int
@@ -152,6 +154,7 @@ class GrpoResult(TrainingResult):
     last_samples: list[SampledCompletion]
     max_logit_difference: float
     adapter_effect: float
+    adapter_difference: float
 
 
 class GrpoRun(JobResult):
@@ -164,14 +167,17 @@ class GrpoRun(JobResult):
 class GrpoJob(Job[GrpoRun]):
     """Optimise the checkpoint in `model` on the ShareGPT file `train`; `out` receives the policy and its adapter.
 
-    `model_name` is what the adapter calls its base. Logits may differ by `max_difference` after the adapter is merged.
-    `checkpoints` survives a kill, so that the next attempt resumes.
+    `model` is the checkpoint `base` with `sft_adapter` merged. The adapter in `out` is both, SFT and GRPO, and is one
+    for the base, which it calls `base_source`. Logits may differ by `max_difference` after each merge. `checkpoints`
+    survives a kill, so that the next attempt resumes.
     """
 
     module: ClassVar[str] = "fc_assets.training.grpo_job"
 
     model: Path
-    model_name: str
+    base: Path
+    base_source: CheckpointSource
+    sft_adapter: Path
     train: Path
     settings: GrpoSettings
     max_difference: float

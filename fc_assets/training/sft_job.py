@@ -40,7 +40,7 @@ def train(job: SftJob, log: Log) -> SftRun:
     total = trainer_setup.count_parameters(trainer.model)
 
     run = trainer_setup.run_trainer(trainer, job.checkpoints, log)
-    trainer_setup.save_adapter(trainer.model, job.model_name, job.out)
+    trainer_setup.save_adapter(trainer.model, job.base_source, job.out)
     tokenizer.save_pretrained(job.out)
     shutil.rmtree(job.checkpoints, ignore_errors=True)
 

@@ -24,7 +24,7 @@ from fc_assets.foundation.child_processes.jobs import Log
 from fc_assets.foundation.child_processes.memory import peak_rss_mb
 from fc_assets.names import MODEL_CARD
 from fc_assets.profiles import GrpoSettings, LoraSettings, SftSettings
-from fc_assets.training.jobs import LogRecord, TrainingCost
+from fc_assets.training.jobs import CheckpointSource, LogRecord, TrainingCost
 
 _CHECKPOINTS_KEPT = 2
 
@@ -115,16 +115,16 @@ def _last_checkpoint(folder: Path, log: Log) -> str | None:
     return checkpoint
 
 
-def save_adapter(model: Any, base_name: str, out: Path) -> None:
-    """Save a peft model's adapter in peft's format; `base_name` is what it calls its base.
+def save_adapter(model: Any, base: CheckpointSource, out: Path) -> None:
+    """Save a peft model's adapter `default`, and no other, in peft's format; `base` is the checkpoint that it names.
 
     A name, not the path: a path of this machine means nothing elsewhere. peft would then ask the hub whether the
     vocabulary was resized, hence `save_embedding_layers`.
     """
     config = model.peft_config["default"]
-    config.base_model_name_or_path = base_name
-    config.target_modules = sorted(config.target_modules)  # a set's order differs from one process to the next
-    model.save_pretrained(out, safe_serialization=True, save_embedding_layers=False)
+    config.base_model_name_or_path, config.revision = base.name, base.revision or None
+    config.target_modules = sorted(config.target_modules)  # peft keeps a set: its order differs from process to process
+    model.save_pretrained(out, safe_serialization=True, selected_adapters=["default"], save_embedding_layers=False)
     (out / MODEL_CARD).unlink(missing_ok=True)  # peft's card is an empty form; the release writes a real one
 
 

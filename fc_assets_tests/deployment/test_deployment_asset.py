@@ -1,4 +1,4 @@
-"""`vllm_deployment` where no engine runs, or its image is missing: it says so and the run goes on."""
+"""`vllm_deployment` where no engine runs, or its image is missing: its page says so, and the run fails if it must."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,16 +11,27 @@ from fc_assets.deployment.checks import CHECKS
 from fc_assets.foundation.resources import build_resources
 from fc_assets.profiles import Profile, load_profile
 from fc_assets_tests.support.docker_engine import why_skipped
-from fc_assets_tests.support.lineage import Home
+from fc_assets_tests.support.lineage import Home, failure
 
 
 @pytest.fixture
-def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def no_daemon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-such.sock")
 
 
-def assert_nothing_is_deployed(folder: Path, profile: Profile | None = None) -> None:
-    """Materialise `vllm_deployment` on a promoted policy: the run succeeds and leaves no deployment."""
+@pytest.fixture
+def no_docker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No program at all is found, so no `docker` either."""
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+
+
+def demo_with(**deployment: object) -> Profile:
+    demo = load_profile("demo")
+    return demo.model_copy(update={"deployment": demo.deployment.model_copy(update=deployment)})
+
+
+def deploy_nothing(folder: Path, profile: Profile | None = None) -> tuple[dg.ExecuteInProcessResult, list[str]]:
+    """Materialise `vllm_deployment` on a promoted policy, which leaves no deployment; also what its page says."""
     with dg.DagsterInstance.ephemeral() as instance:
         home = Home(folder, instance, profile)
         home.run()
@@ -30,30 +41,49 @@ def assert_nothing_is_deployed(folder: Path, profile: Profile | None = None) -> 
             selection=dg.AssetSelection.assets("vllm_deployment"),
             resources=build_resources(home.profile, folder),
             instance=instance,
+            raise_on_error=False,
         )
-        assert result.success
         assert instance.get_latest_materialization_event(dg.AssetKey("vllm_deployment")) is None
         assert not (folder / "deployment").exists()
+        observed = instance.fetch_observations(dg.AssetKey("vllm_deployment"), limit=10).records
+        return result, [str(record.asset_observation.metadata["skipped"].value) for record in observed]
 
 
-def test_without_an_engine_the_run_succeeds_and_nothing_is_deployed(
-    tmp_path: Path, no_engine: None, capfd: pytest.CaptureFixture[str]
+def test_without_docker_the_page_says_that_nothing_was_deployed_and_why(tmp_path: Path, no_docker: None) -> None:
+    result, (reason,) = deploy_nothing(tmp_path)
+    assert result.success
+    assert reason.startswith("no Docker engine answers on this machine (install Docker")
+    (observation,) = [event for event in result.all_events if event.event_type_value == "ASSET_OBSERVATION"]
+    said = observation.asset_observation_data.asset_observation.description
+    assert said == f"Skipped, nothing was deployed: {reason}"
+
+
+def test_a_daemon_that_is_down_is_no_docker_either(
+    tmp_path: Path, no_daemon: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert_nothing_is_deployed(tmp_path)
-    assert "vllm_deployment stays unmaterialised: no Docker engine answers" in capfd.readouterr().err
+    result, (reason,) = deploy_nothing(tmp_path)
+    assert result.success and reason.startswith("no Docker engine answers")
+    assert "vllm_deployment: Skipped, nothing was deployed: no Docker engine answers" in capfd.readouterr().err
+
+
+def test_without_docker_a_required_deployment_fails_the_run(tmp_path: Path, no_docker: None) -> None:
+    result, reasons = deploy_nothing(tmp_path, demo_with(required=True))
+    assert not result.success and not reasons
+    said = failure(result)
+    assert said.startswith("Nothing was deployed: no Docker engine answers")
+    assert "set deployment.required to false" in said
 
 
 @pytest.mark.slow
 @pytest.mark.docker
-def test_without_its_image_the_run_succeeds_and_says_how_to_get_it(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    if reason := why_skipped():
-        pytest.skip(reason)
-    demo = load_profile("demo")
-    never_built = demo.deployment.model_copy(update={"image": "fc-assets-never-built:test"})
-    assert_nothing_is_deployed(tmp_path, demo.model_copy(update={"deployment": never_built}))
-    assert "the image fc-assets-never-built:test is not on this machine" in capfd.readouterr().err
+@pytest.mark.parametrize("required", [False, True])
+def test_without_its_image_it_says_how_to_get_it(tmp_path: Path, required: bool) -> None:
+    if skipped := why_skipped():
+        pytest.skip(skipped)
+    result, reasons = deploy_nothing(tmp_path, demo_with(image="fc-assets-never-built:test", required=required))
+    assert result.success is not required
+    said = failure(result) if required else reasons[0]
+    assert "the image fc-assets-never-built:test is not on this machine" in said
 
 
 def test_the_stack_is_looked_at_only_once_something_is_deployed(tmp_path: Path) -> None:

@@ -78,7 +78,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     from fc_assets.profiles import EMBEDDED
 
     folder = tmp_path_factory.mktemp("engine")
-    with serve(EMBEDDED, load_profile("demo").server, name="fc-policy", log=folder / "vllm.log") as endpoint:
+    settings = load_profile("demo").server
+    with serve(EMBEDDED, settings, name="fc-policy", log=folder / "vllm.log", model_digest="d1") as endpoint:
         yield endpoint
 
 

@@ -1,6 +1,7 @@
 """Fixtures of this folder: the external chat server, and the BFCL checker where it is installed."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,8 @@ from fc_assets_tests.support.web_server import serving
 
 
 @pytest.fixture
-def server() -> Iterator[tuple[KnowingServer, str]]:
-    known = KnowingServer()
+def server(tmp_path: Path) -> Iterator[tuple[KnowingServer, str]]:
+    known = KnowingServer(tmp_path)
     with serving(POST={"/v1/chat/completions": known.chat}, GET={"/v1/models": known.models}) as url:
         yield known, url
 

@@ -98,6 +98,27 @@ def test_the_same_answers_have_the_same_digest_and_their_times_lie_beside(
     assert first.files == second.files
 
 
+def test_an_external_server_answers_only_for_the_model_whose_digest_its_name_has(
+    tmp_path: Path, server: tuple[KnowingServer, str]
+) -> None:
+    """It serves one model. That one is not base, whatever is asked of it."""
+    known, url = server
+    known.variants = ("sft",)
+    world = World(tmp_path, fast(url))
+    assert not failures(world.materialise(["predictions/sft"]))
+    sft = latest_artifact(world.instance, world.store, predictions_key("sft"))
+    served = f"sft-{sft.inputs['merged_model'][:16]}"
+    record = sft.read_json("server.json")
+    assert (record["model_digest"], record["claim"]) == ("", f"external, claimed by name: {served}")
+    assert record["settings"] == {"engine": "external server"}, "the profile's are of servers that are started here"
+
+    said = failures(world.materialise(["predictions/base", "bfcl_scores/base"]))
+    digest = latest_artifact(world.instance, world.store, dg.AssetKey("base_model")).digest[:16]
+    assert f"serves {served}, and nothing says that one of them is base {digest}" in said
+    assert f"start it with --served-model-name base-{digest}, or empty server.api_url" in said
+    assert not world.exists(predictions_key("base")) and not world.exists(bfcl_key("base"))
+
+
 def test_a_failure_of_bfcl_leaves_the_predictions(tmp_path: Path, server: tuple[KnowingServer, str]) -> None:
     settings = fast(server[1])
     settings["bfcl"]["python"] = str(tmp_path / "nowhere")

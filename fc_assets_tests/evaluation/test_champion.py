@@ -53,8 +53,8 @@ def predictions_of(world: World) -> Artifact:
     return latest_artifact(world.instance, world.store, predictions_key("grpo"))
 
 
-def asked_as_champion(known: KnowingServer) -> int:
-    return sum(count for question, count in known.asked.items() if question.startswith("champion: "))
+def asked_of(known: KnowingServer, policy: str) -> int:
+    return sum(count for question, count in known.asked.items() if question.startswith(f"grpo-{policy[:16]}: "))
 
 
 def test_recorded_answers_serve_again_and_are_asked_for_anew_on_another_split(
@@ -70,14 +70,15 @@ def test_recorded_answers_serve_again_and_are_asked_for_anew_on_another_split(
     world.materialise(["predictions/grpo"])
     assert "champion.json" not in predictions_of(world).files, "the promoted policy is no opponent of its own"
 
+    known.asked.clear()
     train_again(world, "another policy")
     world.materialise(["predictions/grpo"])
     assert predictions_of(world).read_json("champion.json")["policy"] == first
-    assert "champion.parquet" in predictions_of(world).files and asked_as_champion(known) == 0
+    assert "champion.parquet" in predictions_of(world).files and asked_of(known, first) == 0
 
     world.split = source("sharegpt_val", write_split(ROWS // 2))
     world.materialise(["sharegpt_val", "predictions/grpo"])
-    assert asked_as_champion(known) == ROWS // 2
+    assert asked_of(known, first) == ROWS // 2
 
 
 def test_a_champion_whose_files_are_gone_costs_its_gate_and_not_the_predictions(

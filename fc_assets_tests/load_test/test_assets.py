@@ -15,6 +15,7 @@ from fc_assets.load_test.schedules import schedules
 from fc_assets.names import RECOMMENDATION
 from fc_assets.profiles import Profile, load_profile
 from fc_assets_tests.load_test.conftest import ROW
+from fc_assets_tests.support.external_models import models_of
 from fc_assets_tests.support.scripted_server import ScriptedServer, answer
 
 
@@ -60,8 +61,13 @@ def small_profile(api_url: str) -> Profile:
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with ScriptedServer(lambda body: answer(body, first_s=0.01, gap_s=0.002)) as scripted:
+def server(tmp_path: Path) -> Iterator[ScriptedServer]:
+    """It says that it serves every release."""
+
+    def models() -> str:
+        return json.dumps(models_of(tmp_path, [("fc-policy", "promoted_policy")]))
+
+    with ScriptedServer(lambda body: answer(body, first_s=0.01, gap_s=0.002), {"/v1/models": models}) as scripted:
         yield scripted
 
 
@@ -91,6 +97,9 @@ def test_matrix_and_recommendation_materialise_and_are_compared_the_next_time(
     assert not passed.pop("client_and_server_agree")  # this server has no metrics, and that is said
     assert all(passed.values())
     (matrix,) = first.asset_materializations_for_node("benchmark_matrix")
+    release = instance.get_latest_materialization_event(dg.AssetKey("promoted_policy")).asset_materialization
+    served = f"fc-policy-{release.metadata['sha256'].value[:16]}"
+    assert matrix.metadata["measured"].value == f"external, claimed by name: {served}"
     rows = [record.data["cell"] for record in matrix.metadata["cells"].value.records]
     expected = ["closed-c1-ctx16", "closed-c2-ctx16", "open-rate50-ctx16", "tools-free-c2", "tools-constrained-c2"]
     assert rows == expected
@@ -145,6 +154,16 @@ def test_a_recommendation_for_another_release_is_refused(tmp_path: Path, server:
     assert not result.success
     (failure,) = result.get_step_failure_events()
     assert "measured another release" in str(failure.event_specific_data.error)
+
+
+def test_a_server_that_does_not_say_that_it_serves_the_release_is_not_measured(
+    tmp_path: Path, server: ScriptedServer
+) -> None:
+    server.gets["/v1/models"] = '{"data": [{"id": "policy"}]}'
+    result = materialize([*UPSTREAM, *ASSETS], small_profile(server.url), tmp_path, dg.DagsterInstance.ephemeral())
+    (failure,) = result.get_step_failure_events()
+    assert "serves policy, and nothing says that one of them is" in str(failure.event_specific_data.error)
+    assert not server.exchanges
 
 
 def test_a_failed_request_blocks_what_comes_after(tmp_path: Path, server: ScriptedServer) -> None:

@@ -114,6 +114,6 @@ def test_a_setting_that_vllm_refuses_is_told_in_its_own_words(tmp_path: Path) ->
     settings: ServerSettings = PROFILE.server.model_copy(update={"max_model_len": 1_000_000})
     with (
         pytest.raises(Exception, match=r"before it could serve m: User-specified max_model_len \(1000000\)"),
-        serve(EMBEDDED, settings, name="m", log=tmp_path / "vllm.log"),
+        serve(EMBEDDED, settings, name="m", log=tmp_path / "vllm.log", model_digest="d1"),
     ):
         pass

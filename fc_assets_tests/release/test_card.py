@@ -118,6 +118,14 @@ def test_the_sections_stand_in_order() -> None:
     ]
 
 
+def test_the_card_says_where_the_adapter_is_and_of_which_base() -> None:
+    assert "one LoRA adapter of Qwen/Qwen3-0.6B at main, SFT and GRPO in one, is the folder `adapter`" in model_card(
+        RECORD, INFO
+    )
+    local = RECORD.model_copy(update={"base": BaseCheckpoint("my-model", "", "folder")})
+    assert "one LoRA adapter of my-model, SFT and GRPO in one" in model_card(local, INFO)
+
+
 def test_the_tables_hold_every_cell() -> None:
     card = model_card(RECORD, INFO)
     assert "| metric | A: base | C: SFT + GRPO |\n| --- | --- | --- |\n" in card

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from fc_assets.deployment.engine import release_name
 from fc_assets.profiles import ServerSettings
 from fc_assets.serving import server
 from fc_assets.serving.server import ServerError, connect, serve
 from fc_assets_tests.support.scripted_server import ScriptedServer, answer
 
+DIGEST = "a" * 64
 CPU = ServerSettings(device="cpu", dtype="float32", start_timeout_s=20)
 
 
@@ -37,7 +39,10 @@ def use_program(monkeypatch: pytest.MonkeyPatch, program: str) -> list[dict[str,
 
 def refusal(model: Path, log: Path, **changes: object) -> str:
     """What is said when a server for `model` does not start."""
-    with pytest.raises(ServerError) as error, serve(model, CPU.model_copy(update=changes), name="m", log=log):
+    with (
+        pytest.raises(ServerError) as error,
+        serve(model, CPU.model_copy(update=changes), name="m", log=log, model_digest=DIGEST),
+    ):
         pass
     return str(error.value)
 
@@ -105,15 +110,29 @@ def test_the_key_is_random_and_in_no_argument(tmp_path: Path, checkpoint: Path) 
     assert argv[argv.index("--host") + 1] == "127.0.0.1"
 
 
-def test_an_external_server_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_external_server_is_used_as_it_is_and_cannot_prove_what_it_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(server.API_KEY_VARIABLE, "theirs")
-    with ScriptedServer(answer, {"/version": '{"version": "9"}'}) as external:
+    ours = release_name("fc-policy", DIGEST)  # as a deployment serves a release
+    models = f'{{"data": [{{"id": "fc-policy"}}, {{"id": "{ours}", "max_model_len": 512}}]}}'
+    with ScriptedServer(answer, {"/version": '{"version": "9"}', "/v1/models": models}) as external:
         settings = ServerSettings(api_url=external.url + "/v1/")
-        with serve(tmp_path, settings, name="other", log=tmp_path / "log", model_digest="d") as endpoint:
-            assert (endpoint.base_url, endpoint.model) == (external.url, "m")  # it serves one model: that one
+        with serve(tmp_path, settings, name="m", log=tmp_path / "log", model_digest=DIGEST) as endpoint:
+            assert (endpoint.base_url, endpoint.model) == (external.url, ours)
             assert endpoint.headers == {"Authorization": "Bearer theirs"}
-            assert endpoint.info.version == "9"
+            assert (endpoint.info.version, endpoint.info.max_model_len) == ("9", 512)
             assert "theirs" not in repr(endpoint)
+            record = endpoint.info.record()
+            assert (record["model_digest"], record["claim"]) == ("", f"external, claimed by name: {ours}")
+
+
+@pytest.mark.parametrize("served", ["m", "m-" + "b" * 16, "m-" + "a" * 16 + "-" + "b" * 16, "a" * 15])
+def test_an_external_server_whose_name_lacks_the_digest_is_refused(tmp_path: Path, served: str) -> None:
+    """Also one that serves a single model, and one whose name has two digests: it is the last one that counts."""
+    with ScriptedServer(answer, {"/v1/models": f'{{"data": [{{"id": "{served}"}}]}}'}) as external:
+        said = refusal(tmp_path, tmp_path / "log", api_url=external.url)
+    assert f"serves {served}, and nothing says that one of them is m {'a' * 16}: start it with" in said
 
 
 def test_an_external_server_with_several_models_needs_a_name() -> None:

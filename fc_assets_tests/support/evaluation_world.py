@@ -14,8 +14,9 @@ from fc_assets.evaluation.assets import ASSETS
 from fc_assets.evaluation.checks import CHECKS
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
 from fc_assets.foundation.resources import Runtime, build_resources
-from fc_assets.names import CHAMPION, MODEL_FOLDER, SHAREGPT_VAL, VARIANT_MODELS, split_file
+from fc_assets.names import MODEL_FOLDER, SHAREGPT_VAL, VARIANT_MODELS, split_file
 from fc_assets.profiles import Profile, load_profile
+from fc_assets_tests.support.external_models import models_of
 
 ROWS = 60
 TOOLS = [
@@ -46,9 +47,14 @@ def split_row(number: int) -> dict[str, object]:
 
 
 class KnowingServer:
-    """An external server of three models: base is right on a third of the rows, sft and grpo on all."""
+    """An external server of every model in `home`: base is right on a third of the rows, sft and grpo on all.
 
-    def __init__(self) -> None:
+    Its models are called `VARIANT-DIGEST`; it serves those of `variants`.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.variants: tuple[str, ...] = tuple(VARIANT_MODELS)
         self.asked: Counter[str] = Counter()
         self.answers_left = 10**9
         self.wrong_on_thirds = {"base"}
@@ -69,15 +75,14 @@ class KnowingServer:
         text = "I cannot sing."
         if query.startswith("Please lift"):
             text = f"<tool_call>\n{json.dumps(call)}\n</tool_call>"
-        if body["model"] in self.wrong_on_thirds and int(digits) % 3:
+        if body["model"].partition("-")[0] in self.wrong_on_thirds and int(digits) % 3:
             text = "<tool_call>\nlift it\n</tool_call>"
         message = {"message": {"content": text}, "finish_reason": "stop"}
         return web.json_response({"choices": [message], "usage": {"prompt_tokens": 9, "completion_tokens": 5}})
 
     async def models(self, _: web.Request) -> web.Response:
-        return web.json_response(
-            {"data": [{"id": name, "max_model_len": 1024} for name in (*VARIANT_MODELS, CHAMPION)]}
-        )
+        names = [(variant, VARIANT_MODELS[variant]) for variant in self.variants]
+        return web.json_response(models_of(self.home, names))
 
 
 def source(key: str, fill: Callable[[Path], object]) -> dg.AssetsDefinition:

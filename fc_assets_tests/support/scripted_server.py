@@ -99,11 +99,14 @@ def answer(
 
 
 class ScriptedServer:
-    """`with ScriptedServer(script) as server`: POSTs are answered by `script(body)`, GETs by `gets[path]`."""
+    """`with ScriptedServer(script) as server`: POSTs are answered by `script(body)`, GETs by `gets[path]`.
 
-    def __init__(self, script: Script, gets: Mapping[str, str] | None = None) -> None:
+    A function in `gets` is called for each answer.
+    """
+
+    def __init__(self, script: Script, gets: Mapping[str, str | Callable[[], str]] | None = None) -> None:
         self.script = script
-        self.gets = {"/v1/models": '{"data": [{"id": "m"}]}', **(gets or {})}
+        self.gets: dict[str, str | Callable[[], str]] = {"/v1/models": '{"data": [{"id": "m"}]}', **(gets or {})}
         self.exchanges: list[Exchange] = []
         self._stopped = False
         outer = self
@@ -150,7 +153,8 @@ class ScriptedServer:
         body = handler.rfile.read(length)
         exchange = Exchange(path, json.loads(body) if body else {}, time.perf_counter())
         if method == "GET":
-            text = self.gets.get(path)
+            found = self.gets.get(path)
+            text = found() if callable(found) else found
             status = "200 OK" if text is not None else "404 Not Found"
             reply = f"HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {len(text or '')}\r\n\r\n{text or ''}"
             handler.wfile.write(reply.encode())

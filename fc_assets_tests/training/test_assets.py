@@ -10,13 +10,18 @@ from pathlib import Path
 import dagster as dg
 import psutil
 import pytest
+from peft import PeftConfig, PeftModel
 
+from fc_assets.calls.conversations import read_turns
 from fc_assets.data.assets import ASSETS as DATA
-from fc_assets.foundation.artifacts import Artifact
-from fc_assets.foundation.resources import build_resources
+from fc_assets.foundation.artifacts import Artifact, ArtifactStore
+from fc_assets.foundation.resources import Runtime, build_resources
 from fc_assets.names import REPORT, RUN_COST
 from fc_assets.profiles import Profile, load_profile
 from fc_assets.training.assets import ASSETS as TRAINING
+from fc_assets.training.assets import TRAIN_FILE
+from fc_assets.training.merging import largest_difference, logits
+from fc_assets.training.trainer_setup import load_checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -127,3 +132,26 @@ def test_merge_and_grpo_make_checkpoints_that_stand_alone(
     assert report["last_samples"]
     text = " ".join(path.read_text(errors="ignore") for path in policy.path.rglob("*.json"))
     assert str(home) not in text, "an artefact names a folder of this machine"
+
+
+def test_the_base_that_it_names_and_the_published_adapter_are_the_policy(
+    profile: Profile, home: Path, instance: dg.DagsterInstance
+) -> None:
+    """Who has the base and `grpo_policy/adapter` has the policy: SFT is in it, and no part of this machine."""
+    runtime = Runtime(ArtifactStore(home), profile)
+    base, sft, policy, train = (
+        runtime.latest(instance, dg.AssetKey(name))
+        for name in ("base_model", "lora_adapter", "grpo_policy", "sharegpt_train")
+    )
+    assert {**policy.inputs, "base_model": base.digest, "lora_adapter": sft.digest} == dict(policy.inputs)
+    for adapter in (sft.path / "adapter", policy.path / "adapter"):
+        label = PeftConfig.from_pretrained(str(adapter))
+        assert (label.base_model_name_or_path, label.revision) == (base.read_json(REPORT)["name"], None)
+
+    model, tokenizer = load_checkpoint(base.path / "model", bf16=False)
+    turns = read_turns(train.path / TRAIN_FILE)
+    wanted = logits(load_checkpoint(policy.path / "model", bf16=False)[0], tokenizer, turns)
+    of_the_base = logits(load_checkpoint(base.path / "model", bf16=False)[0], tokenizer, turns)
+    found = logits(PeftModel.from_pretrained(model, str(policy.path / "adapter")), tokenizer, turns)
+    assert largest_difference(found, wanted) <= 1e-3 < largest_difference(of_the_base, wanted) / 100
+    assert policy.read_json(REPORT)["adapter_difference"] <= 1e-3

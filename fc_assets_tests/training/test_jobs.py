@@ -7,7 +7,15 @@ from pathlib import Path
 from fc_assets.foundation.child_processes.jobs import write_job
 from fc_assets.names import MODEL_FOLDER
 from fc_assets.profiles import GrpoSettings
-from fc_assets.training.jobs import BaseModelResult, GrpoJob, GrpoResult, SampledCompletion, SftResult, TrainingCost
+from fc_assets.training.jobs import (
+    BaseModelResult,
+    CheckpointSource,
+    GrpoJob,
+    GrpoResult,
+    SampledCompletion,
+    SftResult,
+    TrainingCost,
+)
 
 SFT_RESULT = SftResult(
     log=[{"step": 1, "loss": math.nan}, {"step": 2, "loss": 0.5}],
@@ -46,7 +54,9 @@ def test_the_base_models_report_begins_with_its_source() -> None:
 def test_a_job_comes_back_from_its_file(tmp_path: Path) -> None:
     job = GrpoJob(
         model=tmp_path / MODEL_FOLDER,
-        model_name="Qwen/Qwen3-0.6B",
+        base=tmp_path / "base",
+        base_source=CheckpointSource(name="Qwen/Qwen3-0.6B", revision="c1899de", source="hub"),
+        sft_adapter=tmp_path / "sft",
         train=tmp_path / "train.json",
         settings=GrpoSettings(steps=3, beta=0.1),
         max_difference=0.25,

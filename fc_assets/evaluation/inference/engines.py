@@ -28,14 +28,22 @@ TokenIds = Mapping[str, Sequence[int]]
 VLLM, TRANSFORMERS = "vllm", "transformers"
 """The values of `evaluation.engine`."""
 
+EXTERNAL = "external server"
+"""What the records call a server that was not started here."""
+
 _LOADING = {"device", "dtype", "max_model_len"}
 
 
 def identity_of(server: ServerSettings, engine: str) -> dict[str, Any]:
-    """What can change an answer of the engine that these settings describe; known before it is started."""
+    """What can change an answer of the engine that these settings describe; known before it is started.
+
+    Of an external server only where it is: the other settings are of servers that are started here.
+    """
     if engine == TRANSFORMERS:
         return {"engine": engine, **server.model_dump(mode="json", include=_LOADING)}
-    return {"engine": engine, **server.model_dump(mode="json", exclude={"port", "start_timeout_s"})}
+    if server.api_url:
+        return {"engine": EXTERNAL, "api_url": server.api_url}
+    return {"engine": engine, **server.model_dump(mode="json", exclude={"port", "start_timeout_s", "api_url"})}
 
 
 class NoTokenIdsError(Exception):
@@ -47,7 +55,10 @@ class Engine(Protocol):
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """What answered, for the record: engine, version, device, model_digest and how it was set up. No times."""
+        """What answered, for the record: engine, version, device, model_digest and how it was set up. No times.
+
+        `model_digest` is empty for an external server, and `claim` says by what name it claims to serve the model.
+        """
 
     @property
     def server_start_s(self) -> float | None:
@@ -86,7 +97,7 @@ class ServedModel:
         """The server's own account."""
         record = self.endpoint.info.record()
         del record["start_s"]
-        return {"engine": "external server" if self.settings.api_url else VLLM, **record}
+        return {"engine": EXTERNAL if self.settings.api_url else VLLM, **record}
 
     @property
     def server_start_s(self) -> float | None:

@@ -128,7 +128,8 @@ def resumable_answers(
 
     Publish them within the block: their log is removed when it is left without an error.
     """
-    identity = resume_identity(str(engine.info["model_digest"]), questions, settings, engine.identity)
+    model = str(engine.info["model_digest"] or engine.info["claim"])
+    identity = resume_identity(model, questions, settings, engine.identity)
     folder = context.store.resume_folder(f"{asset}-{settings.decode}", identity)
     yield engine.ask(questions, settings, folder, context.log.info)
     shutil.rmtree(folder)

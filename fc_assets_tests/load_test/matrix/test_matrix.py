@@ -117,7 +117,7 @@ def test_tables_pictures_and_comparison(tmp_path: Path) -> None:
         plots.draw_all(read_rows(folder), SETTINGS.slo, folder)
     assert [row["cell"] for row in read_rows(folders[0])] == CELLS
     record = json.loads((folders[0] / MATRIX_RECORD).read_text())
-    assert list(record["server"]) == ["version", "device", "flags", "start_s", "model_digest", "max_model_len"]
+    assert list(record["server"]) == ["version", "device", "flags", "start_s", "model_digest", "claim", "max_model_len"]
     assert record["calibration"] == asdict(first.calibration)
     assert isinstance(record["calibration"]["concurrency"], int)
     assert read_record(folders[0]).conditions == {"machine": "this"}
