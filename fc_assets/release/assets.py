@@ -14,7 +14,6 @@ from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.asset_options import OWNERS
 from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.metadata import record_of, table
-from fc_assets.foundation.notify import notify
 from fc_assets.foundation.resources import Runtime
 from fc_assets.release import promotion
 from fc_assets.release.jobs import HubCopyJob
@@ -25,7 +24,6 @@ from fc_assets.release.promotion import (
     Gate,
     GateEvaluation,
     LineageNode,
-    NotPromotableError,
 )
 
 GROUP = "release"
@@ -89,11 +87,9 @@ def build_promoted_policy(blocking_checks: Sequence[dg.AssetCheckKey]) -> dg.Ass
         inputs = ReleaseInputs(grpo_policy, eval_report, sharegpt_val, xlam_raw, base_model, predictions)
         with runtime.step(context) as step:
             decision = read_decision(context.instance, gates, inputs.artifacts)
-            _require_promotable(context, decision, config.override_reason)
+            decision.require(config.override_reason)
             release = write_release(step.out, inputs, decision, config.override_reason, runtime.profile)
             result = step.publish(inputs.artifacts, _describe(release, decision))
-            if undelivered := notify("promoted", f"release {result.value.digest[:16]}"):
-                context.log.warning(undelivered)
             copied, problem = _copy_to_hub(context, runtime, result.value, step.scratch)
             yield result._replace(metadata={**(result.metadata or {}), **copied})
             if problem:
@@ -104,16 +100,6 @@ def build_promoted_policy(blocking_checks: Sequence[dg.AssetCheckKey]) -> dg.Ass
                 )
 
     return promoted_policy
-
-
-def _require_promotable(context: dg.AssetExecutionContext, decision: Decision, override_reason: str) -> None:
-    """Raise `NotPromotableError` unless the policy may be promoted; the webhook then hears of it."""
-    try:
-        decision.require(override_reason)
-    except NotPromotableError as error:
-        if problem := notify("gate failed", names.GRPO_POLICY, str(error)):
-            context.log.warning(problem)
-        raise
 
 
 def _copy_to_hub(
