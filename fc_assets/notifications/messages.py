@@ -23,11 +23,15 @@ Kind = Literal["gate failed", "promoted", "deployed", "rolled back", "run failed
 
 @dataclass(frozen=True)
 class FailedGate:
-    """A check of severity ERROR that failed: the asset it judges, its name, and what it said."""
+    """A check of severity ERROR that failed: the asset it judges, its name, and what it said.
+
+    `reported` marks one that is looked at again and again, and was worth a message when it began to fail.
+    """
 
     asset: str
     check: str
     sentence: str
+    reported: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,9 +106,9 @@ def messages_of(outcome: RunOutcome) -> list[Message]:
 
 
 def _gates(outcome: RunOutcome) -> list[Message]:
-    failed = [f"{gate.asset}:{gate.check}" for gate in outcome.failed_gates]
-    lines = [f"{gate.asset}:{gate.check}: {gate.sentence}" for gate in outcome.failed_gates]
-    return [_message("gate failed", _named(failed), lines, outcome)] if failed else []
+    said = {f"{gate.asset}:{gate.check}": gate.sentence for gate in outcome.failed_gates if not gate.reported}
+    lines = [f"{gate}: {sentence}" for gate, sentence in said.items()]
+    return [_message("gate failed", _named(list(said)), lines, outcome)] if said else []
 
 
 def _promoted(outcome: RunOutcome, promoted: PromotedRelease) -> Message:

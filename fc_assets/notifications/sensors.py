@@ -38,6 +38,8 @@ _READ = {
 _STOPPED_BY_A_GATE = "DagsterAssetCheckFailedError"
 _AUTOMATION_TAG = "dagster/from_automation_condition"
 """On runs that a condition started, such as the look at the deployment every ten minutes."""
+_LOOKED_BACK = 100
+"""Evaluations of one check: some may be younger than the run in question, when the daemon was down."""
 _OWN_JOBS = "__"
 """How Dagster begins the name of a job that it put together itself."""
 
@@ -59,8 +61,8 @@ def _sensor(status: dg.DagsterRunStatus, name: str) -> dg.SensorDefinition:
         monitor_all_code_locations=True,
         default_status=dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED,
         description=(
-            f"Sends what a run that {_STATUS[status]} is worth (failed gates and steps, releases promoted and deployed) "
-            f"to the addresses in {URLS_VARIABLE}.{off}"
+            f"Sends to the addresses in {URLS_VARIABLE} what a run that {_STATUS[status]} is worth: failed gates and "
+            f"steps, releases promoted and deployed.{off}"
         ),
     )
     def notify(context: dg.RunStatusSensorContext) -> dg.SkipReason:
@@ -115,15 +117,17 @@ def _failed_gates(
     for key, evaluation in latest.items():
         if evaluation.passed or evaluation.severity is not dg.AssetCheckSeverity.ERROR:
             continue
-        if _AUTOMATION_TAG in run.tags and _failed_before(instance, run, evaluation):
-            continue  # it is looked at again and again, and was reported when it began to fail
-        sentence = evaluation.description or "it failed; its numbers are on its page"
-        yield FailedGate(key.asset_key.to_user_string(), key.name, sentence)
+        yield FailedGate(
+            key.asset_key.to_user_string(),
+            key.name,
+            evaluation.description or "it failed; its numbers are on its page",
+            reported=_AUTOMATION_TAG in run.tags and _failed_before(instance, run, evaluation),
+        )
 
 
 def _failed_before(instance: dg.DagsterInstance, run: dg.DagsterRun, now: dg.AssetCheckEvaluation) -> bool:
     """Whether the evaluation before this run's failed too, on the same materialisation."""
-    history = instance.event_log_storage.get_asset_check_execution_history(now.asset_check_key, limit=100)
+    history = instance.event_log_storage.get_asset_check_execution_history(now.asset_check_key, limit=_LOOKED_BACK)
     of_this_run = [record.id for record in history if record.run_id == run.run_id]
     earlier = [record.evaluation for record in history if of_this_run and record.id < min(of_this_run)]
     before = next((evaluation for evaluation in earlier if evaluation is not None), None)

@@ -39,6 +39,13 @@ def test_failed_gates_are_one_message_with_every_sentence() -> None:
     ]
 
 
+def test_a_gate_that_was_reported_before_is_worth_no_message_and_explains_the_failed_run() -> None:
+    reported = FailedGate("vllm_deployment", "answers", "The stack does not answer", reported=True)
+    assert messages_of(outcome(status="failed", failed_gates=[reported])) == []
+    (message,) = messages_of(outcome(status="failed", failed_gates=[reported, *gates("exact_match")]))
+    assert message.title == "fc_assets: gate failed: eval_report:exact_match"
+
+
 def test_a_failed_run_names_the_step_and_its_sentence() -> None:
     step = FailedStep("lora_adapter", "lora_adapter: the disk is full")
     (message,) = messages_of(outcome(status="failed", failed_steps=[step]))

@@ -18,7 +18,10 @@ PROMOTED = Message("promoted", "fc_assets: promoted: release abc", "Every gate p
 
 @pytest.fixture(autouse=True)
 def shown(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Whatever a test does: no secret in any log, at the finest level, nor on the terminal."""
+    """Whatever a test does: no secret in any log, at the finest level, nor on the terminal.
+
+    Seen red in each test here: apprise and urllib3 write out hosts and paths as soon as their loggers are heard.
+    """
     caplog.set_level(1)
     yield
     logged = [record.getMessage() + str(record.exc_info) for record in caplog.get_records("call")]
