@@ -47,7 +47,7 @@ class FailedStep:
 
 
 @dataclass(frozen=True)
-class PromotedRelease:
+class ReleasePromoted:
     """A release that the run promoted, and how many unmet gates were overridden by hand for it."""
 
     release: str
@@ -55,7 +55,7 @@ class PromotedRelease:
 
 
 @dataclass(frozen=True)
-class DeployedRelease:
+class ReleaseDeployed:
     """A release that the run brought into service, and where it answers."""
 
     release: str
@@ -75,8 +75,8 @@ class RunOutcome:
     status: Status
     failed_gates: Sequence[FailedGate] = ()
     failed_steps: Sequence[FailedStep] = ()
-    promoted: Sequence[PromotedRelease] = ()
-    deployed: Sequence[DeployedRelease] = ()
+    promoted: Sequence[ReleasePromoted] = ()
+    deployed: Sequence[ReleaseDeployed] = ()
     said: str = ""
 
 
@@ -111,7 +111,7 @@ def _gates(outcome: RunOutcome) -> list[Message]:
     return [_message("gate failed", _named(list(said)), lines, outcome)] if said else []
 
 
-def _promoted(outcome: RunOutcome, promoted: PromotedRelease) -> Message:
+def _promoted(outcome: RunOutcome, promoted: ReleasePromoted) -> Message:
     count = promoted.gates_overridden
     said = "Every gate on its lineage passed."
     if count:

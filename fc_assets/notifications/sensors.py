@@ -14,10 +14,10 @@ from fc_assets.foundation.failures import failure_sentence
 from fc_assets.foundation.metadata import record_of
 from fc_assets.names import PROMOTED_POLICY, VLLM_DEPLOYMENT
 from fc_assets.notifications.messages import (
-    DeployedRelease,
     FailedGate,
     FailedStep,
-    PromotedRelease,
+    ReleaseDeployed,
+    ReleasePromoted,
     RunOutcome,
     Status,
     messages_of,
@@ -97,7 +97,7 @@ def read_outcome(instance: dg.DagsterInstance, run: dg.DagsterRun, status: Statu
         failed_steps=list(_failed_steps(events)),
         promoted=[_promoted(each) for each in made if each.asset_key.to_user_string() == PROMOTED_POLICY],
         deployed=[
-            DeployedRelease(str(each.metadata["release"].value), str(each.metadata["url"].value))
+            ReleaseDeployed(str(each.metadata["release"].value), str(each.metadata["url"].value))
             for each in made
             if each.asset_key.to_user_string() == VLLM_DEPLOYMENT and each.metadata["changed"].value
         ],
@@ -157,6 +157,6 @@ def _kinds(event: dg.DagsterEvent) -> Iterator[str]:
         error = error.cause
 
 
-def _promoted(materialization: dg.AssetMaterialization) -> PromotedRelease:
+def _promoted(materialization: dg.AssetMaterialization) -> ReleasePromoted:
     overridden = materialization.metadata["gates_overridden"].value
-    return PromotedRelease(record_of(materialization).digest, int(str(overridden)))
+    return ReleasePromoted(record_of(materialization).digest, int(str(overridden)))

@@ -5,10 +5,10 @@ import pytest
 from fc_assets.notifications.messages import (
     MAX_LISTED,
     MAX_SENTENCE,
-    DeployedRelease,
     FailedGate,
     FailedStep,
-    PromotedRelease,
+    ReleaseDeployed,
+    ReleasePromoted,
     RunOutcome,
     messages_of,
 )
@@ -69,13 +69,13 @@ def test_a_run_that_failed_without_a_step_says_what_dagster_says() -> None:
     ],
 )
 def test_a_promotion_says_whether_gates_were_overridden(overridden: int, said: str) -> None:
-    (message,) = messages_of(outcome(promoted=[PromotedRelease(DIGEST, overridden)]))
+    (message,) = messages_of(outcome(promoted=[ReleasePromoted(DIGEST, overridden)]))
     assert message.title == "fc_assets: promoted: release 0123456789abcdef"
     assert said in message.text
 
 
 def test_a_deployment_says_where_it_answers() -> None:
-    (message,) = messages_of(outcome(deployed=[DeployedRelease(DIGEST, "http://127.0.0.1:8000")]))
+    (message,) = messages_of(outcome(deployed=[ReleaseDeployed(DIGEST, "http://127.0.0.1:8000")]))
     assert message.title == "fc_assets: deployed: release 0123456789abcdef"
     assert "http://127.0.0.1:8000" in message.text
 
@@ -87,13 +87,13 @@ def test_a_deployment_that_failed_says_what_answers_now() -> None:
     assert "Release 4567 answers" in message.text
 
 
-def test_a_promotion_whose_copy_failed_is_told_as_both() -> None:
+def test_a_promotion_whose_copy_failed_is_reported_as_both() -> None:
     step = FailedStep("promoted_policy", "its copy on the hub does not stand")
-    found = messages_of(outcome(status="failed", failed_steps=[step], promoted=[PromotedRelease(DIGEST, 0)]))
+    found = messages_of(outcome(status="failed", failed_steps=[step], promoted=[ReleasePromoted(DIGEST, 0)]))
     assert [message.kind for message in found] == ["promoted", "run failed"]
 
 
-def test_of_a_cancelled_run_only_failed_gates_are_told() -> None:
+def test_of_a_cancelled_run_only_failed_gates_are_reported() -> None:
     step = FailedStep("lora_adapter", "it was interrupted")
     assert messages_of(outcome(status="cancelled", failed_steps=[step])) == []
     found = messages_of(outcome(status="cancelled", failed_steps=[step], failed_gates=gates("exact_match")))

@@ -62,7 +62,7 @@ def test_a_receiver_that_refuses_is_named_by_its_number_and_stops_no_other() -> 
     assert SECRET not in str(problems)
 
 
-def test_a_receiver_that_is_down_is_told_without_its_address(closed_port: int) -> None:
+def test_a_receiver_that_is_down_is_reported_without_its_address(closed_port: int) -> None:
     with webhook() as hook:
         down = f"json://somebody:{SECRET}@127.0.0.1:{closed_port}/{SECRET}"
         (problem,) = send([FAILED], [down, hook.url])
@@ -74,7 +74,7 @@ def test_a_receiver_that_is_down_is_told_without_its_address(closed_port: int) -
 @pytest.mark.parametrize(
     "wrong", [SECRET, f"nothing://{SECRET}@host/{SECRET}", f"slack://{SECRET}", f"mailto://{SECRET}"]
 )
-def test_a_wrong_address_is_told_without_it(wrong: str) -> None:
+def test_a_wrong_address_is_reported_without_it(wrong: str) -> None:
     with webhook() as hook:
         (problem,) = send([FAILED], [hook.url, wrong])
         assert hook.titles() == [FAILED.title]

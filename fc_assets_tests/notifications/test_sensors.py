@@ -66,7 +66,7 @@ def daemon(home: Home, hook: Receiver) -> Daemon:
     return Daemon(home.instance)
 
 
-def test_a_gate_that_fails_within_the_run_is_told(home: Home, hook: Receiver, daemon: Daemon) -> None:
+def test_a_gate_that_fails_within_the_run_is_reported(home: Home, hook: Receiver, daemon: Daemon) -> None:
     home.failing = {"eval_report"}
     result = home.run()
     assert not result.success
@@ -79,7 +79,7 @@ def test_a_gate_that_fails_within_the_run_is_told(home: Home, hook: Receiver, da
     )
 
 
-def test_a_run_is_told_once(home: Home, hook: Receiver, daemon: Daemon) -> None:
+def test_a_run_is_reported_once(home: Home, hook: Receiver, daemon: Daemon) -> None:
     home.failing = {"eval_report"}
     home.run()
     assert len(daemon.tick()) == 1
@@ -91,7 +91,7 @@ def test_a_run_is_told_once(home: Home, hook: Receiver, daemon: Daemon) -> None:
     assert hook.titles() == ["fc_assets: gate failed: eval_report:gate"]
 
 
-def test_a_check_run_alone_that_fails_is_told(home: Home, hook: Receiver, daemon: Daemon) -> None:
+def test_a_check_run_alone_that_fails_is_reported(home: Home, hook: Receiver, daemon: Daemon) -> None:
     home.run()
     home.failing = {"lora_adapter", "eval_report"}
     home.judge("lora_adapter", "eval_report")
@@ -106,7 +106,7 @@ def test_a_gate_that_passes_is_worth_no_message(home: Home, hook: Receiver, daem
     assert hook.received == []
 
 
-def test_a_promotion_is_told_and_a_refused_one_too(home: Home, hook: Receiver, daemon: Daemon) -> None:
+def test_a_promotion_is_reported_and_a_refused_one_too(home: Home, hook: Receiver, daemon: Daemon) -> None:
     home.run()
     result = home.promote()
     digest = str(result.asset_materializations_for_node("promoted_policy")[0].metadata["sha256"].value)
@@ -115,17 +115,17 @@ def test_a_promotion_is_told_and_a_refused_one_too(home: Home, hook: Receiver, d
     home.promote()
     home.promote(override_reason="I know better")
     daemon.tick()
-    told = {message.title: message.text for message in hook.received}
+    sent = {message.title: message.text for message in hook.received}
     assert len(hook.received) == 4
     # The same policy, but another release: its record says that gates were overridden.
-    (first, second) = [text for title, text in told.items() if title.startswith("fc_assets: promoted: release ")]
-    assert f"fc_assets: promoted: release {digest[:16]}" in told
+    (first, second) = [text for title, text in sent.items() if title.startswith("fc_assets: promoted: release ")]
+    assert f"fc_assets: promoted: release {digest[:16]}" in sent
     assert first.startswith("Every gate on its lineage passed.")
     assert second.startswith("By hand, although 1 gate was unmet")
-    assert "eval_report:gate failed: eval_report measured 0.5" in told["fc_assets: run failed: promoted_policy"]
+    assert "eval_report:gate failed: eval_report measured 0.5" in sent["fc_assets: run failed: promoted_policy"]
 
 
-def test_a_failed_step_is_told_with_its_sentence(home: Home, hook: Receiver, daemon: Daemon) -> None:
+def test_a_failed_step_is_reported_with_its_sentence(home: Home, hook: Receiver, daemon: Daemon) -> None:
     result = home.remake("eval_report")
     assert not result.success
     daemon.tick()
@@ -134,7 +134,7 @@ def test_a_failed_step_is_told_with_its_sentence(home: Home, hook: Receiver, dae
     assert "sharegpt_val has not been materialised yet; materialise it first" in message.text
 
 
-def test_a_run_whose_process_is_gone_is_told(home: Home, hook: Receiver, daemon: Daemon) -> None:
+def test_a_run_whose_process_is_gone_is_reported(home: Home, hook: Receiver, daemon: Daemon) -> None:
     run = home.instance.create_run_for_job(dg.job(name="deploy")(lambda: None), status=dg.DagsterRunStatus.STARTED)
     home.instance.report_run_failed(run, "Its process is gone")
     daemon.tick()
@@ -151,10 +151,10 @@ def test_a_cancelled_run_is_worth_no_message(home: Home, hook: Receiver, daemon:
 
 
 @pytest.mark.parametrize(
-    ("severity", "told"), [(dg.AssetCheckSeverity.WARN, []), (dg.AssetCheckSeverity.ERROR, ["made:look"])]
+    ("severity", "sent"), [(dg.AssetCheckSeverity.WARN, []), (dg.AssetCheckSeverity.ERROR, ["made:look"])]
 )
-def test_only_an_error_is_told_not_a_warning(
-    home: Home, hook: Receiver, daemon: Daemon, severity: dg.AssetCheckSeverity, told: list[str]
+def test_only_an_error_is_reported_not_a_warning(
+    home: Home, hook: Receiver, daemon: Daemon, severity: dg.AssetCheckSeverity, sent: list[str]
 ) -> None:
     """A check that blocks nothing, so that the run succeeds."""
 
@@ -167,10 +167,10 @@ def test_only_an_error_is_told_not_a_warning(
 
     assert dg.materialize([made, look], instance=home.instance).success
     daemon.tick()
-    assert hook.titles() == [f"fc_assets: gate failed: {name}" for name in told]
+    assert hook.titles() == [f"fc_assets: gate failed: {name}" for name in sent]
 
 
-def test_a_check_that_a_condition_repeats_is_told_when_it_begins_to_fail(
+def test_a_check_that_a_condition_repeats_is_reported_when_it_begins_to_fail(
     home: Home, hook: Receiver, daemon: Daemon
 ) -> None:
     home.run()
@@ -181,14 +181,14 @@ def test_a_check_that_a_condition_repeats_is_told_when_it_begins_to_fail(
         daemon.tick()
         return hook.titles()
 
-    told = ["fc_assets: gate failed: eval_report:gate"]
-    assert look("eval_report") == told
+    sent = ["fc_assets: gate failed: eval_report:gate"]
+    assert look("eval_report") == sent
     assert look("eval_report") == []
     assert look() == []
-    assert look("eval_report") == told
+    assert look("eval_report") == sent
     home.remake("eval_report")
     daemon.tick()
-    assert hook.titles() == told  # a run that somebody started is told each time
+    assert hook.titles() == sent  # a run that somebody started is reported each time
     assert look("eval_report") == []
 
 
@@ -240,7 +240,7 @@ def deployments(home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     return Deployments(home)
 
 
-def test_a_deployment_that_fails_is_told_with_what_answers_now(
+def test_a_deployment_that_fails_is_reported_with_what_answers_now(
     hook: Receiver, deployments: Deployments, home: Home
 ) -> None:
     daemon = Daemon(home.instance)
@@ -252,9 +252,9 @@ def test_a_deployment_that_fails_is_told_with_what_answers_now(
     assert "What served before could not be brought back: " in message.text
 
 
-@pytest.mark.parametrize(("changed", "told"), [(True, 1), (False, 0)])
-def test_a_deployment_is_told_unless_it_changed_nothing(
-    hook: Receiver, deployments: Deployments, home: Home, monkeypatch: pytest.MonkeyPatch, changed: bool, told: int
+@pytest.mark.parametrize(("changed", "sent"), [(True, 1), (False, 0)])
+def test_a_deployment_is_reported_unless_it_changed_nothing(
+    hook: Receiver, deployments: Deployments, home: Home, monkeypatch: pytest.MonkeyPatch, changed: bool, sent: int
 ) -> None:
     def without_docker(stack: Stack, release: ReleaseFiles, server: ServerSettings, *_: object) -> Outcome:
         engine = EngineSpec(release.digest, str(release.folder), "blue", server)
@@ -268,7 +268,7 @@ def test_a_deployment_is_told_unless_it_changed_nothing(
     assert result.success
     daemon.tick()
     metadata = result.asset_materializations_for_node("vllm_deployment")[0].metadata
-    assert len(hook.received) == told
+    assert len(hook.received) == sent
     for message in hook.received:
         assert message.title == f"fc_assets: deployed: release {str(metadata['release'].value)[:16]}"
         assert str(metadata["url"].value) in message.text
