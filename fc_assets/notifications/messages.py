@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from fc_assets.profiles.provenance import without_credentials
+
 MAX_SENTENCE = 1000
 """Characters of one sentence. A chat shows not much more; the rest, for instance of a log, is on the run's page."""
 MAX_LISTED = 10
@@ -145,7 +147,7 @@ def _message(kind: Kind, subject: str, lines: Sequence[str], outcome: RunOutcome
         shown.append(f"and {more} more")
     job = f"Job {outcome.job}, run" if outcome.job else "Run"
     text = "\n".join([*shown, f"{job} {outcome.run_id}."])
-    return Message(kind, f"fc_assets: {kind}: {subject}", text)
+    return Message(kind, f"fc_assets: {kind}: {subject}", str(without_credentials(text)))
 
 
 def _shortened(sentence: str) -> str:

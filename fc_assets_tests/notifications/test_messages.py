@@ -54,6 +54,13 @@ def test_a_failed_run_names_the_step_and_its_sentence() -> None:
     assert message.text == "lora_adapter: lora_adapter: the disk is full\nJob everything, run run-1."
 
 
+def test_a_password_in_an_address_stays_here() -> None:
+    """A sentence may quote a setting, and a chat has other readers than the page."""
+    step = FailedStep("predictions__grpo", "http://somebody:hunter2@127.0.0.1:8000 does not answer")
+    (message,) = messages_of(outcome(status="failed", failed_steps=[step]))
+    assert "predictions__grpo: http://127.0.0.1:8000 does not answer" in message.text
+
+
 def test_a_run_that_failed_without_a_step_says_what_dagster_says() -> None:
     (message,) = messages_of(outcome(status="failed", job="", said="The run's process is gone"))
     assert message.title == "fc_assets: run failed: run-1"
