@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fc_assets.profiles.provenance import without_credentials
+from fc_assets.profiles import without_credentials
 
 MAX_SENTENCE = 1000
 """Characters of one sentence. A chat shows not much more; the rest, for instance of a log, is on the run's page."""
