@@ -24,6 +24,7 @@ from fc_assets.foundation.resources import build_resources, with_settings
 from fc_assets.load_test import assets as load_test_assets
 from fc_assets.load_test import checks as load_test_checks
 from fc_assets.load_test import schedules as load_test_schedules
+from fc_assets.notifications import sensors as notification_sensors
 from fc_assets.profiles import Profile, load_profile
 from fc_assets.release import assets as release_assets
 from fc_assets.release import checks as release_checks
@@ -59,7 +60,11 @@ def build_defs(profile: Profile | None = None, home: Path | None = None) -> dg.D
         ],
         jobs=ASSET_JOBS,
         schedules=load_test_schedules.schedules(profile),
-        sensors=[*release_sensors.SENSORS, *deployment_sensors.sensors(profile)],
+        sensors=[
+            *release_sensors.SENSORS,
+            *deployment_sensors.sensors(profile),
+            *notification_sensors.sensors(),
+        ],
         resources=build_resources(profile, home),
     )
 

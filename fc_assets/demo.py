@@ -16,6 +16,7 @@ from rich.console import Console
 
 from fc_assets import names
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.failures import failure_sentence
 from fc_assets.foundation.presentation.terminal import console, text_table
 from fc_assets.profiles import PROFILE_VARIABLE, load_profile
 
@@ -89,7 +90,7 @@ def main(_: Sequence[str] = ()) -> int:
         )
         for event in result.all_events:
             if event.is_step_failure:
-                errors.print(f"\n✘ {event.step_key} failed: {_reason(event)}", soft_wrap=True)
+                errors.print(f"\n✘ {event.step_key} failed: {failure_sentence(event)}", soft_wrap=True)
         evaluations = result.get_asset_check_evaluations()
         failed = [evaluation for evaluation in evaluations if not evaluation.passed]
         out.print(f"\n{len(progress.seconds)} steps, {len(evaluations)} checks, {sum(progress.seconds.values()):.0f} s")
@@ -127,13 +128,3 @@ def _print_table(
 def _failed_check(evaluation: dg.AssetCheckEvaluation) -> str:
     asset, severity = evaluation.asset_key.to_user_string(), evaluation.severity.value.lower()
     return f"✘ {severity}: {asset}.{evaluation.check_name}: {evaluation.description or 'failed'}"
-
-
-def _reason(event: dg.DagsterEvent) -> str:
-    failure = event.step_failure_data
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return failure.user_failure_data.description
-    error = failure.error
-    while error and error.cause:  # Dagster wraps what escaped a step
-        error = error.cause
-    return error.message.strip() if error else "no reason was recorded"

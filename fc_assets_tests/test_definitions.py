@@ -88,7 +88,7 @@ def test_the_active_profile_is_named_at_each_asset_and_at_its_resource() -> None
 
 
 def test_loading_the_definitions_imports_no_model_library() -> None:
-    heavy = ["torch", "transformers", "vllm", "datasets", "trl", "peft", "pandas", "scipy", "matplotlib"]
+    heavy = ["torch", "transformers", "vllm", "datasets", "trl", "peft", "pandas", "scipy", "matplotlib", "apprise"]
     code = f"import sys, json, fc_assets.definitions; print(json.dumps([m for m in {heavy} if m in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []

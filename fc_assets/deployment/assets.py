@@ -6,7 +6,7 @@ from dataclasses import asdict
 import dagster as dg
 
 from fc_assets.deployment import deploy
-from fc_assets.deployment.deploy import DeployError, Outcome
+from fc_assets.deployment.deploy import Outcome
 from fc_assets.deployment.engine import release_name
 from fc_assets.deployment.record import DeploymentRecord, write_record
 from fc_assets.deployment.releases import kept_release
@@ -16,7 +16,6 @@ from fc_assets.foundation.asset_options import OWNERS
 from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.json_files import read_json
 from fc_assets.foundation.metadata import table
-from fc_assets.foundation.notify import notify
 from fc_assets.foundation.resources import Runtime, StepError, latest_artifact
 from fc_assets.names import RECOMMENDATION, SERVING_RECOMMENDATION, VLLM_DEPLOYMENT
 from fc_assets.profiles import DeploymentSettings, ServerSettings
@@ -59,10 +58,9 @@ def vllm_deployment(
         is_latest = promoted_policy.digest.startswith(config.release)
         release = promoted_policy if is_latest else kept_release(runtime.store, config.release)
         stack = stack_of(runtime)
-        outcome = _deploy(context, runtime, stack, release)
+        server, max_tokens = _server_settings(context, runtime), runtime.profile.evaluation.max_tokens
+        outcome = deploy.deploy(stack, release.digest, server, max_tokens, context.log.info)
         record = write_record(step.out, stack, outcome)
-        if outcome.changed and (problem := notify("deployed", f"release {release.digest[:16]}", stack.url)):
-            context.log.warning(problem)
         yield step.publish([release], _describe(stack, outcome, record))
 
 
@@ -83,17 +81,6 @@ def stack_of(runtime: Runtime) -> Stack:
     return Stack(runtime.store, runtime.profile.deployment)
 
 
-def _deploy(context: dg.AssetExecutionContext, runtime: Runtime, stack: Stack, release: Artifact) -> Outcome:
-    """Deploy the release; a roll-back is reported to the webhook, and `DeployError` is raised again."""
-    max_tokens = runtime.profile.evaluation.max_tokens
-    try:
-        return deploy.deploy(stack, release.digest, _server_settings(context, runtime), max_tokens, context.log.info)
-    except DeployError as error:
-        if problem := notify("rolled back", f"release {release.digest[:16]}", str(error)):
-            context.log.warning(problem)
-        raise
-
-
 def _server_settings(context: dg.AssetExecutionContext, runtime: Runtime) -> ServerSettings:
     """The profile's server settings, with what the load test recommends where it has run."""
     key = dg.AssetKey(SERVING_RECOMMENDATION)
@@ -107,6 +94,7 @@ def _server_settings(context: dg.AssetExecutionContext, runtime: Runtime) -> Ser
 def _describe(stack: Stack, outcome: Outcome, record: DeploymentRecord) -> dict[str, object]:
     return {
         "release": outcome.release,
+        "changed": outcome.changed,
         "served_as": release_name(stack.settings.served_name, outcome.release),
         "url": dg.MetadataValue.url(stack.url),
         "colour": outcome.colour,

@@ -14,7 +14,6 @@ from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.asset_options import OWNERS
 from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.metadata import record_of, table
-from fc_assets.foundation.notify import notify
 from fc_assets.foundation.resources import Runtime
 from fc_assets.foundation.thresholds import defined_bar
 from fc_assets.profiles import Profile
@@ -27,7 +26,6 @@ from fc_assets.release.promotion import (
     Gate,
     GateEvaluation,
     LineageNode,
-    NotPromotableError,
 )
 
 GROUP = "release"
@@ -99,11 +97,9 @@ def build_promoted_policy(blocking_checks: Sequence[dg.AssetCheckSpec], location
         inputs = ReleaseInputs(grpo_policy, eval_report, sharegpt_val, xlam_raw, base_model, predictions)
         with runtime.step(context) as step:
             decision = read_decision(context.instance, gates, inputs.artifacts)
-            _require_promotable(context, decision, config.override_reason)
+            decision.require(config.override_reason)
             release = write_release(step.out, inputs, decision, config.override_reason, runtime.profile)
             result = step.publish(inputs.artifacts, _describe(release, decision))
-            if undelivered := notify("promoted", f"release {result.value.digest[:16]}"):
-                context.log.warning(undelivered)
             copied, problem = _copy_to_hub(context, runtime, result.value, step.scratch)
             yield result._replace(metadata={**(result.metadata or {}), **copied})
             if problem:
@@ -119,16 +115,6 @@ def build_promoted_policy(blocking_checks: Sequence[dg.AssetCheckSpec], location
 def _gate(spec: dg.AssetCheckSpec, location: Profile) -> Gate:
     bar = defined_bar(spec.metadata)
     return Gate(spec.asset_key.to_user_string(), spec.name, bar.at(bar.value(location)) if bar else None)
-
-
-def _require_promotable(context: dg.AssetExecutionContext, decision: Decision, override_reason: str) -> None:
-    """Raise `NotPromotableError` unless the policy may be promoted; the webhook then hears of it."""
-    try:
-        decision.require(override_reason)
-    except NotPromotableError as error:
-        if problem := notify("gate failed", names.GRPO_POLICY, str(error)):
-            context.log.warning(problem)
-        raise
 
 
 def _copy_to_hub(

@@ -28,13 +28,13 @@ from fc_assets.deployment.targets.stack import Stack
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import ArtifactStore
 from fc_assets.foundation.child_processes.commands import capture
-from fc_assets.foundation.notify import WEBHOOK_VARIABLE
 from fc_assets.foundation.resources import Runtime, build_resources
+from fc_assets.notifications.messages import messages_of
+from fc_assets.notifications.sensors import read_outcome
 from fc_assets.profiles import Profile, load_profile
 from fc_assets.serving.endpoint import Endpoint
 from fc_assets_tests.support import docker_engine as engine
 from fc_assets_tests.support.lineage import failure
-from fc_assets_tests.support.webhook import Webhook, receiving
 
 pytestmark = [
     pytest.mark.slow,
@@ -130,19 +130,17 @@ class Site:
             raise_on_error=False,
         )
 
+    def messages(self, result: dg.ExecuteInProcessResult) -> list[str]:
+        """The kinds of messages that a run of the deploy job is worth."""
+        run, status = result.dagster_run, "succeeded" if result.success else "failed"
+        return [message.kind for message in messages_of(read_outcome(self.instance, run, status))]
+
     def serves(self) -> str:
         """The release that the proxy names."""
         return self.stack.release_header() or ""
 
     def users(self) -> Endpoint:
         return deploy.users_endpoint(self.stack)
-
-
-@pytest.fixture(scope="module")
-def webhook() -> Iterator[Webhook]:
-    with receiving() as webhook, pytest.MonkeyPatch.context() as patch:
-        patch.setenv(WEBHOOK_VARIABLE, webhook.url)
-        yield webhook
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +196,7 @@ def note(text: str) -> Callable[[Path], None]:
     return lambda model: (model / "NOTE.txt").write_text(text)  # type: ignore[return-value]
 
 
-def test_the_first_deployment(site: Site, webhook: Webhook) -> None:
+def test_the_first_deployment(site: Site) -> None:
     digest = site.promote(note("first"))
     result = site.deploy()
     assert result.success, failure(result)
@@ -208,13 +206,14 @@ def test_the_first_deployment(site: Site, webhook: Webhook) -> None:
     assert metadata["canary_share"].value >= site.profile.deployment.min_canary_share
     evaluation = result.get_asset_check_evaluations()[0]
     assert evaluation.passed
-    assert webhook.events() == ["deployed"]
+    assert site.messages(result) == ["deployed"]
 
 
 def test_deploying_the_same_release_again_changes_nothing(site: Site) -> None:
     before = site.stack.state()
     result = site.deploy()
     assert result.success
+    assert site.messages(result) == []
     assert site.stack.state() == before
 
 
@@ -307,16 +306,15 @@ def foreign_template(model: Path) -> None:
     ],
 )
 def test_a_broken_release_is_rolled_back_and_the_old_one_answers(
-    site: Site, webhook: Webhook, change: Callable[[Path], None], why: str
+    site: Site, change: Callable[[Path], None], why: str
 ) -> None:
     before = site.stack.state()
-    webhook.events()
     site.promote(change)
     with Client(site) as client:
         result = site.deploy()
     assert not result.success
     assert why in failure(result)
-    assert webhook.events() == ["rolled back"]
+    assert site.messages(result) == ["rolled back"]
     assert f"Release {before.serving.release[:16]}, which served before, answers" in failure(result)
     assert client.failures == []
     assert site.stack.state() == before

@@ -79,6 +79,7 @@ def test_the_same_answers_have_the_same_digest_and_their_times_lie_beside(
 ) -> None:
     artifacts = []
     for home in (tmp_path / "first", tmp_path / "second"):
+        server[0].home = home
         settings = fast(server[1])
         settings["evaluation"]["constrained_rows"] = 10
         world = World(home, settings)

@@ -160,8 +160,9 @@ def test_an_override_is_recorded_and_shown(home: Home) -> None:
 
 def test_no_secret_reaches_the_release(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "hf_" + hashlib.sha256(b"secret").hexdigest()
-    for name in ("HF_TOKEN", "FC_API_KEY", "FC_WEBHOOK_URL", "WANDB_API_KEY"):
-        monkeypatch.setenv(name, f"http://user:{secret}@127.0.0.1:9/hook" if name == "FC_WEBHOOK_URL" else secret)
+    for name in ("HF_TOKEN", "FC_API_KEY", "WANDB_API_KEY"):
+        monkeypatch.setenv(name, secret)
+    monkeypatch.setenv("FC_NOTIFY_URLS", f"slack://{secret}/a/b json://user:{secret}@127.0.0.1:9/hook")
     values = home.profile.model_dump()
     values["server"]["api_url"] = f"http://somebody:{secret}@127.0.0.1:9"
     home.profile = parse_profile(values, "test")

@@ -7,6 +7,7 @@ from peft import get_peft_model
 from transformers import AutoModelForCausalLM
 
 from fc_assets.profiles import EMBEDDED, LoraSettings
+from fc_assets.training.jobs import CheckpointSource
 from fc_assets.training.trainer_setup import TrainingRun, lora_config, save_adapter
 
 
@@ -21,7 +22,7 @@ def test_the_times_of_a_log_are_a_cost_and_no_part_of_the_log() -> None:
 def test_an_adapter_names_its_modules_in_one_order(tmp_path: Path) -> None:
     """peft holds them as a set, whose order differs from one process to the next."""
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(EMBEDDED), lora_config(LoraSettings(rank=2)))
-    save_adapter(model, "the base", tmp_path)
+    save_adapter(model, CheckpointSource(name="the base", revision="", source="hub"), tmp_path)
     config = json.loads((tmp_path / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == "the base"
     assert len(config["target_modules"]) == 7 and config["target_modules"] == sorted(config["target_modules"])
