@@ -8,8 +8,8 @@ import dagster as dg
 
 from fc_assets.edge.assets import ASSETS, edge_report, gguf_artifacts
 from fc_assets.edge.checks import CHECKS
-from fc_assets.foundation.artifacts import Artifact
-from fc_assets.foundation.resources import ArtifactIOManager, Runtime, build_resources, latest_artifact
+from fc_assets.foundation.artifacts import Artifact, ArtifactStore
+from fc_assets.foundation.resources import Runtime, build_resources, latest_artifact
 from fc_assets.names import REPORT
 from fc_assets.profiles import load_profile
 from fc_assets_tests.edge.conftest import write_checkpoint, write_split
@@ -57,9 +57,8 @@ def test_files_and_report_are_published_and_pass_their_gates(checkpoint_folder: 
     assert all(evaluation.passed and evaluation.blocking for evaluation in evaluations.values())
     assert set(evaluations) == {"files_are_what_they_say", "files_answer", "quantisation_keeps_quality"}
 
-    store = build_resources(PROFILE, tmp_path)["io_manager"]
-    assert isinstance(store, ArtifactIOManager)
-    files = latest_artifact(instance, store.store, gguf_artifacts.key)
+    store = ArtifactStore(tmp_path)
+    files = latest_artifact(instance, store, gguf_artifacts.key)
     assert set(files.files) == {
         "policy-F16.gguf",
         "policy-Q8_0.gguf",
@@ -71,10 +70,10 @@ def test_files_and_report_are_published_and_pass_their_gates(checkpoint_folder: 
         "tokenizer/tokenizer.json",
         "tokenizer/tokenizer_config.json",
     }
-    release = latest_artifact(instance, store.store, dg.AssetKey("promoted_policy"))
+    release = latest_artifact(instance, store, dg.AssetKey("promoted_policy"))
     assert release.digest in (files.path / "README.md").read_text(encoding="utf-8")
 
-    report = latest_artifact(instance, store.store, edge_report.key).read_json(REPORT)
+    report = latest_artifact(instance, store, edge_report.key).read_json(REPORT)
     assert [row["kind"] for row in report["rows"]] == ["F16", "Q8_0", "Q4_K_M"]
     assert all(row["rows"] == 3 and row["same_ids"] == row["same_prompts"] == 1.0 for row in report["rows"])
     metadata = instance.get_latest_materialization_event(edge_report.key).asset_materialization.metadata
