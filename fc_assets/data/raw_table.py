@@ -148,7 +148,7 @@ def _quarantine_line(source: RowSource, raw: RawRow, error: RowRejectedError) ->
     """One line of the quarantine. The row itself is kept as JSON text, up to `_KEPT_ROW_CHARS`."""
     line = {
         "source": source.name,
-        "file": raw.file,
+        "file": source.file_of(raw),
         "line": raw.line,
         "id": _row_id(raw),
         "reason": error.reason,

@@ -42,6 +42,21 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
+@pytest.mark.parametrize("inside", ["", "more"])
+def test_rejected_rows_are_recorded_alike_wherever_their_files_lie(inside: str, tmp_path: Path):
+    recorded = []
+    for name in ("one", "two"):
+        folder = tmp_path / name / "rows" / inside
+        folder.mkdir(parents=True)
+        (folder / "some.jsonl").write_text('{"id": "a"}\n')
+        path = tmp_path / name / "rows" if inside else folder / "some.jsonl"
+        with pytest.raises(FcAssetsError, match=str(folder)):
+            _build(DataSettings(source="file", path=str(path)), tmp_path / name)
+        recorded.append((tmp_path / name / REJECTS).read_bytes())
+    assert recorded[0] == recorded[1]
+    assert json.loads(recorded[0])["file"] == f"{inside}/some.jsonl".lstrip("/")
+
+
 def test_too_many_rejects_fail_and_name_the_first(tmp_path: Path):
     with pytest.raises(FcAssetsError, match=r"11 of 311 rows .* 0\.01 .*row 301, id 300"):
         _build(GENERATED, tmp_path, share=0.01)

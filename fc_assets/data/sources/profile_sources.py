@@ -41,7 +41,8 @@ def row_sources(settings: DataSettings, downloaded: Sequence[HubDataset]) -> lis
     hermes = settings.hermes
     if hermes.weight > 0:
         path = Path(hermes.path) if hermes.path else files[hermes.dataset]
-        found.append(RowSource("hermes", HERMES_LICENCE, read_files(path), read_hermes_row, weight=hermes.weight))
+        rows = read_files(path)
+        found.append(RowSource("hermes", HERMES_LICENCE, rows, read_hermes_row, weight=hermes.weight, root=path))
     return found
 
 
@@ -56,11 +57,13 @@ def _main_source(settings: DataSettings, files: dict[str, Path]) -> RowSource:
             )
             return RowSource("generator", GENERATOR_LICENCE, _numbered(made))
         case "hub":
-            return RowSource("xlam", XLAM_LICENCE, read_files(files[settings.dataset]), limit=settings.rows)
+            file = files[settings.dataset]
+            return RowSource("xlam", XLAM_LICENCE, read_files(file), limit=settings.rows, root=file)
         case "file":
             if not settings.path:
                 raise FcAssetsError("data.source is `file` but data.path is empty; set it to a file or folder of rows")
-            return RowSource("file", settings.licence, read_files(Path(settings.path)), limit=settings.rows)
+            path = Path(settings.path)
+            return RowSource("file", settings.licence, read_files(path), limit=settings.rows, root=path)
 
 
 def _numbered(rows: Iterable[object]) -> Iterator[RawRow]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from fc_assets.data.rows.normalise import Example, normalise_row
@@ -36,7 +37,7 @@ class RowSource:
     """Raw rows, the function that reads one as an example, and the name and licence that its examples carry.
 
     `limit` keeps the first rows only; 0 keeps all. A `weight` above 0 keeps at most that many examples for each one of
-    the sources before it.
+    the sources before it. `root` is the file or folder that the rows come from, if any.
     """
 
     name: str
@@ -45,3 +46,11 @@ class RowSource:
     read: RowReader = normalise_row
     limit: int = 0
     weight: float = 0.0
+    root: Path | None = None
+
+    def file_of(self, row: RawRow) -> str:
+        """The row's file as it is recorded: below the root, since where that lies differs from machine to machine."""
+        if self.root is None or not row.file:
+            return row.file
+        file = Path(row.file)
+        return file.relative_to(self.root).as_posix() if file != self.root else file.name

@@ -48,7 +48,7 @@ class Child:
         code = self.process.poll()
         if code is None:
             return None
-        return code if code < 128 or code > 160 else 128 - code
+        return code if code <= 128 or code > 160 else 128 - code
 
     def log_tail(self, lines: int = 25) -> str:
         """The last lines of its log, for error messages."""

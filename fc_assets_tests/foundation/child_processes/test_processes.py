@@ -84,6 +84,11 @@ def test_a_signal_is_a_negative_status(tmp_path: Path) -> None:
         assert child.wait(20) == -9
 
 
+def test_the_status_of_git_where_there_is_no_checkout_is_no_success(tmp_path: Path) -> None:
+    with processes.running("fails", ["sh", "-c", "exit 128"], log=tmp_path / "log") as child:
+        assert child.wait(20) == 128
+
+
 def test_a_command_that_does_not_exist_says_so(tmp_path: Path) -> None:
     with processes.running("worker", ["/no/such/command"], log=tmp_path / "log") as child:
         assert child.wait(20) == 127
