@@ -36,6 +36,9 @@ def test_what_is_on_or_off_is_told_apart(tables: dict[str, str]) -> None:
         "watch_deployment": "off",
         "benchmark_full": "off",
         "benchmark_quick": "off",
+        "notify_run_cancelled": "off",
+        "notify_run_failed": "off",
+        "notify_run_succeeded": "off",
     }
 
 
