@@ -1,6 +1,6 @@
-"""The sensors that read how a run ended and send what it is worth: one for each way in which a run ends.
+"""The sensors that read how a run ended and send messages about it: one for each way in which a run ends.
 
-Dagster shows a sensor each run once. Here its events become a `RunOutcome`; what that is worth is `messages`.
+Dagster shows a sensor each run once. Here its events become a `RunOutcome`; `messages` decides what is sent about it.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def _sensor(status: dg.DagsterRunStatus, name: str) -> dg.SensorDefinition:
         monitor_all_code_locations=True,
         default_status=dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED,
         description=(
-            f"Sends to the addresses in {URLS_VARIABLE} what a run that {_STATUS[status]} is worth: failed gates and "
-            f"steps, releases promoted and deployed.{off}"
+            f"Looks at each run that ended as {_STATUS[status]}, and sends messages about failed gates and steps, and about "
+            f"releases promoted or deployed, to the addresses in {URLS_VARIABLE}.{off}"
         ),
     )
     def notify(context: dg.RunStatusSensorContext) -> dg.SkipReason:
@@ -71,9 +71,9 @@ def _sensor(status: dg.DagsterRunStatus, name: str) -> dg.SensorDefinition:
         outcome = read_outcome(context.instance, run, _STATUS[status], context.dagster_event.message or "")
         messages, urls = messages_of(outcome), addresses()
         if not messages:
-            return dg.SkipReason(f"Run {run.run_id} is worth no message.")
+            return dg.SkipReason(f"Run {run.run_id} needs no message.")
         if not urls:
-            return dg.SkipReason(f"Nothing was sent of run {run.run_id}: {URLS_VARIABLE} is not set.")
+            return dg.SkipReason(f"Nothing was sent about run {run.run_id}: {URLS_VARIABLE} is not set.")
         problems = send(messages, urls)
         said = ", ".join(repr(message.title) for message in messages)
         return dg.SkipReason(f"Run {run.run_id}: {said}. " + (". ".join(problems) or "Sent") + ".")

@@ -12,7 +12,6 @@ from fc_assets.deployment import assets as deployment_assets
 from fc_assets.deployment import deploy
 from fc_assets.deployment.deploy import DeployStep, Outcome
 from fc_assets.deployment.engine import EngineSpec
-from fc_assets.deployment.releases import ReleaseFiles
 from fc_assets.deployment.targets.stack import Stack
 from fc_assets.foundation.resources import build_resources
 from fc_assets.notifications.sending import URLS_VARIABLE
@@ -102,7 +101,7 @@ def test_a_check_run_alone_that_fails_is_reported(home: Home, hook: Receiver, da
 
 def test_a_gate_that_passes_is_worth_no_message(home: Home, hook: Receiver, daemon: Daemon) -> None:
     result = home.run()
-    assert daemon.tick() == [f"Run {result.run_id} is worth no message."]
+    assert daemon.tick() == [f"Run {result.run_id} needs no message."]
     assert hook.received == []
 
 
@@ -146,7 +145,7 @@ def test_a_run_whose_process_is_gone_is_reported(home: Home, hook: Receiver, dae
 def test_a_cancelled_run_is_worth_no_message(home: Home, hook: Receiver, daemon: Daemon) -> None:
     run = home.instance.create_run_for_job(dg.job(name="deploy")(lambda: None), status=dg.DagsterRunStatus.STARTED)
     home.instance.report_run_canceled(run)
-    assert daemon.tick() == [f"Run {run.run_id} is worth no message."]
+    assert daemon.tick() == [f"Run {run.run_id} needs no message."]
     assert hook.received == []
 
 
@@ -256,11 +255,11 @@ def test_a_deployment_that_fails_is_reported_with_what_answers_now(
 def test_a_deployment_is_reported_unless_it_changed_nothing(
     hook: Receiver, deployments: Deployments, home: Home, monkeypatch: pytest.MonkeyPatch, changed: bool, sent: int
 ) -> None:
-    def without_docker(stack: Stack, release: ReleaseFiles, server: ServerSettings, *_: object) -> Outcome:
-        engine = EngineSpec(release.digest, str(release.folder), "blue", server)
+    def without_docker(stack: Stack, release: str, server: ServerSettings, *_: object) -> Outcome:
+        engine = EngineSpec(release, "blue", server)
         stack.write([engine])
         stack.record(replace(stack.state(), serving=engine, wanted=True))
-        return Outcome(release.digest, "blue", server, changed, steps=[DeployStep("switch", 0.1, "")])
+        return Outcome(release, "blue", server, changed, steps=[DeployStep("switch", 0.1, "")])
 
     monkeypatch.setattr(deploy, "deploy", without_docker)
     daemon = Daemon(home.instance)
