@@ -61,8 +61,8 @@ def _sensor(status: dg.DagsterRunStatus, name: str) -> dg.SensorDefinition:
         monitor_all_code_locations=True,
         default_status=dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED,
         description=(
-            f"Looks at each run that ended as {_STATUS[status]}, and sends messages about failed gates and steps, and about "
-            f"releases promoted or deployed, to the addresses in {URLS_VARIABLE}.{off}"
+            f"Looks at each run that ended as {_STATUS[status]}, and sends messages about failed gates and steps, and "
+            f"about releases promoted or deployed, to the addresses in {URLS_VARIABLE}.{off}"
         ),
     )
     def notify(context: dg.RunStatusSensorContext) -> dg.SkipReason:

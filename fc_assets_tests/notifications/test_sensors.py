@@ -236,6 +236,7 @@ class Deployments:
 def deployments(home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Deployments:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-such.sock")
     monkeypatch.setattr(deployment_assets, "why_unavailable", lambda image: "")
+    monkeypatch.setattr(Stack, "former_folders", lambda stack: [])
     return Deployments(home)
 
 

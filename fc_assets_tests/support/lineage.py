@@ -94,6 +94,7 @@ class Home:
         selection: dg.AssetSelection | None = None,
         profile: dict[str, Any] | None = None,
         ops: dict[str, Any] | None = None,
+        tags: dict[str, str] | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Materialise the selection, by default the lineage with its gates; `profile` holds the run's overrides."""
         lineage = dg.AssetSelection.assets(*(asset_key(name) for name in LINEAGE))
@@ -104,6 +105,7 @@ class Home:
             instance=self.instance,
             raise_on_error=False,
             run_config={"resources": {"profile": {"config": profile or {}}}, "ops": ops or {}},
+            tags=tags,
         )
 
     def remake(self, *names: str) -> dg.ExecuteInProcessResult:
