@@ -240,7 +240,7 @@ graph = build_defs().resolve_asset_graph()
 named = {key.to_user_string(): graph.get(key).code_version.split("+") for key in graph.materializable_asset_keys}
 
 def versions_now():
-    for cached in (version_of, versions._imported, versions._file):
+    for cached in (version_of, versions._imported, versions._modules):
         cached.cache_clear()
     return {name: f"{version_of(*modules.split('|'))}+{settings}" for name, (modules, settings) in named.items()}
 
