@@ -50,7 +50,7 @@ def test_variants_are_evaluated_compared_and_judged(
     assert metadata["exact_match_sft"].value == metadata["parse_rate_grpo"].value == 1.0
     assert metadata["exact_match_base"].value == pytest.approx(1 / 3)
     assert metadata["irrelevance_accuracy_sft"].value == 1.0
-    folder = Path(str(metadata["path"].value))
+    folder = tmp_path / str(metadata["path"].value)
     assert {"report.md", "report.html", "results.json"} <= {file.name for file in folder.iterdir()}
     assert "Berkeley" in (folder / "report.md").read_text()
     variants = json.loads((folder / "results.json").read_text())["variants"]
