@@ -72,6 +72,8 @@ def shared_arguments(settings: SftSettings | GrpoSettings, checkpoints: Path) ->
 
 _STEP_SECONDS = "step_time"
 """How trl calls the time of a step in its log."""
+_OF_AN_ATTEMPT = {_STEP_SECONDS, "num_tokens"}
+"""What trl logs of this attempt and not of the training: SFT counts the tokens anew in an attempt that resumes."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,12 @@ class TrainingRun:
     seconds: float
 
     def logged(self, name: str) -> list[LogRecord]:
-        """The records that hold `name`, without their times: the same training always logs the same."""
+        """The records that hold `name`, as any attempt at the same training would log them.
+
+        Sorted by key: so are those that come from an earlier attempt's checkpoint.
+        """
         return [
-            {key: value for key, value in record.items() if key != _STEP_SECONDS}
+            {key: record[key] for key in sorted(record) if key not in _OF_AN_ATTEMPT}
             for record in self.log
             if name in record
         ]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from fc_assets.training.jobs import LogRecord
 
-SFT_COLUMNS = ("step", "epoch", "loss", "mean_token_accuracy", "entropy", "grad_norm", "learning_rate", "num_tokens")
+SFT_COLUMNS = ("step", "epoch", "loss", "mean_token_accuracy", "entropy", "grad_norm", "learning_rate")
 GRPO_COLUMNS = (
     "step",
     "reward",

@@ -111,6 +111,8 @@ def test_a_killed_trainer_says_so_and_the_next_run_goes_on(
     ).read_text()
     assert report["learnt_span"].startswith("<think>")
     assert not [path for path in (home / "resume").rglob("*") if path.is_file()], log[-2000:]
+    again = output(materialize(profile, home, instance, "lora_adapter"), "lora_adapter")
+    assert again.files == adapter.files, "made in one go it is the same as resumed"
 
 
 def test_merge_and_grpo_make_checkpoints_that_stand_alone(

@@ -11,9 +11,10 @@ from fc_assets.training.jobs import CheckpointSource
 from fc_assets.training.trainer_setup import TrainingRun, lora_config, save_adapter
 
 
-def test_the_times_of_a_log_are_a_cost_and_no_part_of_the_log() -> None:
-    run = TrainingRun([{"step": 1, "reward": 0.5, "step_time": 2.5}, {"train_runtime": 9.0}], steps=1, seconds=3.0)
-    assert run.logged("reward") == [{"step": 1, "reward": 0.5}]
+def test_what_differs_from_attempt_to_attempt_is_no_part_of_the_log() -> None:
+    log = [{"step": 1, "reward": 0.5, "step_time": 2.5, "num_tokens": 7.0}, {"train_runtime": 9.0}]
+    run = TrainingRun(log, steps=1, seconds=3.0)
+    assert [list(record.items()) for record in run.logged("reward")] == [[("reward", 0.5), ("step", 1)]]
     cost = run.cost()
     assert (cost.seconds, cost.step_seconds) == (3.0, [2.5])
     assert cost.host and cost.peak_rss_mb > 10
