@@ -14,7 +14,7 @@ from fc_assets.profiles import BaseModelSettings
 class _Part(BaseModel):
     """Base of what jobs and results are made of."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class HubDataset(_Part):

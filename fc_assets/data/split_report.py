@@ -15,7 +15,7 @@ from fc_assets.data.splits import SplitSummary
 class CurationCounts(BaseModel):
     """What curation did to both splits together, in rows."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     read: int
     dropped: dict[str, int]
@@ -31,7 +31,7 @@ class CurationCounts(BaseModel):
 class SplitReport(BaseModel):
     """The report of a split. All numbers count rows unless their name says otherwise."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     rows: int
     calls_per_row: dict[int, int]

@@ -18,7 +18,7 @@ from fc_assets.names import COMPOSE_FILE, DEPLOYMENT_RECORD
 class DeploymentRecord(BaseModel):
     """Which release serves at which address since when, the digest of the engine's image, and the steps taken."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     release: str
     image: str

@@ -41,7 +41,7 @@ class ConvertJob(Job[ConvertResult]):
 class RenderedPrompt(BaseModel):
     """One turn as every file is asked it. `ids` are the prompt's tokens by the checkpoint's own tokenizer."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     id: str
     prompt: str
@@ -75,7 +75,7 @@ class RenderPromptsJob(Job[RenderPromptsResult]):
 class Completion(BaseModel):
     """What llama.cpp wrote after a prompt. Seconds are wall time, counted from the request."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     text: str
     prompt_tokens: int

@@ -42,7 +42,7 @@ class ChampionRecord:
 class ChampionComparison(BaseModel):
     """The content of the report's champion.json: the digest of the policy judged, and its champion if there was one."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     policy: str
     champion: ChampionRecord | None

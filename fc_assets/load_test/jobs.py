@@ -16,7 +16,7 @@ class ReleaseUnderTest(BaseModel):
     requests use, the digest of its artefact, the server's settings, and the file for the server's log.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     checkpoint: Path
     served_name: str

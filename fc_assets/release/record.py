@@ -19,7 +19,7 @@ RECORD_FORMAT = 2
 
 
 class _RecordPart(BaseModel):
-    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, defer_build=True, ser_json_inf_nan="constants")
 
 
 class PolicyRecord(_RecordPart):

@@ -24,7 +24,7 @@ class CheckpointFacts(BaseModel):
     tokens; `weights_mb` is the size of the weight files, 1 MB = 1e6 bytes.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     architecture: str
     parameters: int

@@ -57,7 +57,7 @@ class EdgeReportRow:
 class EdgeReport(BaseModel):
     """What `edge_report` keeps: a row for each file, the turns left out as too long, and all answers by file type."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     rows: list[EdgeReportRow]
     too_long: int

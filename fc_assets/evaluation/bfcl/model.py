@@ -64,7 +64,7 @@ class ModeScores:
 class ModeSummary(BaseModel):
     """One prompt mode in the report: the leaderboard's summaries, the share of rows that parse, and the categories."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     headline: dict[str, float | None]
     parse_share: float | None
@@ -76,7 +76,7 @@ class ModeSummary(BaseModel):
 class BfclReport(BaseModel):
     """The report of one variant: bfcl-eval's version, rows sampled, rows of each category in all, scores by mode."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     bfcl_eval: str
     sampled: int

@@ -22,7 +22,7 @@ from fc_assets.serving.vllm_command import flags_for
 class RecommendedSettings(BaseModel):
     """The server settings that a recommendation replaces in a profile."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     max_num_seqs: int
     max_num_batched_tokens: int
