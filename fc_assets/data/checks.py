@@ -159,7 +159,7 @@ def no_bfcl_question_in_train(sharegpt_train: Artifact, runtime: dg.ResourcePara
         return dg.AssetCheckResult(
             passed=False,
             severity=dg.AssetCheckSeverity.WARN,
-            description="Nobody knows: bfcl-eval is not installed, so there are no questions to compare with.",
+            description="Not checked: bfcl-eval is not installed, so there are no questions to compare with.",
         )
     found = rows_asking(questions, sharegpt_train.path / split_file(SHAREGPT_TRAIN))
     return dg.AssetCheckResult(
