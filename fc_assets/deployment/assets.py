@@ -16,7 +16,7 @@ from fc_assets.foundation.asset_options import OWNERS
 from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.json_files import read_json
 from fc_assets.foundation.metadata import table
-from fc_assets.foundation.resources import Runtime, StepError, latest_artifact
+from fc_assets.foundation.resources import Runtime, StepError
 from fc_assets.names import RECOMMENDATION, SERVING_RECOMMENDATION, VLLM_DEPLOYMENT
 from fc_assets.profiles import DeploymentSettings, ServerSettings
 
@@ -87,7 +87,7 @@ def _server_settings(context: dg.AssetExecutionContext, runtime: Runtime) -> Ser
     if context.instance.get_latest_materialization_event(key) is None:
         context.log.info(f"{SERVING_RECOMMENDATION} is not materialised: deploying with the profile's server settings.")
         return runtime.profile.server
-    recommended = read_json(latest_artifact(context.instance, runtime.store, key).path / RECOMMENDATION)
+    recommended = read_json(runtime.latest(context.instance, key).path / RECOMMENDATION)
     return ServerSettings.model_validate({**runtime.profile.server.model_dump(), **recommended["settings"]})
 
 

@@ -21,7 +21,7 @@ from fc_assets.evaluation.inference.parity import Parity
 from fc_assets.evaluation.inference.predictions import AnswerSummary
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.json_files import finite
-from fc_assets.foundation.resources import Runtime, StepError, latest_artifact
+from fc_assets.foundation.resources import Runtime, StepError
 from fc_assets.foundation.thresholds import Bar, Kind
 from fc_assets.names import (
     BASE,
@@ -179,7 +179,7 @@ def build_checks(name: str, judged: Sequence[EvaluationGate]) -> dg.AssetChecksD
         artifacts = {}
         try:
             for asset in {gate.asset for gate in chosen}:
-                artifacts[asset] = latest_artifact(context.instance, runtime.store, asset)
+                artifacts[asset] = runtime.latest(context.instance, asset)
         except FcAssetsError as error:
             raise StepError(str(error)) from error
         for gate in chosen:

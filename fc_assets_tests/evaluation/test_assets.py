@@ -9,7 +9,7 @@ import pytest
 
 from fc_assets.evaluation.assets import bfcl_key, predictions_key
 from fc_assets.foundation.json_files import read_json
-from fc_assets.foundation.resources import latest_artifact
+from fc_assets.foundation.resources import build_resources, latest_artifact
 from fc_assets.names import CONSTRAINED_TIMINGS, PREDICTIONS, RUN_COST, TIMINGS, VARIANT_MODELS
 from fc_assets_tests.support.evaluation_world import (
     ROWS,
@@ -146,6 +146,19 @@ def test_a_server_that_dies_fails_the_step_and_no_row_is_asked_twice(
     assert known.asked and set(known.asked.values()) == {1}
     assert sum(known.asked.values()) == ROWS
     assert not any((tmp_path / "resume").rglob("*.jsonl")), "the log goes once the answers are published"
+
+
+def test_a_gate_does_not_judge_what_was_made_from_other_data(tmp_path: Path, server: tuple[KnowingServer, str]) -> None:
+    world = World(tmp_path, fast(server[1]))
+    world.materialise(["predictions/sft"])
+    gate = dg.AssetCheckKey(predictions_key("sft"), "rows_were_answered")
+    assert world.judge(gate).success
+    data = world.profile.data.model_copy(update={"rows": world.profile.data.rows + 1})
+    world.resources = build_resources(world.profile.model_copy(update={"data": data}), tmp_path)
+    result = world.judge(gate)
+    assert not result.success and not gates(result)
+    assert "predictions/sft was made by profile demo with other settings" in failures(result)
+    assert "data.rows is" in failures(result)
 
 
 def test_a_missing_upstream_is_named(tmp_path: Path, server: tuple[KnowingServer, str]) -> None:
