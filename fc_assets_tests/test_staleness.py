@@ -77,9 +77,9 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
 }
 """For each section a change of one of its fields, and the assets that read the section."""
 MODULES = {
-    "training/grpo_job.py": {"grpo_policy"},
-    "training/sft_job.py": {"lora_adapter"},
-    "training/trainer_setup.py": {"lora_adapter", "merged_model", "grpo_policy"},
+    "training/grpo/grpo_job.py": {"grpo_policy"},
+    "training/sft/sft_job.py": {"lora_adapter"},
+    "training/trainer/running.py": {"lora_adapter", "merged_model", "grpo_policy"},
     "data/curation/gold.py": SPLITS,
     "evaluation/bfcl/checker.py": BFCL,
     "evaluation/inference/prompt_ids_job.py": PREDICTIONS,

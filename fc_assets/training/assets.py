@@ -72,7 +72,7 @@ def base_model(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runt
     group_name=GROUP,
     kinds={"trl", "peft"},
     owners=OWNERS,
-    code_version=code_version("fc_assets.training.sft_job"),
+    code_version=code_version("fc_assets.training.sft.sft_job"),
     **ON_THE_GPU,
     description=(
         "The LoRA adapter after supervised fine-tuning (SFT) on the training split. The loss sees only the answer: "
@@ -106,7 +106,7 @@ def lora_adapter(
     group_name=GROUP,
     kinds={"peft", "safetensors"},
     owners=OWNERS,
-    code_version=code_version("fc_assets.training.merge_job"),
+    code_version=code_version("fc_assets.training.merging.merge_job"),
     **ON_THE_GPU,
     description=(
         "Base and adapter as one stand-alone checkpoint (variant B, SFT). On training prompts its logits are compared "
@@ -147,7 +147,7 @@ def merged_model(
     group_name=GROUP,
     kinds={"trl", "peft"},
     owners=OWNERS,
-    code_version=code_version("fc_assets.training.grpo_job"),
+    code_version=code_version("fc_assets.training.grpo.grpo_job"),
     **ON_THE_GPU,
     description=(
         "The policy after GRPO (variant C): from the merged model, completions are sampled and rewarded for parsing, "

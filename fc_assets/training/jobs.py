@@ -96,7 +96,7 @@ class SftJob(Job[SftRun]):
     `base_source` is what the adapter calls its base. `checkpoints` survives a kill, so that the next attempt resumes.
     """
 
-    module: ClassVar[str] = "fc_assets.training.sft_job"
+    module: ClassVar[str] = "fc_assets.training.sft.sft_job"
 
     model: Path
     base_source: CheckpointSource
@@ -121,7 +121,7 @@ class MergeJob(Job[MergeResult]):
     Logits are compared on the first turns of the ShareGPT file `train`; they may differ by `max_difference`.
     """
 
-    module: ClassVar[str] = "fc_assets.training.merge_job"
+    module: ClassVar[str] = "fc_assets.training.merging.merge_job"
 
     model: Path
     adapter: Path
@@ -172,7 +172,7 @@ class GrpoJob(Job[GrpoRun]):
     survives a kill, so that the next attempt resumes.
     """
 
-    module: ClassVar[str] = "fc_assets.training.grpo_job"
+    module: ClassVar[str] = "fc_assets.training.grpo.grpo_job"
 
     model: Path
     base: Path

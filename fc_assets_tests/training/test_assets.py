@@ -20,8 +20,8 @@ from fc_assets.names import REPORT, RUN_COST
 from fc_assets.profiles import Profile, load_profile
 from fc_assets.training.assets import ASSETS as TRAINING
 from fc_assets.training.assets import TRAIN_FILE
-from fc_assets.training.merging import largest_difference, logits
-from fc_assets.training.trainer_setup import load_checkpoint
+from fc_assets.training.merging.adapters import largest_difference, logits
+from fc_assets.training.trainer.checkpoints import load_checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +73,7 @@ def kill_once_it_has_saved(home: Path) -> threading.Thread:
             if list((home / "resume" / "lora_adapter").rglob("checkpoint-*/trainer_state.json")):
                 for process in psutil.Process().children(recursive=True):
                     line = process.cmdline()
-                    if "fc_assets.training.sft_job" in line and "processes.py" not in " ".join(line):
+                    if "fc_assets.training.sft.sft_job" in line and "processes.py" not in " ".join(line):
                         os.kill(process.pid, signal.SIGKILL)
                 return
             time.sleep(0.05)
@@ -92,7 +92,8 @@ def test_a_killed_trainer_says_so_and_the_next_run_goes_on(
     killer.join()
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     assert (
-        "fc_assets.training.sft_job was killed by signal 9" in failure.event_specific_data.user_failure_data.description
+        "fc_assets.training.sft.sft_job was killed by signal 9"
+        in failure.event_specific_data.user_failure_data.description
     )
     assert list((home / "staging").iterdir()) == []
     assert not (home / "artifacts" / "lora_adapter").exists()
@@ -107,7 +108,7 @@ def test_a_killed_trainer_says_so_and_the_next_run_goes_on(
     assert json.loads((records / RUN_COST).read_text())["seconds"] > 0
     assert [record["step"] for record in report["log"]] == list(range(1, 9)), "the log goes on where it was cut"
     log = max(
-        (home / "logs").rglob("fc_assets.training.sft_job.log"), key=lambda path: path.stat().st_mtime
+        (home / "logs").rglob("fc_assets.training.sft.sft_job.log"), key=lambda path: path.stat().st_mtime
     ).read_text()
     assert report["learnt_span"].startswith("<think>")
     assert not [path for path in (home / "resume").rglob("*") if path.is_file()], log[-2000:]

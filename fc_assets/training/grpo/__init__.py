@@ -1,1 +1,1 @@
-"""What GRPO is asked, and how its completions are rewarded, as plain functions. The training itself is `grpo_job`."""
+"""Group-relative policy optimisation: what is asked, how completions are rewarded, and the training itself."""

@@ -1,6 +1,6 @@
-"""What SFT and GRPO share: loading a checkpoint, the trainer's arguments, progress in the run's log, resuming, saving.
+"""The training loop: progress in the run's log, resuming, and what the run took.
 
-Runs inside the trainers' own processes and may import torch. Losses and rewards do not belong here.
+Losses and rewards do not belong here.
 """
 
 from __future__ import annotations
@@ -15,60 +15,12 @@ from typing import Any
 
 import psutil
 import torch
-from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from transformers import TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 
-from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.child_processes.jobs import Log
 from fc_assets.foundation.child_processes.memory import peak_rss_mb
-from fc_assets.names import MODEL_CARD
-from fc_assets.profiles import GrpoSettings, LoraSettings, SftSettings
-from fc_assets.training.jobs import CheckpointSource, LogRecord, TrainingCost
-
-_CHECKPOINTS_KEPT = 2
-
-
-def load_checkpoint(folder: Path, *, bf16: bool) -> tuple[Any, Any]:
-    """Model and tokenizer of a local checkpoint, weights in fp32 or bf16; no remote code, safetensors only."""
-    if bf16 and not torch.cuda.is_available():
-        raise FcAssetsError("bf16 is set but no CUDA device is visible; choose the demo profile or set bf16 to false")
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.bfloat16 if bf16 else torch.float32, use_safetensors=True, local_files_only=True
-    )
-    return model, AutoTokenizer.from_pretrained(folder, local_files_only=True)
-
-
-def lora_config(settings: LoraSettings) -> LoraConfig:
-    """The adapter as peft wants it described."""
-    return LoraConfig(
-        task_type="CAUSAL_LM",
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
-        target_modules=settings.target_modules,
-    )
-
-
-def shared_arguments(settings: SftSettings | GrpoSettings, checkpoints: Path) -> dict[str, Any]:
-    """The arguments that `SFTConfig` and `GRPOConfig` have in common, for `SFTConfig(**shared_arguments(...), ...)`."""
-    return {
-        "output_dir": str(checkpoints),
-        "gradient_accumulation_steps": settings.gradient_accumulation,
-        "learning_rate": settings.learning_rate,
-        "lr_scheduler_type": settings.scheduler,
-        "warmup_steps": settings.warmup_share,
-        "bf16": settings.bf16,
-        "gradient_checkpointing": settings.gradient_checkpointing,
-        "logging_steps": settings.log_every,
-        "save_steps": settings.save_every,
-        "save_total_limit": _CHECKPOINTS_KEPT,
-        "seed": settings.seed,
-        "report_to": "none",
-        "disable_tqdm": True,
-        "dataloader_pin_memory": settings.bf16,  # memory is pinned for a GPU, and bf16 is set only where there is one
-    }
-
+from fc_assets.training.jobs import LogRecord, TrainingCost
 
 _STEP_SECONDS = "step_time"
 """How trl calls the time of a step in its log."""
@@ -120,19 +72,6 @@ def _last_checkpoint(folder: Path, log: Log) -> str | None:
     return checkpoint
 
 
-def save_adapter(model: Any, base: CheckpointSource, out: Path) -> None:
-    """Save a peft model's adapter `default`, and no other, in peft's format; `base` is the checkpoint that it names.
-
-    A name, not the path: a path of this machine means nothing elsewhere. peft would then ask the hub whether the
-    vocabulary was resized, hence `save_embedding_layers`.
-    """
-    config = model.peft_config["default"]
-    config.base_model_name_or_path, config.revision = base.name, base.revision or None
-    config.target_modules = sorted(config.target_modules)  # peft keeps a set: its order differs from process to process
-    model.save_pretrained(out, safe_serialization=True, selected_adapters=["default"], save_embedding_layers=False)
-    (out / MODEL_CARD).unlink(missing_ok=True)  # peft's card is an empty form; the release writes a real one
-
-
 class RunLogCallback(TrainerCallback):  # type: ignore[misc]  # transformers is not read by the type checker
     """Each logged record to the run's log: step, total, and the numbers named in `names`."""
 
@@ -146,11 +85,6 @@ class RunLogCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         if parts:
             elapsed = time.monotonic() - self.started
             self.log.info(f"step {state.global_step}/{state.max_steps}, {', '.join(parts)}, {elapsed:.0f} s")
-
-
-def count_parameters(model: Any, *, trainable: bool = False) -> int:
-    """The model's parameters, or only those that training changes."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad or not trainable)
 
 
 def _peak_gpu_mb() -> float | None:

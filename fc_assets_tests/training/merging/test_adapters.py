@@ -14,7 +14,7 @@ from peft import PeftModel, get_peft_model
 from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import EMBEDDED, LoraSettings
 from fc_assets.training.jobs import CheckpointSource
-from fc_assets.training.merging import (
+from fc_assets.training.merging.adapters import (
     TURNS_COMPARED,
     as_one_adapter,
     largest_difference,
@@ -22,7 +22,8 @@ from fc_assets.training.merging import (
     merge_adapter,
     require_same_model,
 )
-from fc_assets.training.trainer_setup import load_checkpoint, lora_config, save_adapter
+from fc_assets.training.trainer.arguments import lora_config
+from fc_assets.training.trainer.checkpoints import load_checkpoint, save_adapter
 from fc_assets_tests.training.conftest import FIVE_MINUTES, timer_turn
 
 LOG = logging.getLogger(__name__)

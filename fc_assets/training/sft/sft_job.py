@@ -1,4 +1,4 @@
-"""Supervised fine-tuning of a LoRA adapter: `python -m fc_assets.training.sft_job JOB.json`.
+"""Supervised fine-tuning of a LoRA adapter: `python -m fc_assets.training.sft.sft_job JOB.json`.
 
 trl's SFTTrainer on prompt ids and completion ids; the loss sees the answer only. Differences to the usual recipe:
 sequences that do not fit are left out and counted, never cut. The adapter is saved in peft's format with its tokenizer
@@ -25,22 +25,22 @@ def train(job: SftJob, log: Log) -> SftRun:
     log.info("importing the trainer")
     from transformers import set_seed
 
-    from fc_assets.training import trainer_setup
+    from fc_assets.training.trainer import checkpoints, running
 
     settings = job.settings
-    trainer_setup.use_physical_cores()
+    running.use_physical_cores()
     set_seed(settings.seed)
-    model, tokenizer = trainer_setup.load_checkpoint(job.model, bf16=settings.bf16)
+    model, tokenizer = checkpoints.load_checkpoint(job.model, bf16=settings.bf16)
     kept, overlong = encode_split(tokenizer, read_turns(job.train), settings.max_length)
     log.info(f"{len(kept)} turns to learn, {len(overlong)} left out as longer than {settings.max_length} tokens")
     trainer = _trainer(job, model, tokenizer, kept, log)
     learnt_span = tokenizer.decode(kept[0].learnt_ids)
     log.info(f"first learnt span (row {kept[0].id}): {learnt_span[:_SPAN_CHARS]!r}")
-    trainable = trainer_setup.count_parameters(trainer.model, trainable=True)
-    total = trainer_setup.count_parameters(trainer.model)
+    trainable = checkpoints.count_parameters(trainer.model, trainable=True)
+    total = checkpoints.count_parameters(trainer.model)
 
-    run = trainer_setup.run_trainer(trainer, job.checkpoints, log)
-    trainer_setup.save_adapter(trainer.model, job.base_source, job.out)
+    run = running.run_trainer(trainer, job.checkpoints, log)
+    checkpoints.save_adapter(trainer.model, job.base_source, job.out)
     tokenizer.save_pretrained(job.out)
     shutil.rmtree(job.checkpoints, ignore_errors=True)
 
@@ -65,13 +65,13 @@ def _trainer(job: SftJob, model: Any, tokenizer: Any, turns: list[EncodedTurn], 
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    from fc_assets.training import trainer_setup
+    from fc_assets.training.trainer import arguments, running
 
     settings = job.settings
     return SFTTrainer(
         model=model,
         args=SFTConfig(
-            **trainer_setup.shared_arguments(settings, job.checkpoints),
+            **arguments.shared_arguments(settings, job.checkpoints),
             per_device_train_batch_size=settings.batch_size,
             num_train_epochs=settings.epochs,
             max_steps=settings.max_steps,
@@ -82,8 +82,8 @@ def _trainer(job: SftJob, model: Any, tokenizer: Any, turns: list[EncodedTurn], 
             [{"input_ids": turn.input_ids, "completion_mask": turn.completion_mask} for turn in turns]
         ),
         processing_class=tokenizer,
-        peft_config=trainer_setup.lora_config(settings.lora),
-        callbacks=[trainer_setup.RunLogCallback(log, _LOGGED)],
+        peft_config=arguments.lora_config(settings.lora),
+        callbacks=[running.RunLogCallback(log, _LOGGED)],
     )
 
 

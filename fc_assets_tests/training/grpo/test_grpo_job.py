@@ -4,7 +4,7 @@ import pytest
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import GrpoSettings
-from fc_assets.training.grpo_job import completions_per_pass
+from fc_assets.training.grpo.grpo_job import completions_per_pass
 
 
 def test_the_batch_must_divide() -> None:

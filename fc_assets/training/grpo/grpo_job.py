@@ -1,4 +1,4 @@
-"""Group-relative policy optimisation: `python -m fc_assets.training.grpo_job JOB.json`.
+"""Group-relative policy optimisation: `python -m fc_assets.training.grpo.grpo_job JOB.json`.
 
 trl's GRPOTrainer on the merged SFT model with a fresh LoRA adapter, rewarded by `calls.rewards`. Prompts are rendered
 strings (the trainer would ignore a row's tools otherwise), with thinking off. Rows whose own expected answer does not
@@ -23,7 +23,7 @@ from fc_assets.profiles import GrpoSettings
 from fc_assets.training.grpo.prompt_selection import draw_turns, without_capped_turns
 from fc_assets.training.grpo.reward_functions import RewardFunctions
 from fc_assets.training.jobs import GrpoJob, GrpoResult, GrpoRun
-from fc_assets.training.merging import as_one_adapter, merge_adapter, require_same_model
+from fc_assets.training.merging.adapters import as_one_adapter, merge_adapter, require_same_model
 
 _LOGGED = ("reward", "loss", "completions/mean_length")
 
@@ -46,11 +46,11 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
     log.info("importing the trainer")
     from transformers import set_seed
 
-    from fc_assets.training import trainer_setup
+    from fc_assets.training.trainer import checkpoints, running
 
-    trainer_setup.use_physical_cores()
+    running.use_physical_cores()
     set_seed(settings.seed)
-    model, tokenizer = trainer_setup.load_checkpoint(job.model, bf16=settings.bf16)
+    model, tokenizer = checkpoints.load_checkpoint(job.model, bf16=settings.bf16)
     reward_weights: dict[str, float] = settings.rewards.model_dump()
     kept, capped = without_capped_turns(read_turns(job.train), reward_weights)
     if not kept:
@@ -61,10 +61,10 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
     )
     rewards = RewardFunctions(drawn, reward_weights)
     trainer = _trainer(job, model, tokenizer, drawn, rewards, log)
-    trainable = trainer_setup.count_parameters(trainer.model, trainable=True)
-    total = trainer_setup.count_parameters(trainer.model)
+    trainable = checkpoints.count_parameters(trainer.model, trainable=True)
+    total = checkpoints.count_parameters(trainer.model)
 
-    run = trainer_setup.run_trainer(trainer, job.checkpoints, log)
+    run = running.run_trainer(trainer, job.checkpoints, log)
     _save_adapter(job, trainer.model)
     merged = merge_adapter(trainer.model, tokenizer, drawn, job.max_difference, log)
     merged.model.save_pretrained(job.out / MODEL_FOLDER, safe_serialization=True)
@@ -93,22 +93,22 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
 
 def _save_adapter(job: GrpoJob, trained: Any) -> None:
     """Save the SFT adapter and the trained one as one adapter of the base."""
-    from fc_assets.training import trainer_setup
+    from fc_assets.training.trainer import checkpoints
 
-    base, _ = trainer_setup.load_checkpoint(job.base, bf16=False)
+    base, _ = checkpoints.load_checkpoint(job.base, bf16=False)
     with tempfile.TemporaryDirectory(prefix="fc-assets-adapter-") as folder:
-        trainer_setup.save_adapter(trained, job.base_source, Path(folder))
+        checkpoints.save_adapter(trained, job.base_source, Path(folder))
         one = as_one_adapter(base, [job.sft_adapter, Path(folder)])
-    trainer_setup.save_adapter(one, job.base_source, job.out / ADAPTER_FOLDER)
+    checkpoints.save_adapter(one, job.base_source, job.out / ADAPTER_FOLDER)
 
 
 def _as_published(job: GrpoJob) -> Any:
     """The base model with the adapter that was saved, as somebody who has only these two loads them."""
     from peft import PeftModel
 
-    from fc_assets.training import trainer_setup
+    from fc_assets.training.trainer import checkpoints
 
-    base, _ = trainer_setup.load_checkpoint(job.base, bf16=job.settings.bf16)
+    base, _ = checkpoints.load_checkpoint(job.base, bf16=job.settings.bf16)
     return PeftModel.from_pretrained(base, str(job.out / ADAPTER_FOLDER))
 
 
@@ -116,14 +116,14 @@ def _trainer(job: GrpoJob, model: Any, tokenizer: Any, turns: list[Turn], reward
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer
 
-    from fc_assets.training import trainer_setup
+    from fc_assets.training.trainer import arguments, running
 
     settings = job.settings
     return GRPOTrainer(
         model=model,
         reward_funcs=rewards.functions,
         args=GRPOConfig(
-            **trainer_setup.shared_arguments(settings, job.checkpoints),
+            **arguments.shared_arguments(settings, job.checkpoints),
             per_device_train_batch_size=completions_per_pass(settings),
             num_generations=settings.generations,
             max_steps=settings.steps,
@@ -145,8 +145,8 @@ def _trainer(job: GrpoJob, model: Any, tokenizer: Any, turns: list[Turn], reward
             ]
         ),
         processing_class=tokenizer,
-        peft_config=trainer_setup.lora_config(settings.lora),
-        callbacks=[trainer_setup.RunLogCallback(log, _LOGGED)],
+        peft_config=arguments.lora_config(settings.lora),
+        callbacks=[running.RunLogCallback(log, _LOGGED)],
     )
 
 

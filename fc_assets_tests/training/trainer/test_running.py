@@ -8,7 +8,9 @@ from transformers import AutoModelForCausalLM
 
 from fc_assets.profiles import EMBEDDED, LoraSettings
 from fc_assets.training.jobs import CheckpointSource
-from fc_assets.training.trainer_setup import TrainingRun, lora_config, save_adapter
+from fc_assets.training.trainer.arguments import lora_config
+from fc_assets.training.trainer.checkpoints import save_adapter
+from fc_assets.training.trainer.running import TrainingRun
 
 
 def test_what_differs_from_attempt_to_attempt_is_no_part_of_the_log() -> None:

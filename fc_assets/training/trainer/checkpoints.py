@@ -1,0 +1,41 @@
+"""Checkpoints and adapters as trainers load and save them. What a folder holds without loading it is `checkpoint`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from fc_assets.errors import FcAssetsError
+from fc_assets.names import MODEL_CARD
+from fc_assets.training.jobs import CheckpointSource
+
+
+def load_checkpoint(folder: Path, *, bf16: bool) -> tuple[Any, Any]:
+    """Model and tokenizer of a local checkpoint, weights in fp32 or bf16; no remote code, safetensors only."""
+    if bf16 and not torch.cuda.is_available():
+        raise FcAssetsError("bf16 is set but no CUDA device is visible; choose the demo profile or set bf16 to false")
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.bfloat16 if bf16 else torch.float32, use_safetensors=True, local_files_only=True
+    )
+    return model, AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def save_adapter(model: Any, base: CheckpointSource, out: Path) -> None:
+    """Save a peft model's adapter `default`, and no other, in peft's format; `base` is the checkpoint that it names.
+
+    A name, not the path: a path of this machine means nothing elsewhere. peft would then ask the hub whether the
+    vocabulary was resized, hence `save_embedding_layers`.
+    """
+    config = model.peft_config["default"]
+    config.base_model_name_or_path, config.revision = base.name, base.revision or None
+    config.target_modules = sorted(config.target_modules)  # peft keeps a set: its order differs from process to process
+    model.save_pretrained(out, safe_serialization=True, selected_adapters=["default"], save_embedding_layers=False)
+    (out / MODEL_CARD).unlink(missing_ok=True)  # peft's card is an empty form; the release writes a real one
+
+
+def count_parameters(model: Any, *, trainable: bool = False) -> int:
+    """The model's parameters, or only those that training changes."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad or not trainable)
