@@ -23,7 +23,7 @@ from fc_assets.foundation.asset_options import OWNERS
 from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.metadata import picture, table
 from fc_assets.foundation.resources import Runtime
-from fc_assets.names import EXAMPLES, SHAREGPT_SPLITS, SHAREGPT_TRAIN, SHAREGPT_VAL
+from fc_assets.names import EXAMPLES, REJECTS, SHAREGPT_SPLITS, SHAREGPT_TRAIN, SHAREGPT_VAL
 from fc_assets.profiles import Profile
 
 GROUP = "data"
@@ -48,12 +48,13 @@ def xlam_raw(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtim
         datasets = hub_datasets(settings, step.scratch)
         if datasets:
             runtime.run_job(context, HubDownloadJob(datasets=tuple(datasets)), step.scratch)
-        summary = build_raw_table(
-            row_sources(settings, datasets),
-            step.out,
-            policy=settings.required_policy,
-            max_reject_share=settings.max_reject_share,
-        )
+        with runtime.kept_if_it_fails(context, step.out / REJECTS):
+            summary = build_raw_table(
+                row_sources(settings, datasets),
+                step.out,
+                policy=settings.required_policy,
+                max_reject_share=settings.max_reject_share,
+            )
         sample = table(sample_examples(read_examples(step.out / EXAMPLES)))
         return step.publish([], {**_raw_tables(summary), "sample": sample, **_raw_numbers(summary)})
 

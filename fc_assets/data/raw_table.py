@@ -19,7 +19,9 @@ from pydantic import TypeAdapter
 
 from fc_assets.data.rows.examples_file import example_writer
 from fc_assets.data.rows.normalise import Example
-from fc_assets.data.rows.tools import RequiredPolicy, RowRejectedError, ToolReader
+from fc_assets.data.rows.parameters import RequiredPolicy
+from fc_assets.data.rows.rejection import RowRejectedError
+from fc_assets.data.rows.tools import ToolReader
 from fc_assets.data.sources.row_source import RawRow, RowSource
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.json_files import read_json, write_json

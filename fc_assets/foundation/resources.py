@@ -266,7 +266,26 @@ class Runtime:
 
     def log_file(self, context: dg.AssetExecutionContext, name: str) -> Path:
         """Where a child's output goes: kept after the run, beside the other logs of the same run."""
-        return self.store.home / "logs" / context.run.run_id / f"{name.replace('/', '-')}.log"
+        return self._logs(context) / f"{name.replace('/', '-')}.log"
+
+    @contextlib.contextmanager
+    def kept_if_it_fails(self, context: dg.AssetExecutionContext, file: Path) -> Iterator[None]:
+        """Keep `file`, which the block writes, beside the logs of the run when the block raises `FcAssetsError`.
+
+        The step's own folder is gone then. The error says where the copy lies.
+        """
+        try:
+            yield
+        except FcAssetsError as error:
+            if not file.is_file():
+                raise
+            kept = self._logs(context) / file.name
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, kept)
+            raise FcAssetsError(f"{error}. All that was found is in {kept}") from error
+
+    def _logs(self, context: dg.AssetExecutionContext) -> Path:
+        return self.store.home / "logs" / context.run.run_id
 
     def run_job(
         self,

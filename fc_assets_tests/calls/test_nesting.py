@@ -9,7 +9,8 @@ import pytest
 from fc_assets.calls.nesting import MAX_DEPTH, nested_too_deeply
 from fc_assets.calls.parse import parse_strict
 from fc_assets.data.rows.normalise import as_calls, normalise_row
-from fc_assets.data.rows.tools import RowRejectedError, ToolReader
+from fc_assets.data.rows.rejection import RowRejectedError
+from fc_assets.data.rows.tools import ToolReader
 
 
 def lists(depth: int, innermost: object = None) -> object:

@@ -13,7 +13,7 @@ from fc_assets.data.assets import ASSETS, sharegpt_splits, xlam_raw
 from fc_assets.data.checks import CHECKS
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
 from fc_assets.foundation.resources import build_resources, latest_artifact
-from fc_assets.names import MANIFEST, SHAREGPT_TRAIN, SHAREGPT_VAL, XLAM_RAW, split_file
+from fc_assets.names import MANIFEST, REJECTS, SHAREGPT_TRAIN, SHAREGPT_VAL, XLAM_RAW, split_file
 from fc_assets.profiles import Profile, load_profile, parse_profile
 
 
@@ -95,6 +95,9 @@ def test_too_many_rejects_stop_the_stage(checkpoint: Path, tmp_path: Path):
     assert XLAM_RAW in failure
     message = result.failure_data_for_node(XLAM_RAW).user_failure_data.description
     assert "11 of 111 rows cannot be read" in message
+    (kept,) = (tmp_path / "logs").rglob(REJECTS)
+    assert message.endswith(f"All that was found is in {kept}")
+    assert len(kept.read_text().splitlines()) == 11
     assert not (tmp_path / "artifacts").exists()
     assert not list((tmp_path / "staging").iterdir())
 

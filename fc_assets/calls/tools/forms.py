@@ -1,4 +1,4 @@
-"""The forms in which tools come, read as one: OpenAI's functions, wrapped or not, and what an MCP server lists.
+"""The forms in which tools come, read as one: OpenAI's functions, wrapped or not, Anthropic's, and what MCP lists.
 
 Keys are only renamed here. xLAM's flat parameters are read by `data.rows.tools`; whether a schema is valid is decided
 in `schema`.
@@ -12,25 +12,35 @@ from typing import Any, NamedTuple
 from fc_assets.calls.call import json_value
 from fc_assets.errors import FcAssetsError
 
+_SCHEMA_KEYS = ("inputSchema", "input_schema")
+
 
 class ToolForm(NamedTuple):
     """A tool as {"name", "description", "parameters"}, as far as it has these keys.
 
-    `from_mcp` says that `parameters` is a JSON Schema whatever it looks like; elsewhere it may be anything.
+    `is_schema` says that `parameters` is a JSON Schema whatever it looks like; elsewhere it may be anything.
     """
 
     function: Mapping[str, Any]
-    from_mcp: bool
+    is_schema: bool
 
 
 def read_form(tool: Mapping[str, Any]) -> ToolForm:
-    """One tool without OpenAI's wrapper, and with MCP's `inputSchema` as its parameters. Further keys of MCP go."""
+    """One tool without OpenAI's wrapper, its parameters under that name.
+
+    They may also stand under MCP's `inputSchema`, Anthropic's `input_schema`, or `arguments`. Further keys of the first
+    two go.
+    """
     wrapped = tool.get("function")
     function = wrapped if isinstance(wrapped, dict) else tool
-    if "inputSchema" not in function:
-        return ToolForm(function, from_mcp=False)
-    kept = {name: function[name] for name in ("name", "description") if name in function}
-    return ToolForm({**kept, "parameters": function["inputSchema"]}, from_mcp=True)
+    for key in _SCHEMA_KEYS:
+        if key in function:
+            kept = {name: function[name] for name in ("name", "description") if name in function}
+            return ToolForm({**kept, "parameters": function[key]}, is_schema=True)
+    if "parameters" not in function and isinstance(function.get("arguments"), dict):
+        renamed = {("parameters" if name == "arguments" else name): value for name, value in function.items()}
+        return ToolForm(renamed, is_schema=False)
+    return ToolForm(function, is_schema=False)
 
 
 def listed_tools(value: object) -> object:

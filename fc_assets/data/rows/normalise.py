@@ -14,8 +14,11 @@ import orjson
 
 from fc_assets.calls.nesting import MAX_DEPTH, nested_too_deeply
 from fc_assets.calls.parse import MAX_CALLS
-from fc_assets.data.rows.tools import OfferedTools, RowRejectedError, ToolReader, join_tools
+from fc_assets.data.rows.rejection import RowRejectedError
+from fc_assets.data.rows.tools import OfferedTools, ToolReader, join_tools
 
+FLAG_REPEATED_KEY = "repeated_key"
+"""An object in the row's JSON has a key twice. The last value counts, as all JSON readers have it."""
 MAX_QUERY_CHARS = 200_000
 
 _COLUMNS = ("query", "tools", "answers")
@@ -60,13 +63,24 @@ def normalise_row(
         raise RowRejectedError("query is too long", f"{len(query)} characters, at most {MAX_QUERY_CHARS}")
     offer = _offer(tools, reader)
     calls = as_calls(_loaded(answers, "answers"), offer.names)
-    row_id = row.get("id")
-    if not (row_id is None or isinstance(row_id, str | int)):
-        raise RowRejectedError("id is neither text nor a number", f"{row_id!r:.80}")
+    row_id = as_id(row.get("id"), fallback_id)
+    flags = offer.flags
+    if FLAG_REPEATED_KEY not in flags and isinstance(answers, str) and _repeats_a_key(answers):
+        flags = (*flags, FLAG_REPEATED_KEY)
     if not query.isascii() and not _encodable(query):
         raise RowRejectedError("query is not Unicode", "it holds a lone surrogate")
-    row_id = fallback_id if row_id is None else str(row_id)
-    return Example(row_id, query, offer.json, calls, source, licence, offer.flags)
+    return Example(row_id, query, offer.json, calls, source, licence, flags)
+
+
+def as_id(value: object, fallback: str) -> str:
+    """A row's id as text; a whole number that a table made a float (7.0) is that number. Raises `RowRejectedError`."""
+    if value is None or value != value:  # NaN is how pandas writes an id that is not there
+        return fallback
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise RowRejectedError("id is neither text nor a number", f"{value!r:.80}")
 
 
 def _offer(value: object, reader: ToolReader) -> OfferedTools:
@@ -76,6 +90,8 @@ def _offer(value: object, reader: ToolReader) -> OfferedTools:
     offer = reader.known_offers.get(value)
     if offer is None:
         offer = join_tools(reader.read(_loaded(value, "tools")))
+        if _repeats_a_key(value):
+            offer = offer._replace(flags=(*offer.flags, FLAG_REPEATED_KEY))
         reader.remember(value, offer)
     elif offer.unknown_types:
         reader.unknown_types.update(offer.unknown_types)
@@ -121,6 +137,18 @@ def _loaded(value: object, column: str) -> Any:
     if _LONG_INTEGER in outline and column != "tools":
         return json.loads(value)  # orjson rounds integers beyond 64 bits
     return parsed
+
+
+def _repeats_a_key(text: str) -> bool:
+    """Whether an object in this JSON, which can be read, has a key twice."""
+    repeated = False
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal repeated
+        repeated = repeated or len({key for key, _ in pairs}) < len(pairs)
+
+    json.loads(text, object_pairs_hook=look)
+    return repeated
 
 
 def _encodable(text: str) -> bool:

@@ -1,7 +1,7 @@
 """Tools in any of the forms they come in, as the project's one: {"name", "description", "parameters": JSON Schema}.
 
-Read here: xLAM's flat parameters, OpenAI functions (wrapped or not), and what an MCP server's `tools/list` returns.
-Reading rows is in `normalise`, type annotations in `xlam_types`.
+Read here: xLAM's flat parameters, OpenAI functions (wrapped or not), BFCL's, Anthropic's, and what an MCP server's
+`tools/list` returns. Reading rows is in `normalise`, parameters in `parameters`.
 """
 
 from __future__ import annotations
@@ -9,34 +9,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
-from fc_assets.calls.coercion import coerced_default
 from fc_assets.calls.tools.forms import listed_tools, read_form
 from fc_assets.calls.tools.schema import closed, compile_schema
-from fc_assets.data.rows.xlam_types import parse_type
+from fc_assets.data.rows.parameters import RequiredPolicy, expected_names, from_flat, is_json_schema, respelled
+from fc_assets.data.rows.rejection import RowRejectedError
 from fc_assets.errors import FcAssetsError
 
-RequiredPolicy = Literal["unless_optional_or_default", "all", "none"]
 FLAG_UNKNOWN_TYPE = "unknown_type"
 FLAG_DUPLICATE_TOOLS = "duplicate_tools"
 """The row offered a tool twice. An equal copy is dropped; tools that share only their name are all kept."""
 MAX_TOOLS = 256
-MAX_PARAMETERS = 512
+_MISPLACED = ("args", "params", "schema", "properties", "required_parameters", "optional_parameters")
+"""Where other sets keep parameters. A tool that has one of these and no `parameters` is not one without parameters."""
 _CACHED_TOOLS = 65_536
 _CACHED_OFFERS = 32_768
-_EMPTY_DEFAULTS = ("", None)
-
-
-class RowRejectedError(ValueError):
-    """A row that goes into quarantine. `reason` is short and countable, `detail` says what was found."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason = reason
-        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,67 +108,39 @@ def read_tool(tool: object, policy: RequiredPolicy = "unless_optional_or_default
     """Convert one tool; raises `RowRejectedError` if it has no name or its parameters are no valid schema."""
     if not isinstance(tool, dict):
         raise RowRejectedError("tool is not an object", f"found {type(tool).__name__}")
-    function, from_mcp = read_form(tool)
+    function, is_schema = read_form(tool)
     name = function.get("name")
     if not isinstance(name, str) or not name.strip():
         raise RowRejectedError("tool without a name", f"{function!r:.120}")
-    parameters = function.get("parameters")
-    if parameters is None:
-        parameters = {}
-    if not isinstance(parameters, dict):
-        raise RowRejectedError("parameters are not an object", f"tool {name!r} has {parameters!r:.80}")
     unknown: list[str] = []
-    if from_mcp or _is_json_schema(parameters):
-        schema = {"type": "object", "properties": {}, **parameters}
-    else:
-        schema = _from_flat(name, parameters, policy, unknown)
+    schema = _schema(name, function, is_schema, policy, unknown)
     _expect_valid(name, schema)
     converted = {"name": name, "description": str(function.get("description") or ""), "parameters": schema}
     return ReadTool(name, orjson.dumps(converted).decode(), tuple(unknown))
 
 
-def _is_json_schema(parameters: Mapping[str, Any]) -> bool:
-    """Whether this is a schema rather than xLAM's `{parameter name: description}`.
-
-    A flat parameter may itself be called `type` or `properties`; what is behind it is then an annotated object, whereas
-    a schema has the word "object", or objects alone below `properties`.
-    """
-    kind = parameters.get("type")
-    if isinstance(kind, str):
-        return kind == "object"
-    properties = parameters.get("properties")
-    return isinstance(properties, dict) and all(isinstance(part, dict) for part in properties.values())
-
-
-def _from_flat(tool: str, parameters: Mapping[str, Any], policy: RequiredPolicy, unknown: list[str]) -> dict[str, Any]:
-    if len(parameters) > MAX_PARAMETERS:
-        raise RowRejectedError("too many parameters", f"tool {tool!r} has {len(parameters)}, at most {MAX_PARAMETERS}")
-    properties: dict[str, Any] = {}
-    required: list[str] = []
-    for name, parameter in parameters.items():
-        if not isinstance(parameter, dict):
-            raise RowRejectedError("parameter is not an object", f"{tool}.{name} is {parameter!r:.80}")
-        annotation = parameter.get("type", "Any")
-        if not isinstance(annotation, str):
-            raise RowRejectedError("parameter type is not text", f"{tool}.{name} has {annotation!r:.80}")
-        meaning = parse_type(annotation)
-        unknown.extend(meaning.unknown)
-        part = dict(meaning.schema)
-        if parameter.get("description"):
-            part["description"] = str(parameter["description"])
-        if isinstance(parameter.get("enum"), list) and parameter["enum"]:
-            part["enum"] = parameter["enum"]
-        default = parameter.get("default")
-        if default in _EMPTY_DEFAULTS:
-            default = meaning.default
-        if default not in _EMPTY_DEFAULTS:
-            part["default"] = coerced_default(default, meaning.schema)
-        properties[name] = part
-        needed = not meaning.optional and "default" not in part
-        if policy == "all" or (policy == "unless_optional_or_default" and needed):
-            required.append(name)
-    schema: dict[str, Any] = {"type": "object", "properties": properties}
-    return {**schema, "required": required} if required else schema
+def _schema(
+    name: str, function: Mapping[str, Any], is_schema: bool, policy: RequiredPolicy, unknown: list[str]
+) -> dict[str, Any]:
+    parameters = function.get("parameters")
+    if parameters is None:
+        if misplaced := [key for key in _MISPLACED if function.get(key)]:
+            raise RowRejectedError(
+                "parameters under another name", f"tool {name!r} has {misplaced[0]!r} where 'parameters' is expected"
+            )
+        parameters = {}
+    if not isinstance(parameters, dict):
+        raise RowRejectedError("parameters are not an object", f"tool {name!r} has {parameters!r:.80}")
+    if is_schema:
+        return {"type": "object", "properties": {}, **parameters}
+    required = function.get("required")
+    listed = required if isinstance(required, list) and all(isinstance(each, str) for each in required) else None
+    if not is_json_schema(parameters):
+        return from_flat(name, parameters, policy, unknown, listed)
+    schema = {"type": "object", "properties": {}, **respelled(parameters, unknown)}
+    if listed and "required" not in schema:
+        schema["required"] = expected_names(name, listed, schema["properties"])
+    return schema
 
 
 def _expect_valid(tool: str, schema: Mapping[str, Any]) -> None:

@@ -23,6 +23,9 @@ from fc_assets.errors import FcAssetsError
 
 MAX_ROW_BYTES = 16 << 20
 SUFFIXES = (".json", ".jsonl", ".parquet", ".json.gz", ".jsonl.gz", ".json.zst", ".jsonl.zst")
+_OTHER_TABLES = (".csv", ".tsv", ".xlsx", ".xls", ".arrow", ".feather", ".csv.gz")
+"""Kinds of rows that are not read: beside files that are, nobody would miss them."""
+_ROW_KEYS = ("query", "conversations")
 _CHUNK = 1 << 20
 _SHOWN_BYTES = 2000
 _WHITE = " \t\r\n"
@@ -46,11 +49,13 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise FcAssetsError(f"There is no file or folder {path}; set data.path to the rows in xLAM's form")
-    found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.is_file() and file.name.endswith(SUFFIXES) and not file.name.startswith(".")
-    )
+    files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    for file in files:
+        if file.name.endswith(_OTHER_TABLES):
+            raise FcAssetsError(
+                f"{file} is of no kind that can be read; convert it to one of {', '.join(SUFFIXES)}, or remove it"
+            )
+    found = [file for file in files if file.name.endswith(SUFFIXES)]
     if not found:
         raise FcAssetsError(f"{path} holds no file of rows; they must end in one of {', '.join(SUFFIXES)}")
     return found
@@ -63,13 +68,38 @@ def _read(file: Path) -> Iterator[RawRow]:
     line = 1
     try:
         with _opened(file) as stream:
-            start = _first_byte(file, stream)
-            rows = _array(file, stream) if start == b"[" and ".jsonl" not in file.suffixes else _lines(file, stream)
+            rows = _rows(file, stream, _first_byte(file, stream))
             for row in rows:
                 line = row.line
                 yield row
     except (EOFError, gzip.BadGzipFile, zlib.error, OSError) as error:
         raise FcAssetsError(f"{file} is cut off or damaged behind line {line} ({error}); fetch it again") from error
+
+
+def _rows(file: Path, stream: io.BufferedReader, start: bytes) -> Iterator[RawRow]:
+    if ".jsonl" in file.suffixes:
+        if start == b"[":
+            raise FcAssetsError(f"{file} holds a JSON array and not a row a line; name it .json")
+        return _lines(file, stream)
+    return _array(file, stream) if start == b"[" else _not_wrapped(file, _lines(file, stream))
+
+
+def _not_wrapped(file: Path, rows: Iterator[RawRow]) -> Iterator[RawRow]:
+    """The rows of a .json file that has one in each line. Raises where it is one object around all of them."""
+    for row in rows:
+        if row.line == 1:
+            _expect_row(file, row)
+        yield row
+
+
+def _expect_row(file: Path, first: RawRow) -> None:
+    value = first.value
+    if first.problem and not str(value).rstrip().endswith("}"):
+        raise FcAssetsError(f"{file} is one JSON object over several lines; export the list of rows by itself")
+    if isinstance(value, dict) and not any(key in value for key in _ROW_KEYS):
+        for key, inner in value.items():
+            if isinstance(inner, list) and inner and all(isinstance(each, dict) for each in inner):
+                raise FcAssetsError(f"{file} holds its rows under the key {key!r}; export that list by itself")
 
 
 def _opened(file: Path) -> io.BufferedReader:

@@ -14,8 +14,9 @@ from typing import Any
 import orjson
 
 from fc_assets.calls.parse import parse_lenient
-from fc_assets.data.rows.normalise import MAX_QUERY_CHARS, Example, as_calls
-from fc_assets.data.rows.tools import RowRejectedError, ToolReader, join_tools
+from fc_assets.data.rows.normalise import MAX_QUERY_CHARS, Example, as_calls, as_id
+from fc_assets.data.rows.rejection import RowRejectedError
+from fc_assets.data.rows.tools import ToolReader, join_tools
 
 _TOOLS = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
 _RESPONSE = re.compile(r"</?tool_response>")
@@ -27,8 +28,8 @@ def read_hermes_row(
 ) -> Example:
     """The example in one row {"id", "conversations": [{"from", "value"}], "tools"?}. Raises `RowRejectedError`.
 
-    Python-style quotes in a call are read; a call that is neither JSON nor a Python literal rejects the row. Of a
-    conversation that does not end with the assistant, the end is left out.
+    Python-style quotes in a call are read; a call that is neither JSON nor a Python literal rejects the row, as does an
+    answer without words. Of a conversation that does not end with the assistant, the end is left out.
     """
     if not isinstance(row, dict):
         raise RowRejectedError("row is not an object", f"found {type(row).__name__}")
@@ -43,10 +44,9 @@ def read_hermes_row(
         raise RowRejectedError("query is empty or not text")
     first = turns[1]
     calls = first["value"] if first["from"] == "function_call" else "[]"
-    row_id = row.get("id")
     alone = len(turns) == 2 and first["from"] == "function_call"
     return Example(
-        id=str(row_id) if isinstance(row_id, str | int) else fallback_id,
+        id=as_id(row.get("id"), fallback_id),
         query=turns[0]["value"],
         tools=offer.json,
         calls=calls if calls.startswith("[") else f"[{calls}]",
@@ -61,11 +61,22 @@ def _tools(row: dict[str, Any], conversation: list[dict[str, Any]]) -> object:
     given = row.get("tools")
     if given:
         return _json(given, "tools") if isinstance(given, str) else given
-    for turn in conversation:
-        found = _TOOLS.search(str(turn.get("value"))) if turn.get("from") == "system" else None
-        if found:
-            return _json(found.group(1).strip(), "tools")
-    raise RowRejectedError("no tools")
+    blocks = [
+        block.strip()
+        for turn in conversation
+        if turn.get("from") == "system"
+        for block in _TOOLS.findall(str(turn.get("value")))
+    ]
+    # Prompts speak of "<tools></tools> XML tags" before they come to the tools.
+    listed = [block for block in blocks if block]
+    if not listed:
+        raise RowRejectedError("no tools")
+    lines = listed[-1].splitlines()
+    # Qwen's template writes a tool a line, without brackets around them.
+    if len(lines) > 1 and all(line.startswith("{") and line.endswith("}") for line in lines):
+        return [_json(line, "tools") for line in lines]
+    tools = _json(listed[-1], "tools")
+    return [tools] if isinstance(tools, dict) and "tools" not in tools else tools
 
 
 def _json(text: str, what: str) -> object:
@@ -76,7 +87,10 @@ def _json(text: str, what: str) -> object:
 
 
 def _turns(conversation: list[dict[str, Any]], offered: Sequence[str]) -> list[dict[str, str]]:
-    """Turns in strict alternation, question and answer, as ShareGPT readers demand."""
+    """Turns in strict alternation, question and answer, as ShareGPT readers demand.
+
+    Results that follow each other answer the calls of one turn: they become one observation, a result a line.
+    """
     turns: list[dict[str, str]] = []
     for turn in conversation:
         role, value = turn.get("from"), turn.get("value")
@@ -85,6 +99,9 @@ def _turns(conversation: list[dict[str, Any]], offered: Sequence[str]) -> list[d
         if role == "system":
             continue
         made = _turn(role, value, offered)
+        if turns and made["from"] == turns[-1]["from"] == "observation":
+            turns[-1]["value"] += f"\n{made['value']}"
+            continue
         asks = made["from"] in ("human", "observation")
         if asks != (len(turns) % 2 == 0):
             raise RowRejectedError("turns do not alternate", f"turn {len(turns) + 1} is from {role!r}")
@@ -103,11 +120,13 @@ def _turn(role: object, value: str, offered: Sequence[str]) -> dict[str, str]:
         return {"from": "human", "value": value}
     if role in ("tool", "observation", "function_response"):
         return {"from": "observation", "value": _RESPONSE.sub("", value).strip()}
-    if role in ("gpt", "assistant"):
+    if role in ("gpt", "assistant", "function_call"):
         parsed = parse_lenient(value)
-        if parsed.malformed:
+        if parsed.malformed or (role == "function_call" and not parsed.calls):
             raise RowRejectedError("answers are not JSON", f"{value[:120]!r}")
         if not parsed.calls:
+            if not parsed.answer:
+                raise RowRejectedError("an answer is empty", f"{value[:120]!r}")
             return {"from": "gpt", "value": parsed.answer}
         calls = as_calls([call.as_dict() for call in parsed.calls], offered)
         return {"from": "function_call", "value": calls if len(parsed.calls) > 1 else calls[1:-1]}

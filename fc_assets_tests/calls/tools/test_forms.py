@@ -20,9 +20,9 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize(("tool", "from_mcp"), FORMS.values(), ids=FORMS)
-def test_every_form_is_the_same_function(tool: dict[str, object], from_mcp: bool) -> None:
-    assert read_form(tool) == (FUNCTION, from_mcp)
+@pytest.mark.parametrize(("tool", "is_schema"), FORMS.values(), ids=FORMS)
+def test_every_form_is_the_same_function(tool: dict[str, object], is_schema: bool) -> None:
+    assert read_form(tool) == (FUNCTION, is_schema)
     assert tools_from_json(json.dumps([tool])) == [FUNCTION]
     assert json.loads(read_tool(tool).json) == FUNCTION
 
@@ -32,7 +32,7 @@ def test_what_a_tool_lacks_is_not_made_up() -> None:
     assert read_form({"name": "now", "inputSchema": {}}).function == {"name": "now", "parameters": {}}
 
 
-def test_a_schema_from_mcp_is_never_taken_for_flat_parameters() -> None:
+def test_a_schema_is_schema_is_never_taken_for_flat_parameters() -> None:
     schema = {"additionalProperties": {"type": "integer"}}
     read = json.loads(read_tool({"name": "f", "inputSchema": schema}).json)
     assert read["parameters"] == {"type": "object", "properties": {}, **schema}

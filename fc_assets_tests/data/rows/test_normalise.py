@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fc_assets.data.rows.normalise import Example, normalise_row
-from fc_assets.data.rows.tools import FLAG_DUPLICATE_TOOLS, FLAG_UNKNOWN_TYPE, RowRejectedError, ToolReader, read_tool
+from fc_assets.data.rows.normalise import FLAG_REPEATED_KEY, Example, normalise_row
+from fc_assets.data.rows.rejection import RowRejectedError
+from fc_assets.data.rows.tools import FLAG_DUPLICATE_TOOLS, FLAG_UNKNOWN_TYPE, ToolReader, read_tool
 
 FLAT = {"name": "weather", "description": "Weather.", "parameters": {"city": {"type": "str", "description": "City."}}}
 ROW = {
@@ -51,6 +52,21 @@ def test_values_may_be_objects_instead_of_texts():
     assert _example(answers=answers, tools=tools) == _example()
     assert _example(answers=answers[0]) == _example()
     assert _example(answers=[{"name": "weather", "arguments": '{"city": "Zürich"}'}]) == _example()
+
+
+def test_a_whole_number_that_a_table_made_a_float_is_the_id_that_it_was():
+    assert [_example(id=value).id for value in (7, 7.0, 7.5, "7")] == ["7", "7", "7.5", "7"]
+    row = {**ROW, "id": float("nan")}
+    assert normalise_row(row, ToolReader(), fallback_id="row-1").id == "row-1"
+
+
+def test_a_key_that_is_there_twice_is_flagged():
+    twice = '[{"name": "weather", "arguments": {"city": "Oslo", "city": "Rome"}}]'
+    example = _example(answers=twice)
+    assert example.flags == (FLAG_REPEATED_KEY,)
+    assert json.loads(example.calls)[0]["arguments"] == {"city": "Rome"}
+    assert _example(tools=ROW["tools"].replace('"type"', '"type": "int", "type"')).flags == (FLAG_REPEATED_KEY,)
+    assert _example().flags == ()
 
 
 def test_parallel_calls_keep_their_order():

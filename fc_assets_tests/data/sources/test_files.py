@@ -128,3 +128,33 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, name: str):
         assert tracemalloc.get_traced_memory()[1] < 10_000_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (
+            "rows.jsonl",
+            '[{"query": "a"},\n {"query": "b"}]',
+            r"holds a JSON array and not a row a line; name it \.json",
+        ),
+        ("rows.json", '{"data": [{"query": "a"}]}', "holds its rows under the key 'data'"),
+        ("rows.json", '{\n "data": [{"query": "a"}]\n}', "is one JSON object over several lines"),
+    ],
+)
+def test_rows_that_are_wrapped_say_how(tmp_path: Path, name: str, text: str, said: str):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(FcAssetsError, match=said):
+        list(read_files(tmp_path / name))
+
+
+def test_a_table_of_another_kind_beside_the_rows_is_not_passed_over(tmp_path: Path):
+    (tmp_path / "a.jsonl").write_text('{"query": "a"}\n')
+    (tmp_path / "b.csv").write_text("query\na\n")
+    with pytest.raises(FcAssetsError, match=r"b\.csv is of no kind that can be read; convert it to one of \.json"):
+        list(read_files(tmp_path))
+
+
+def test_a_damaged_first_line_is_one_row_that_cannot_be_read(tmp_path: Path):
+    (tmp_path / "a.json").write_text('{"query": oops}\n{"query": "b"}\n')
+    assert [row.problem for row in read_files(tmp_path / "a.json")] == ["line is not JSON", ""]

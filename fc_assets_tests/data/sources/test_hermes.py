@@ -6,8 +6,9 @@ import pytest
 
 from fc_assets.calls.conversations import turns_of
 from fc_assets.data.rows.normalise import Example
+from fc_assets.data.rows.rejection import RowRejectedError
 from fc_assets.data.rows.sharegpt import sharegpt_row
-from fc_assets.data.rows.tools import RowRejectedError, ToolReader
+from fc_assets.data.rows.tools import ToolReader
 from fc_assets.data.sources.hermes import read_hermes_row
 
 TOOL = {
@@ -62,6 +63,33 @@ def test_several_turns_read_back_as_turns():
     ]
 
 
+@pytest.mark.parametrize(
+    "tools",
+    [
+        f"within <tools></tools> XML tags:\n<tools>\n{json.dumps([TOOL])}\n</tools>",
+        f"within <tools></tools> XML tags:\n<tools>\n{json.dumps(TOOL)}\n{json.dumps(TOOL)}\n</tools>",
+        f"<tools>{json.dumps(TOOL)}</tools>",
+    ],
+    ids=["a list behind an empty block", "a tool a line", "one tool"],
+)
+def test_tools_are_found_as_prompts_write_them(tools: str):
+    example = _read({"from": "system", "value": f"You are provided with function signatures {tools} Go."}, ASK, CALL)
+    assert json.loads(example.tools) == [TOOL["function"]]
+
+
+def test_a_turn_may_be_a_call_by_its_role():
+    call = {"from": "function_call", "value": json.dumps(EXPECTED)}
+    assert json.loads(_read(SYSTEM, ASK, call).calls) == [EXPECTED]
+    assert _read(SYSTEM, ASK, call).calls == _read(SYSTEM, ASK, CALL).calls
+
+
+def test_results_that_follow_each_other_are_one_observation():
+    both = {"from": "gpt", "value": CALL["value"] + "\n" + CALL["value"].replace("ACME", "ZED")}
+    row = json.loads(sharegpt_row(_read(SYSTEM, ASK, both, RESULT, RESULT, REPLY)))
+    assert [turn["from"] for turn in row["conversations"]] == ["human", "function_call", "observation", "gpt"]
+    assert row["conversations"][2]["value"] == '{"price": 5}\n{"price": 5}'
+
+
 def test_an_end_without_an_answer_is_left_out():
     example = _read(SYSTEM, ASK, CALL, RESULT)
     assert [turn["from"] for turn in json.loads(sharegpt_row(example))["conversations"]] == ["human", "function_call"]
@@ -85,6 +113,9 @@ def test_parallel_calls_and_an_answer_in_words():
         ((SYSTEM, ASK, CALL, ASK, REPLY), "a call without its result, or a result without its call"),
         ((SYSTEM, ASK, REPLY, RESULT, REPLY), "a call without its result, or a result without its call"),
         ((SYSTEM, ASK, {"from": "gpt", "value": "<tool_call>oops</tool_call>"}), "answers are not JSON"),
+        ((SYSTEM, ASK, {"from": "function_call", "value": "oops"}), "answers are not JSON"),
+        ((SYSTEM, ASK, {"from": "gpt", "value": " "}), "an answer is empty"),
+        ((SYSTEM, ASK, {"from": "gpt", "value": "<think>\nHm.\n</think>\n"}), "an answer is empty"),
         ((SYSTEM, ASK, WRONG_CALL), "call of a tool that is not offered"),
         ((SYSTEM, ASK, {"from": "critic", "value": "no"}), "turn from an unknown speaker"),
         ((SYSTEM, ASK, {"from": "gpt", "value": 5}), "turn is not text or too long"),
