@@ -79,8 +79,8 @@ def match_calls(emitted: Sequence[Call], expected: Sequence[Call], tools: ToolSe
 
     The pairing maximises the number of equal pairs, so it finds a perfect one wherever there is one.
     """
-    emitted_by_name = _by_name(emitted, tools)
-    expected_by_name = _by_name(expected, tools)
+    emitted_by_name = _by_name(emitted, tools, lenient)
+    expected_by_name = _by_name(expected, tools, lenient)
     names_hit = pairs_hit = 0
     perfect = len(emitted) == len(expected)
     for name, wanted in expected_by_name.items():
@@ -111,20 +111,23 @@ def paired(emitted: Sequence[Call], expected: Sequence[Call], tools: ToolSet) ->
     return result
 
 
-def canonical(call: Call, tools: ToolSet) -> dict[str, Any]:
-    """The call's arguments without the optional ones that state their declared default."""
+def canonical(call: Call, tools: ToolSet, *, lenient: bool = False) -> dict[str, Any]:
+    """The call's arguments without the optional ones that state their declared default, in the wording or leniently."""
     tool = tools.first(call.name)
     if tool is None or not tool.defaults:
         return call.arguments
-    defaults = tool.defaults
-    stated = call.arguments.items()
-    return {key: value for key, value in stated if key not in defaults or not equal(value, defaults[key])}
+
+    def states_default(key: str, value: Any) -> bool:
+        schema = tool.property_schema(key) if lenient else None
+        return key in tool.defaults and equal(value, tool.defaults[key], schema, lenient=lenient)
+
+    return {key: value for key, value in call.arguments.items() if not states_default(key, value)}
 
 
-def _by_name(calls: Sequence[Call], tools: ToolSet) -> dict[str, list[dict[str, Any]]]:
+def _by_name(calls: Sequence[Call], tools: ToolSet, lenient: bool) -> dict[str, list[dict[str, Any]]]:
     groups: dict[str, list[dict[str, Any]]] = {}
     for call in calls:
-        groups.setdefault(call.name, []).append(canonical(call, tools))
+        groups.setdefault(call.name, []).append(canonical(call, tools, lenient=lenient))
     return groups
 
 

@@ -139,8 +139,9 @@ def score_judgement(judgement: Judgement, text: str, context: str, weights: Mapp
     exec_ok = speaks_well and all(judgement.executed)
     grounded, leaves = grounded_leaves(calls, judgement.tools, context)
     lenient_parsed = parse_lenient(text) if parsed.malformed or not calls else parsed
-    lenient = match  # what is equal strictly is equal leniently
-    if not judgement.exact:
+    lenient = match  # calls that are equal strictly are equal leniently
+    # Where none is expected, silence may be a call that only the lenient reading sees.
+    if not judgement.exact or (lenient_parsed.calls and not calls):
         lenient = match_calls(lenient_parsed.calls, judgement.expected, judgement.tools, lenient=True)
     signals = rewards_of(judgement)
     silent = parsed.silent

@@ -11,7 +11,7 @@ import json
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fc_assets.calls.call import Call
@@ -46,37 +46,58 @@ class _Malformed(ValueError):
 def parse_strict(text: str) -> Parsed:
     """Each block by `json.loads`, an object of exactly {"name": str, "arguments": object}. Never raises.
 
-    Thinking up to the last `</think>` is dropped; a `<think>` that stays open, a `<tool_call>` that stays open, and
-    anything beyond the limits of this module count as malformed. Without any block the whole text may itself be
-    such an object or a list of them; otherwise the text has no call. Numbers that are not finite are malformed.
+    Thinking up to the last `</think>` is dropped; a `<tool_call>` in what is dropped, a `<think>` or a `<tool_call>`
+    that stays open, and anything beyond the limits of this module count as malformed. Without any block the whole text
+    may itself be such an object or a list of them; otherwise the text has no call. Numbers that are not finite are
+    malformed.
     """
     return _parse(text, _load_strict, _call_strict)
 
 
 def parse_lenient(text: str) -> Parsed:
     """As `parse_strict`, and also: markdown fences, trailing commas, Python literals, "arguments" as a JSON string,
-    "parameters" for "arguments", further keys beside the two. Never raises."""
-    return _parse(text, _load_lenient, _call_lenient)
+    "parameters" for "arguments", further keys beside the two, an end of thinking that nothing began. Never raises."""
+    return _parse(_without_stray_ends(text), _load_lenient, _call_lenient, calls_in_thoughts=0)
 
 
-def _parse(text: str, load: Callable[[str], Any], to_call: Callable[[Any], Call]) -> Parsed:
+def _parse(
+    text: str, load: Callable[[str], Any], to_call: Callable[[Any], Call], *, calls_in_thoughts: int = 1
+) -> Parsed:
+    """`calls_in_thoughts` is how many malformed blocks it counts as that what is dropped holds a call.
+
+    A server that was asked not to think has no parser for thoughts: its tool parser executes calls in them as well.
+    """
     if len(text) > MAX_TEXT_CHARS:
         return Parsed((), 1, text[:MAX_TEXT_CHARS])
     cut = text.rfind(_THINK_END)
     answer = (text[cut + len(_THINK_END) :] if cut >= 0 else text).strip()
+    hidden = calls_in_thoughts if cut >= 0 and _OPEN in text[:cut] else 0
     if _THINK in answer:
-        return Parsed((), 1, answer)
+        return Parsed((), 1 + hidden, answer)
     blocks, unclosed = _blocks(answer)
     if not blocks and not unclosed:
-        return _parse_bare(answer, load, to_call)
+        bare = _parse_bare(answer, load, to_call)
+        return replace(bare, malformed=bare.malformed + hidden) if hidden else bare
     calls: list[Call] = []
-    malformed = unclosed
+    malformed = unclosed + hidden
     for block in blocks:
         try:
             calls.append(to_call(load(block)))
         except _Malformed:
             malformed += 1
     return _bounded(calls, malformed, answer)
+
+
+def _without_stray_ends(text: str) -> str:
+    """`text` without those `</think>` behind a call that end no thinking; the thinking itself stays."""
+    if _THINK_END not in text or len(text) > MAX_TEXT_CHARS:
+        return text
+    begins = text.find(_THINK_END) + len(_THINK_END) if text.lstrip().startswith(_THINK) else 0
+    thinking, rest = text[:begins], text[begins:]
+    first_call = rest.find(_OPEN)
+    if first_call < 0 or rest.rfind(_THINK_END) < first_call:
+        return text
+    return thinking + rest[:first_call] + rest[first_call:].replace(_THINK_END, "")
 
 
 def _blocks(text: str) -> tuple[list[str], int]:

@@ -126,3 +126,11 @@ def test_a_perfect_pairing_is_always_found(expected: list[Call], random: object)
     ]
     random.shuffle(emitted)
     assert match_calls(emitted, expected, compile_tools(TOOLS)).perfect
+
+
+def test_a_default_in_other_case_is_a_stated_default_leniently() -> None:
+    tools = compile_tools(TOOLS)
+    stated, left_out = weather("Oslo", unit="Celsius"), weather("Oslo")
+    assert not match_calls([stated], [left_out], tools).perfect
+    lenient = match_calls([stated], [left_out], tools, lenient=True)
+    assert lenient.perfect and lenient.pairs_emitted == lenient.pairs_expected == 1

@@ -102,6 +102,10 @@ METRICS = {
         [BAD],
         {"exact_match": 1, "schema_hit": 0, "exec_rate": 0, "exec_match": 0, "param_f1": 1},
     ),
+    "a fenced call where none is expected is silence to a server": (
+        '```json\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n```', [],
+        {"irrelevance_accuracy": 1, "exact_match": 1, "exact_match_lenient": 0, "over_call_rate": 0},
+    ),
     "only lenient reads it": (
         "<tool_call>{'name': 'get_weather', 'arguments': {'city': 'a', 'days': '3'}}</tool_call>",
         [weather("A", days=3)],
