@@ -69,10 +69,9 @@ def is_not_worse_than_champion(found: ChampionComparison, promoted: str, margin:
 
     A champion that was promoted only after the comparison was made has not been compared with: that fails.
     """
-    if not promoted:
-        return Verdict(True, "No policy has been promoted yet, so there is no champion to lose to.", {})
-    if promoted == found.policy:
-        return Verdict(True, "This policy is the promoted one itself.", {})
+    if promoted in ("", found.policy):
+        # The same sentence for both: a release records it, and promoting the same policy again gives the same release.
+        return Verdict(True, "No other policy is promoted, so there is no champion to lose to.", {})
     champion, answers = found.champion, predictions(SHIPPED_VARIANT)
     if champion is None or champion.policy != promoted:
         sentence = (

@@ -80,8 +80,8 @@ def compared(difference: float, champion: str = "old", unasked: str = "") -> dic
 @pytest.mark.parametrize(
     ("found", "promoted", "passed", "said"),
     [
-        ({"policy": "new", "champion": None}, "", True, "No policy has been promoted yet"),
-        ({"policy": "new", "champion": None}, "new", True, "the promoted one itself"),
+        ({"policy": "new", "champion": None}, "", True, "No other policy is promoted"),
+        ({"policy": "new", "champion": None}, "new", True, "No other policy is promoted"),
         ({"policy": "new", "champion": None}, "old", False, "was promoted after these predictions"),
         (compared(0.1, champion="older"), "old", False, "was promoted after these predictions"),
         (compared(-0.02), "old", True, "may be lost"),
