@@ -14,7 +14,7 @@ from fc_assets.evaluation.report.build import build_report
 from fc_assets.evaluation.report.model import Table
 from fc_assets.evaluation.report.render import summary
 from fc_assets.evaluation.report.write import write_report
-from fc_assets.evaluation.scoring import score_rows
+from fc_assets.evaluation.scoring import score_rows, unreadable
 from fc_assets.names import REPORT_HTML
 from fc_assets.profiles import RewardWeights
 
@@ -28,10 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--predictions",
         type=Path,
         required=True,
-        help="JSONL or Parquet with id, text and, for several models, variant",
+        help="JSONL, CSV or Parquet with id, an answer (text, or OpenAI's message or tool_calls) and, for several "
+        "models, variant",
     )
     score.add_argument(
-        "--data", type=Path, required=True, help="a ShareGPT split (JSON) or a normalised table (Parquet)"
+        "--data",
+        type=Path,
+        required=True,
+        help="rows in ShareGPT's or xLAM's form (JSON, JSONL, CSV) or a normalised table (Parquet)",
     )
     score.add_argument("--out", type=Path, default=Path("report"), help="folder of the report (default: %(default)s)")
     score.add_argument(
@@ -61,6 +65,9 @@ def _score(predictions: Path, data: Path, out: Path, model: str) -> None:
     out.mkdir(parents=True, exist_ok=True)
     files = write_report(report, out)
     print("\n".join(summary(report)))
+    for variant, frame in frames.items():
+        if warning := unreadable(frame):
+            print(f"warning: {variant}: {warning}", file=sys.stderr)
     print(f"The report is {files[REPORT_HTML]}")
 
 

@@ -1,7 +1,8 @@
 """Files of questions and predictions as rows to score, for the asset graph and for people outside it.
 
-Data: a ShareGPT split (`.json`) or the normalised table (`.parquet`). Predictions: JSONL or Parquet with `id`, `text`,
-and where known `variant` and `finish_reason`. Judging is `scoring`.
+Data: rows in ShareGPT's or xLAM's form (`.json`, `.jsonl`, `.csv`), or the normalised table (`.parquet`). Predictions:
+JSONL, CSV or Parquet with `id`, an answer, and where known `variant` and `finish_reason`. Judging is `scoring`, the
+forms of an answer are `answer_forms`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fc_assets.calls.conversations import Turn, read_turns, turns_of
+from fc_assets.calls.conversations import Turn, turns_of
+from fc_assets.data.rows.normalise import normalise_row
+from fc_assets.data.rows.rejection import RowRejectedError
+from fc_assets.data.rows.tools import ToolReader
+from fc_assets.data.sources.files import read_files
+from fc_assets.data.sources.row_source import RawRow
 from fc_assets.errors import FcAssetsError
+from fc_assets.evaluation.answer_forms import FORMS, answer_of
 from fc_assets.evaluation.answers import FAILED
 from fc_assets.evaluation.scoring import ScoringRow
 
@@ -31,27 +38,51 @@ class Prediction:
 
 
 def read_data(file: Path) -> list[Turn]:
-    """The questions of a ShareGPT split or a normalised table. Raises FcAssetsError, naming the file and the row."""
-    if file.suffix != ".parquet":
-        return read_turns(file)
-    return [turn for row in _parquet(file, ("id", "query", "tools", "calls")) for turn in turns_of(_as_sharegpt(row))]
+    """The questions in a file. Raises FcAssetsError, naming the file and the row that cannot be read."""
+    if file.suffix == ".parquet":
+        rows = _parquet(file, ("id", "query", "tools", "calls"))
+        return [turn for row in rows for turn in turns_of(_as_sharegpt(row))]
+    raw = _csv(file) if file.suffix == ".csv" else read_files(file)
+    reader = ToolReader()
+    return [turn for row in raw for turn in turns_of(_readable(row, reader))]
+
+
+def _readable(row: RawRow, reader: ToolReader) -> Mapping[str, Any]:
+    """A row of either form in ShareGPT's."""
+    place = f"{row.file} line {row.line}"
+    if row.problem:
+        raise FcAssetsError(f"{place}: {row.problem}; mend that row, or export the file again")
+    if isinstance(row.value, dict) and "conversations" in row.value:
+        return row.value
+    try:
+        example = normalise_row(row.value, reader, fallback_id=str(row.line))
+    except RowRejectedError as error:
+        raise FcAssetsError(
+            f"{place}: {error}; a row needs conversations (ShareGPT) or query, tools and answers (xLAM)"
+        ) from error
+    return _as_sharegpt({"id": example.id, "query": example.query, "tools": example.tools, "calls": example.calls})
 
 
 def read_predictions(file: Path) -> dict[str, list[Prediction]]:
     """Predictions by variant; those without one are `DEFAULT_VARIANT`'s. Raises FcAssetsError, naming file and line."""
-    records = _parquet(file, ("id", "text")) if file.suffix == ".parquet" else _jsonl(file)
     by_variant: dict[str, list[Prediction]] = {}
-    for number, record in enumerate(records, 1):
-        row_id, text = record.get("id"), record.get("text")
-        if row_id is None or not isinstance(text, str):
-            raise FcAssetsError(
-                f'{file}, row {number}: a prediction needs an "id" and a "text", but it is {record!r:.200}'
-            )
+    for number, record in enumerate(_records(file), 1):
+        row_id, text = record.get("id"), answer_of(record)
+        if row_id is None or text is None:
+            raise FcAssetsError(f"{file}, row {number}: a prediction needs an 'id' and {FORMS}, not {record!r:.200}")
         prediction = Prediction(str(row_id), text, str(record.get("finish_reason") or ""))
         by_variant.setdefault(str(record.get("variant") or DEFAULT_VARIANT), []).append(prediction)
     if not by_variant:
         raise FcAssetsError(f"{file} holds no prediction")
     return by_variant
+
+
+def _records(file: Path) -> list[dict[str, Any]]:
+    if file.suffix == ".parquet":
+        return _parquet(file, ("id",))
+    if file.suffix == ".csv":
+        return [row.value for row in _csv(file) if isinstance(row.value, dict)]
+    return _jsonl(file)
 
 
 def scoring_rows(turns: Sequence[Turn], predictions: Iterable[Prediction]) -> list[ScoringRow]:
@@ -119,6 +150,18 @@ def _parquet(file: Path, needed: Sequence[str]) -> list[dict[str, Any]]:
         )
     records: list[dict[str, Any]] = table.to_pylist()
     return records
+
+
+def _csv(file: Path) -> list[RawRow]:
+    """The rows of a CSV file with a head, every value as text; an empty one is not there."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise FcAssetsError(f"{file} cannot be read as CSV: {error}") from error
+    rows = [{str(name): value for name, value in row.items() if value} for row in table.to_dict("records")]
+    return [RawRow(str(file), line, row) for line, row in enumerate(rows, 2)]
 
 
 def _jsonl(file: Path) -> list[dict[str, Any]]:

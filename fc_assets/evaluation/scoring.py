@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_FAILED_SHARE = 0.01
+_MOST = 0.5
 _CUT_BEFORE_THE_CALL = "<tool_call>"  # how a prompt that did not fit is judged: a miss, whatever was expected
 
 
@@ -87,6 +88,18 @@ def gold_rows(frame: pd.DataFrame, weights: Mapping[str, float]) -> list[RowScor
 def judged(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows that have an answer."""
     return frame[~frame["infrastructure_failure"]]
+
+
+def unreadable(frame: pd.DataFrame) -> str:
+    """A sentence where most answers that should hold a call hold none that can be read; empty where not."""
+    expecting = judged(frame)[lambda rows: rows["expects_call"] == 1]
+    without = int((expecting["parse_ok_lenient"] == 0).sum())
+    if without <= _MOST * len(expecting):
+        return ""
+    return (
+        f"{without} of {len(expecting)} answers that should hold a call hold none that can be read; a call is a "
+        '<tool_call> block around {"name": ..., "arguments": {...}}, or an entry of OpenAI\'s tool_calls'
+    )
 
 
 def _check_failed(rows: Sequence[ScoringRow], max_failed_share: float) -> None:

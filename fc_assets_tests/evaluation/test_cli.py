@@ -58,7 +58,7 @@ FAULTS = {
     "a row is missing": (right()[1:], "1 of 5 rows have no answer (the first is '0')"),
     "an unknown row": ([*right(), {"id": "nobody", "text": ""}], "'nobody'"),
     "a row twice": ([*right(), right()[0]], "row 0 has two predictions"),
-    "no text": ([{"id": "1"}], 'needs an "id" and a "text"'),
+    "no text": ([{"id": "1"}], "needs an 'id' and a 'text', an OpenAI 'message'"),
     "nothing": ([], "holds no prediction"),
 }
 
@@ -83,4 +83,70 @@ def test_files_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture
     assert score(tmp_path / "absent.json", broken, tmp_path / "out") == 1
     pd.DataFrame({"id": ["0"]}).to_parquet(tmp_path / "short.parquet")
     assert score(data, tmp_path / "short.parquet", tmp_path / "out") == 1
-    assert "no column text" in capsys.readouterr().err
+    assert "needs an 'id' and a 'text'" in capsys.readouterr().err
+
+
+def as_openai(number: int) -> dict[str, object]:
+    calls = [{"function": {"name": call.name, "arguments": json.dumps(call.arguments)}} for call in CALLS[number]]
+    return {"role": "assistant", "content": None if calls else "Sorry.", "tool_calls": calls}
+
+
+FORMS = {
+    "a message": lambda number: {"message": as_openai(number)},
+    "tool calls beside the id": as_openai,
+    "a whole response": lambda number: {"choices": [{"message": as_openai(number)}]},
+    "a message as text": lambda number: {"text": json.dumps(as_openai(number))},
+    "tool calls as text": lambda number: {"text": json.dumps(as_openai(number)["tool_calls"] or "No.")},
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_answers_in_openais_form_against_rows_in_xlams(form, kind: str, tmp_path: Path, capsys) -> None:
+    rows = [
+        {
+            "id": number,
+            "query": "Weather?",
+            "tools": json.dumps(TOOLS),
+            "answers": json.dumps([call.as_dict() for call in calls]),
+        }
+        for number, calls in enumerate(CALLS)
+    ]
+    data = tmp_path / f"data.{kind}"
+    if kind == "csv":
+        pd.DataFrame(rows).to_csv(data, index=False)
+    else:
+        data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = predictions(tmp_path, [{"id": str(number), **form(number)} for number in range(len(CALLS))])
+    assert score(data, found, tmp_path / "out") == 0
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["variants"]["model"]["exact_match"] == 1
+    assert not capsys.readouterr().err
+
+
+def test_predictions_may_be_csv(tmp_path: Path) -> None:
+    pd.DataFrame(right()).to_csv(tmp_path / "found.csv", index=False)
+    assert score(sharegpt(tmp_path), tmp_path / "found.csv", tmp_path / "out") == 0
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["variants"]["model"]["exact_match"] == 1
+
+
+def test_answers_without_a_readable_call_are_warned_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = predictions(tmp_path, [{"id": row["id"], "text": f"call: {row['text']!r}"[:12]} for row in right()])
+    assert score(sharegpt(tmp_path), found, tmp_path / "out") == 0
+    said = capsys.readouterr().err
+    assert "warning: model: 4 of 4 answers that should hold a call hold none that can be read" in said
+
+
+def test_arguments_that_are_no_json_are_left_to_the_parser(tmp_path: Path) -> None:
+    broken = {"id": "0", "tool_calls": [{"function": {"name": "get_weather", "arguments": '{"city": '}}]}
+    found = predictions(tmp_path, [broken, *right()[1:]])
+    assert score(sharegpt(tmp_path), found, tmp_path / "out") == 0
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["variants"]["model"]["parse_rate"] == 0.8
+
+
+def test_a_row_that_is_no_row_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data.jsonl").write_text('{"id": 1, "question": "?"}\n')
+    assert score(tmp_path / "data.jsonl", predictions(tmp_path, right()), tmp_path / "out") == 1
+    assert (
+        "data.jsonl line 1: no query; a row needs conversations (ShareGPT) or query, tools" in capsys.readouterr().err
+    )
