@@ -83,7 +83,7 @@ def test_what_the_page_shows(stage: Stage):
     train = shown(SHAREGPT_TRAIN)
     assert train["picture"].value.startswith("![token lengths")
     assert len(train["sample"].records) == 10
-    assert train["rows"].value + shown(SHAREGPT_VAL)["rows"].value == pytest.approx(400, abs=4)
+    assert train["rows"].value + shown(SHAREGPT_VAL)["rows"].value == pytest.approx(400, abs=8)  # some are like BFCL's
     assert train["tokens_mean"].value > 100
 
 

@@ -1,7 +1,8 @@
 """Which normalised examples become conversations, and under which flags; the stages run one after another on a stream.
 
 A stage takes rows and yields rows, and counts in the `CurationReport` what it dropped or flagged. Similar questions are
-found by `near_duplicates`, expected calls judged by `gold`, new rows made by `irrelevance`.
+found by `near_duplicates`, those of a benchmark by `contamination`; expected calls are judged by `gold`, new rows made
+by `irrelevance`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import orjson
 from xxhash import xxh3_128_digest
 
+from fc_assets.data.curation.contamination import BenchmarkQuestions
 from fc_assets.data.curation.gold import FLAG_COERCED, FLAG_IMPERFECT, audit, audit_turns
 from fc_assets.data.curation.irrelevance import IrrelevanceMaker
 from fc_assets.data.curation.near_duplicates import NearDuplicateIndex, fingerprints
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 FLAG_BFCL = "near_duplicate_of_bfcl"
 FLAG_NEAR_DUPLICATE = "near_duplicate"
 _BATCH = 1000
+Row = TypeVar("Row")
 
 
 class CuratedExample(NamedTuple):
@@ -72,10 +75,7 @@ def curate(
     bfcl_questions: Sequence[str],
     irrelevance: IrrelevanceMaker,
 ) -> Iterator[CuratedExample]:
-    """All stages in order: exact repeats, the audit of expected calls, BFCL's questions, near-duplicates, irrelevance.
-
-    Without near-duplicate search (`near_duplicates: keep`) BFCL's questions are found by their normalised text only.
-    """
+    """All stages: exact repeats, the audit of expected calls, BFCL's questions, near-duplicates, irrelevance."""
     report.bfcl_questions = len(bfcl_questions)
     audited = _audited(without_repeats(examples, report), settings, report)
     rows = _with_fingerprints(audited, settings.near_duplicates != "keep")
@@ -135,19 +135,21 @@ def _compared_with_bfcl(
     stream: Iterable[_Fingerprinted], settings: CurationSettings, report: CurationReport, bfcl_questions: Sequence[str]
 ) -> Iterator[_Fingerprinted]:
     """Flag or drop rows that ask one of BFCL's questions, at first or later in the conversation."""
-    forbidden = {normal_query(question) for question in bfcl_questions}
-    similar = NearDuplicateIndex(settings.near_duplicate_similarity)
-    if settings.near_duplicates != "keep":
-        similar.add_all(sorted(forbidden))
-    for row in stream:
-        questions = {row.question, *_later_questions(row.example)}
-        nearly = row.fingerprint is not None and similar.nearest(row.fingerprint) is not None
-        if settings.bfcl == "keep" or not (nearly or questions & forbidden):
-            yield row
-        elif settings.bfcl == "drop":
-            report.dropped.append((row.example.id, "repeats a BFCL question"))
-        else:
-            yield row._replace(example=_flagged(row.example, FLAG_BFCL))
+    benchmark = BenchmarkQuestions(normal_query(question) for question in bfcl_questions)
+    if settings.bfcl == "keep" or not bfcl_questions:
+        yield from stream
+        return
+    for batch in _batches(stream):
+        asked = [(place, text) for place, row in enumerate(batch) for text in _questions(row)]
+        found = benchmark.repeated_in([text for _, text in asked])
+        repeating = {place for (place, _), repeats in zip(asked, found, strict=True) if repeats}
+        for place, row in enumerate(batch):
+            if place not in repeating:
+                yield row
+            elif settings.bfcl == "drop":
+                report.dropped.append((row.example.id, "repeats a BFCL question"))
+            else:
+                yield row._replace(example=_flagged(row.example, FLAG_BFCL))
 
 
 def _compared_with_earlier(
@@ -187,6 +189,10 @@ def _flagged(example: Example, flag: str) -> Example:
     return example._replace(flags=(*example.flags, flag))
 
 
+def _questions(row: _Fingerprinted) -> list[str]:
+    return [row.question, *_later_questions(row.example)]
+
+
 def _later_questions(example: Example) -> Iterator[str]:
     """What the user asks later in a conversation, in normal form."""
     if example.turns:
@@ -195,7 +201,7 @@ def _later_questions(example: Example) -> Iterator[str]:
                 yield normal_query(turn["value"])
 
 
-def _batches(stream: Iterable[CuratedExample]) -> Iterator[list[CuratedExample]]:
+def _batches(stream: Iterable[Row]) -> Iterator[list[Row]]:
     rest = iter(stream)
     while batch := list(islice(rest, _BATCH)):
         yield batch

@@ -45,10 +45,6 @@ class NearDuplicateIndex:
             self._index.insert(question, fingerprint)
             self._hashes[question] = fingerprint.hashvalues.astype("uint32")
 
-    def add_all(self, questions: Sequence[str]) -> None:
-        for question, fingerprint in zip(questions, fingerprints(questions), strict=True):
-            self.add(question, fingerprint)
-
     def nearest(self, fingerprint: MinHash) -> str | None:
         """The most similar question that reaches the similarity; the alphabetically first of equals; None if none."""
         hashes = fingerprint.hashvalues.astype("uint32")
