@@ -214,6 +214,7 @@ def _describe_grpo(done: GrpoResult, cost: TrainingCost, signals: Sequence[str])
         "reward_last_quarter": last,
         "seconds": cost.seconds,
         "prompts": done.prompts,
+        "overlong_prompts": len(done.overlong),
         "capped_rows": len(done.capped),
         "adapter_difference": done.adapter_difference,
         "peak_rss_mb": cost.peak_rss_mb,

@@ -143,12 +143,14 @@ class SampledCompletion:
 class GrpoResult(TrainingResult):
     """The report of a GRPO run.
 
-    `prompts` counts those drawn; `capped` are the ids of turns that cannot earn the full reward. `adapter_difference`
-    is the largest absolute difference of logits between the base with the published adapter and the policy's
-    checkpoint.
+    `prompts` counts those drawn, out of `turns` that could be; `overlong` are the ids of turns whose prompt does not
+    fit, `capped` of those that fit and cannot earn the full reward. `adapter_difference` is the largest absolute
+    difference of logits between the base with the published adapter and the policy's checkpoint.
     """
 
     prompts: int
+    turns: int
+    overlong: list[str]
     capped: list[str]
     first_samples: list[SampledCompletion]
     last_samples: list[SampledCompletion]
