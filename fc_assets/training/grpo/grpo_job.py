@@ -28,8 +28,9 @@ from fc_assets.training.grpo.prompt_selection import (
 from fc_assets.training.grpo.reward_functions import RewardFunctions
 from fc_assets.training.jobs import GrpoJob, GrpoResult, GrpoRun
 from fc_assets.training.merging.adapters import as_one_adapter, merge_adapter, require_same_model
+from fc_assets.training.training_log import CLIPPED, NO_SIGNAL, mean_of
 
-_LOGGED = ("reward", "loss", "completions/mean_length")
+_LOGGED = ("reward", "loss", "completions/mean_length", CLIPPED, NO_SIGNAL)
 
 
 def train(job: GrpoJob, log: Log) -> GrpoRun:
@@ -69,13 +70,16 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
     )
     shutil.rmtree(job.checkpoints, ignore_errors=True)
 
+    records = run.logged("reward")
     report = GrpoResult(
-        log=run.logged("reward"),
+        log=records,
         steps=run.steps,
         prompts=len(drawn),
         turns=len(kept),
         overlong=overlong,
         capped=capped,
+        clipped_share=mean_of(records, CLIPPED),
+        no_signal_share=mean_of(records, NO_SIGNAL),
         first_samples=rewards.first_samples,
         last_samples=rewards.last_samples,
         max_logit_difference=merged.max_logit_difference,
@@ -112,6 +116,7 @@ def _trainer(job: GrpoJob, model: Any, tokenizer: Any, turns: list[Turn], reward
     from datasets import Dataset
     from trl import GRPOTrainer
 
+    from fc_assets.training.grpo.signal_watch import SignalWatch
     from fc_assets.training.grpo.trainer_arguments import grpo_arguments
     from fc_assets.training.trainer import arguments, running
 
@@ -134,7 +139,7 @@ def _trainer(job: GrpoJob, model: Any, tokenizer: Any, turns: list[Turn], reward
         ),
         processing_class=tokenizer,
         peft_config=arguments.lora_config(settings.lora),
-        callbacks=[running.RunLogCallback(log, _LOGGED)],
+        callbacks=[running.RunLogCallback(log, _LOGGED), SignalWatch(log, settings.max_completion)],
     )
 
 
