@@ -124,6 +124,7 @@ def _trainer(job: GrpoJob, model: Any, tokenizer: Any, turns: list[Turn], reward
         reward_funcs=rewards.functions,
         args=GRPOConfig(
             **arguments.shared_arguments(settings, job.checkpoints),
+            gradient_accumulation_steps=settings.gradient_accumulation,
             per_device_train_batch_size=completions_per_pass(settings),
             num_generations=settings.generations,
             max_steps=settings.steps,
