@@ -1,31 +1,34 @@
-"""A probe is the same turns wherever it is drawn, and shares no row with what is learnt."""
+"""What is held out is not learnt, is the same wherever it is drawn, and shares no row with what is learnt."""
 
-from dataclasses import replace
+import pytest
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.training.held_out import hold_out
-from fc_assets_tests.training.conftest import timer_turn
+from fc_assets_tests.training.conftest import FIVE_MINUTES, timer_turn
 
-TURNS = [timer_turn(f"row-{number}") for number in range(40)]
-TALK = [replace(timer_turn("talk"), id=f"talk#{number}") for number in range(3)]
-
-
-def test_a_smaller_probe_is_part_of_a_larger_one_and_order_does_not_matter() -> None:
-    small, rest = hold_out(TURNS, 4)
-    large, _ = hold_out(TURNS[::-1], 9)
-    assert len(small) == 4 and len(large) == 9
-    assert {turn.id for turn in small} < {turn.id for turn in large}
-    assert [turn.id for turn in rest] == [turn.id for turn in TURNS if turn not in small]
+SETTING = "sft.validation_rows"
+TURNS = [timer_turn(name, FIVE_MINUTES) for name in ("a#0", "a#1", "b", "c#0", "c#1", "d#1", "e")]
 
 
-def test_the_turns_of_a_conversation_stay_together() -> None:
-    for count in range(1, 20):
-        probe, rest = hold_out([*TURNS, *TALK], count)
-        assert count <= len(probe) <= count + 2
-        assert {turn.id.startswith("talk") for turn in probe if turn in TALK} in (set(), {True})
-        assert sum(turn in TALK for turn in probe) in (0, 3) and len(probe) + len(rest) == 43
+def test_whole_rows_are_held_out_and_always_the_same() -> None:
+    learnt, held = hold_out(TURNS, 2, SETTING)
+    assert [turn for turn in TURNS if turn in learnt] == learnt and [turn for turn in TURNS if turn in held] == held
+    assert len(learnt) + len(held) == len(TURNS)
+    assert len({turn.id.split("#")[0] for turn in held}) == 2
+    assert not {turn.id.split("#")[0] for turn in held} & {turn.id.split("#")[0] for turn in learnt}
+    assert hold_out(TURNS, 0, SETTING) == (TURNS, [])
 
 
-def test_half_of_the_turns_are_always_learnt() -> None:
-    probe, rest = hold_out(TURNS[:5], 64)
-    assert (len(probe), len(rest)) == (2, 3)
-    assert hold_out(TURNS, 0) == ([], TURNS)
+def test_fewer_rows_are_among_more_whatever_the_order() -> None:
+    """So that GRPO's probe was not learnt in SFT, where that held out as many rows or more."""
+    turns = [timer_turn(f"row-{number}") for number in range(40)]
+    few, more = hold_out(turns, 4, SETTING)[1], hold_out(turns[::-1], 9, "grpo.probe_rows")[1]
+    assert len(few) == 4 and len(more) == 9
+    assert {turn.id for turn in few} < {turn.id for turn in more}
+
+
+def test_more_is_learnt_than_held_out() -> None:
+    turns = [timer_turn(str(number)) for number in range(5)]
+    assert len(hold_out(turns, 2, SETTING)[1]) == 2
+    with pytest.raises(FcAssetsError, match=r"sft\.validation_rows = 3 would hold out more than half of the 5"):
+        hold_out(turns, 3, SETTING)

@@ -139,7 +139,7 @@ def _trainer(
         peft_config=arguments.lora_config(settings.lora),
         callbacks=[
             *([ExactBase()] if settings.vllm_colocate else []),
-            Probe(askable.probe, tokenizer, settings.max_completion, log),
+            Probe(askable.probe, tokenizer, settings.max_completion, settings.micro_batch_tokens, log),
             running.RunLogCallback(log, _LOGGED),
             SignalWatch(log, settings.max_completion),
         ],
@@ -168,7 +168,14 @@ def _sampler(trainer: GRPOTrainer, tokenizer: Any, settings: GrpoSettings) -> Sa
         return texts
 
     def by_transformers(prompts: Sequence[str]) -> list[str]:
-        return answers(trainer.model, tokenizer, prompts, settings.max_completion, settings.temperature)
+        return answers(
+            trainer.model,
+            tokenizer,
+            prompts,
+            settings.max_completion,
+            settings.micro_batch_tokens,
+            settings.temperature,
+        )
 
     return by_vllm if settings.vllm_colocate else by_transformers
 

@@ -40,7 +40,9 @@ def askable_turns(tokenizer: Any, turns: Sequence[Turn], settings: GrpoSettings)
     """Sort the turns of the training split. Raises `FcAssetsError` when none is left to ask."""
     lengths = prompt_lengths(tokenizer, turns)
     fitting, overlong = without_overlong_turns(turns, lengths, settings.max_prompt)
-    probe, others = hold_out(fitting, settings.probe_rows)
+    held = {turn.id for turn in hold_out(turns, settings.probe_rows, "grpo.probe_rows")[1]}
+    probe = [turn for turn in fitting if turn.id in held]
+    others = [turn for turn in fitting if turn.id not in held]
     kept, capped = without_capped_turns(others, settings.rewards.model_dump())
     if not kept:
         raise FcAssetsError("No training row earns the full reward with its own expected answer; look at the split")
