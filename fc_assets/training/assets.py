@@ -33,8 +33,16 @@ from fc_assets.training.jobs import (
     SftResult,
     TrainingCost,
 )
-from fc_assets.training.plots import loss_curve, reward_curve
-from fc_assets.training.training_log import GRPO_COLUMNS, SFT_COLUMNS, columns, quarter_means, reward_column, series
+from fc_assets.training.plots import loss_curve, policy_curve, reward_curve
+from fc_assets.training.training_log import (
+    GRPO_COLUMNS,
+    PROBE_COLUMNS,
+    SFT_COLUMNS,
+    columns,
+    quarter_means,
+    reward_column,
+    series,
+)
 
 GROUP = "training"
 TRAIN_FILE = split_file(SHAREGPT_TRAIN)
@@ -202,19 +210,26 @@ def _describe_sft(done: SftResult, cost: TrainingCost) -> dict[str, object]:
         "trainable_parameters": done.trainable_parameters,
         "peak_rss_mb": cost.peak_rss_mb,
         "training_log": table(columns(done.log, SFT_COLUMNS)),
-        "learnt_span": dg.MetadataValue.md(f"```text\n{done.learnt_span}\n```"),
+        "learnt_spans": table(asdict(span) for span in done.learnt_spans),
     }
 
 
 def _describe_grpo(done: GrpoResult, cost: TrainingCost, signals: Sequence[str]) -> dict[str, object]:
     first, last = quarter_means(series(done.log, "reward"))
     return {
-        "curves": picture(reward_curve(done.log, signals), "sampled reward and its signals"),
+        "curves": picture(reward_curve(done.log, signals, done.probe), "sampled reward and its signals"),
+        "policy": picture(policy_curve(done.log), "entropy, and shares without signal"),
         "reward_first_quarter": first,
         "reward_last_quarter": last,
         "seconds": cost.seconds,
         "prompts": done.prompts,
+        "overlong_prompts": len(done.overlong),
         "capped_rows": len(done.capped),
+        "probe": table(columns(done.probe, PROBE_COLUMNS)),
+        "candidates": done.candidates,
+        "candidates_without_signal": done.without_signal,
+        "clipped_share": done.clipped_share,
+        "no_signal_share": done.no_signal_share,
         "adapter_difference": done.adapter_difference,
         "peak_rss_mb": cost.peak_rss_mb,
         "samples_at_the_start": table(asdict(sample) for sample in done.first_samples),

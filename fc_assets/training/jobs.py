@@ -67,20 +67,33 @@ class TrainingResult(JobResult):
     parameters: int
 
 
+@dataclass(frozen=True)
+class LearntSpan:
+    """The text of the turn `row` on which there is a loss."""
+
+    row: str
+    text: str
+
+
 class SftResult(TrainingResult):
     """The report of an SFT run.
 
-    `overlong` are the ids of turns that do not fit; token counts are those of the learnt turns. `learnt_span` is the
-    text of the first turn on which there is a loss.
+    `validation` has a record for each validation: `step`, `epoch`, and of the `held_out` turns `loss`,
+    `mean_token_accuracy`, `parse_rate` and `exact_match`; it is empty, and `best_step` None, where none is held out.
+    The adapter is that of `best_step`, else that of the last step. `overlong` are the ids of turns that do not fit;
+    token counts are those of the learnt `turns`, and `learnt_spans` are the first of them.
     """
 
+    validation: list[LogRecord]
+    best_step: int | None
     final_loss: float
     token_accuracy: float
     turns: int
+    held_out: int
     overlong: list[str]
     tokens_mean: float
     tokens_max: int
-    learnt_span: str
+    learnt_spans: list[LearntSpan]
 
 
 class SftRun(JobResult):
@@ -143,13 +156,23 @@ class SampledCompletion:
 class GrpoResult(TrainingResult):
     """The report of a GRPO run.
 
-    `prompts` counts those drawn; `capped` are the ids of turns that cannot earn the full reward. `adapter_difference`
-    is the largest absolute difference of logits between the base with the published adapter and the policy's
-    checkpoint.
+    `prompts` counts those drawn, out of `turns` that could be; `overlong` are the ids of turns whose prompt does not
+    fit, `capped` of those that fit and cannot earn the full reward. `candidates` turns were
+    sampled before training, `without_signal` of them left out. Over all steps, `clipped_share` of the completions
+    were cut at the limit and `no_signal_share` of the groups earned one and the same reward. `probe` holds how
+    held-out turns were answered from step 0 on. `adapter_difference` is the largest absolute difference of logits
+    between the base with the published adapter and the policy's checkpoint.
     """
 
     prompts: int
+    turns: int
+    overlong: list[str]
     capped: list[str]
+    candidates: int
+    without_signal: int
+    clipped_share: float
+    no_signal_share: float
+    probe: list[LogRecord]
     first_samples: list[SampledCompletion]
     last_samples: list[SampledCompletion]
     max_logit_difference: float

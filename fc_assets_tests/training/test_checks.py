@@ -8,10 +8,11 @@ import pytest
 
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import Runtime, build_resources
-from fc_assets.names import LORA_ADAPTER, MERGED_MODEL
+from fc_assets.names import GRPO_POLICY, LORA_ADAPTER, MERGED_MODEL
 from fc_assets.profiles import load_profile
-from fc_assets.training.checks import CHECKS
-from fc_assets.training.jobs import MergeResult, SftResult
+from fc_assets.training.checks import CHECKS, judge_reward
+from fc_assets.training.jobs import GrpoResult, MergeResult, SftResult
+from fc_assets.training.training_log import PROBE_EXACT, PROBE_ROWS
 
 REPORTS = {
     # 10 of 100 turns were left out.
@@ -21,7 +22,23 @@ REPORTS = {
             "log": [{"loss": loss} for loss in (4.0, 3.0, 2.0, 1.0)],
             "turns": 90,
             "overlong": [str(number) for number in range(10)],
-            "learnt_span": "<think>",
+            "learnt_spans": [],
+            "validation": [],
+            "best_step": None,
+            "held_out": 0,
+        }
+    ),
+    # 10 of 100 turns have too long a prompt, one of the others cannot earn the full reward.
+    GRPO_POLICY: GrpoResult.model_validate(
+        dict.fromkeys(GrpoResult.model_fields, 0)
+        | {
+            "log": [{"reward": 0.5}] * 4,
+            "turns": 89,
+            "overlong": [str(number) for number in range(10)],
+            "capped": ["capped"],
+            "probe": [],
+            "first_samples": [],
+            "last_samples": [],
         }
     ),
     MERGED_MODEL: MergeResult(max_logit_difference=0.01, adapter_effect=3.0, turns_compared=1, parameters=1),
@@ -45,6 +62,12 @@ def made(name: str) -> dg.AssetsDefinition:
         (
             LORA_ADAPTER,
             "few_turns_left_out",
+            ("gates.max_overlong_share", 0.02),
+            {"gates": {"max_overlong_share": 0.2}},
+        ),
+        (
+            GRPO_POLICY,
+            "few_prompts_left_out",
             ("gates.max_overlong_share", 0.02),
             {"gates": {"max_overlong_share": 0.2}},
         ),
@@ -81,3 +104,29 @@ def test_a_bar_that_is_lowered_shows(
     for found in (red, green):
         assert found.metadata["threshold_setting"].value == setting
         assert found.metadata["threshold_kind"].value == "at_most"
+
+
+STEADY = [0.5, 0.52] * 8
+RISING = [0.4, 0.42] * 4 + [0.9, 0.92] * 4
+
+
+@pytest.mark.parametrize(
+    ("rewards", "exact", "earned"),
+    [(RISING, (0.7, 0.5), False), (RISING, (0.7, 0.67), True), (RISING, (0.5, 0.7), True), (STEADY, (0.7, 0.5), True)],
+    ids=["paid for wrong answers", "within chance", "both rise", "only worse"],
+)
+def test_a_reward_that_rises_while_answers_get_worse_is_yellow(
+    rewards: list[float], exact: tuple[float, float], earned: bool
+) -> None:
+    """64 turns of which 70 % are right: one standard error is 5.7 %."""
+    report = GrpoResult.model_construct(
+        log=[{"step": step, "reward": reward} for step, reward in enumerate(rewards)],
+        probe=[{"step": step, PROBE_ROWS: 64, PROBE_EXACT: value} for step, value in zip((0, 16), exact, strict=True)],
+    )
+    verdict = judge_reward(report)
+    assert (verdict.passed, verdict.severity) == (earned, dg.AssetCheckSeverity.WARN)
+
+
+def test_without_a_probe_nothing_is_said_of_it() -> None:
+    verdict = judge_reward(GrpoResult.model_construct(log=[], probe=[]))
+    assert verdict.passed and "grpo.probe_rows is 0" in str(verdict.description)

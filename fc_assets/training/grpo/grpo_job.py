@@ -1,8 +1,8 @@
 """Group-relative policy optimisation: `python -m fc_assets.training.grpo.grpo_job JOB.json`.
 
 trl's GRPOTrainer on the merged SFT model with a fresh LoRA adapter, rewarded by `calls.rewards`. Prompts are rendered
-strings (the trainer would ignore a row's tools otherwise), with thinking off. Rows whose own expected answer does not
-earn the full reward are left out and counted. The policy is saved merged, ready to serve. The adapter beside it holds
+strings (the trainer would ignore a row's tools otherwise), with thinking off. Which turns are asked is
+`prompt_selection` and `candidates`. The policy is saved merged, ready to serve. The adapter beside it holds
 SFT and GRPO as one, so that the base model and it give the policy: the one that was trained fits only the merged SFT
 model, which has no name elsewhere. The rewards' definitions do not belong here.
 """
@@ -11,38 +11,31 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fc_assets.calls.conversations import Turn, read_turns
 from fc_assets.calls.prompts import render_prompt
-from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.child_processes.jobs import Log, run_job
 from fc_assets.names import ADAPTER_FOLDER, MODEL_FOLDER
 from fc_assets.profiles import GrpoSettings
-from fc_assets.training.grpo.prompt_selection import draw_turns, without_capped_turns
+from fc_assets.training.grpo.candidates import Found, Sampler, teaching_turns
+from fc_assets.training.grpo.prompt_selection import Askable, askable_turns, draw_turns
 from fc_assets.training.grpo.reward_functions import RewardFunctions
 from fc_assets.training.jobs import GrpoJob, GrpoResult, GrpoRun
 from fc_assets.training.merging.adapters import as_one_adapter, merge_adapter, require_same_model
+from fc_assets.training.training_log import CLIPPED, NO_SIGNAL, PROBE_EXACT, mean_of
 
-_LOGGED = ("reward", "loss", "completions/mean_length")
+if TYPE_CHECKING:
+    from trl import GRPOTrainer
 
-
-def completions_per_pass(settings: GrpoSettings) -> int:
-    """Completions per device and backward pass. Raises `FcAssetsError` when the numbers do not divide."""
-    completions = settings.prompts_per_step * settings.generations
-    if completions % settings.gradient_accumulation:
-        raise FcAssetsError(
-            f"grpo.prompts_per_step x grpo.generations = {completions} must be a multiple of "
-            f"grpo.gradient_accumulation = {settings.gradient_accumulation}; change one of the three"
-        )
-    return completions // settings.gradient_accumulation
+_LOGGED = ("reward", "loss", "completions/mean_length", CLIPPED, NO_SIGNAL)
 
 
 def train(job: GrpoJob, log: Log) -> GrpoRun:
     """Optimise the policy, merge its adapter, save both, and return what happened."""
     settings = job.settings
-    completions_per_pass(settings)  # before the slow imports: a setting that does not divide is found at once
     log.info("importing the trainer")
     from transformers import set_seed
 
@@ -51,16 +44,16 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
     running.use_physical_cores()
     set_seed(settings.seed)
     model, tokenizer = checkpoints.load_checkpoint(job.model, bf16=settings.bf16)
-    reward_weights: dict[str, float] = settings.rewards.model_dump()
-    kept, capped = without_capped_turns(read_turns(job.train), reward_weights)
-    if not kept:
-        raise FcAssetsError("No training row earns the full reward with its own expected answer; look at the split")
-    drawn = draw_turns(kept, settings.steps * settings.prompts_per_step, settings.no_call_share, settings.seed)
+    askable = askable_turns(tokenizer, read_turns(job.train), settings)
     log.info(
-        f"{len(drawn)} prompts, {len(capped)} rows left out because their own answer does not earn the full reward"
+        f"{len(askable.turns)} turns can be asked, {len(askable.probe)} are a probe; left out are "
+        f"{len(askable.overlong)} whose prompt has more than {settings.max_prompt} tokens and {len(askable.capped)} "
+        "whose own answer does not earn the full reward"
     )
-    rewards = RewardFunctions(drawn, reward_weights)
-    trainer = _trainer(job, model, tokenizer, drawn, rewards, log)
+    rewards = RewardFunctions(askable.turns, settings.rewards.model_dump())
+    trainer = _trainer(job, model, tokenizer, askable, rewards, log)
+    drawn, found = _draw(job, trainer, tokenizer, askable.turns, log)
+    trainer.train_dataset = _as_dataset(tokenizer, drawn)
     trainable = checkpoints.count_parameters(trainer.model, trainable=True)
     total = checkpoints.count_parameters(trainer.model)
 
@@ -75,11 +68,19 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
     )
     shutil.rmtree(job.checkpoints, ignore_errors=True)
 
+    records = run.logged("reward")
     report = GrpoResult(
-        log=run.logged("reward"),
+        log=records,
         steps=run.steps,
         prompts=len(drawn),
-        capped=capped,
+        turns=len(askable.turns),
+        overlong=askable.overlong,
+        capped=askable.capped,
+        candidates=found.sampled,
+        without_signal=found.left_out,
+        clipped_share=mean_of(records, CLIPPED),
+        no_signal_share=mean_of(records, NO_SIGNAL),
+        probe=run.logged(PROBE_EXACT),
         first_samples=rewards.first_samples,
         last_samples=rewards.last_samples,
         max_logit_difference=merged.max_logit_difference,
@@ -112,41 +113,81 @@ def _as_published(job: GrpoJob) -> Any:
     return PeftModel.from_pretrained(base, str(job.out / ADAPTER_FOLDER))
 
 
-def _trainer(job: GrpoJob, model: Any, tokenizer: Any, turns: list[Turn], rewards: RewardFunctions, log: Log) -> Any:
-    from datasets import Dataset
-    from trl import GRPOConfig, GRPOTrainer
+def _trainer(
+    job: GrpoJob, model: Any, tokenizer: Any, askable: Askable, rewards: RewardFunctions, log: Log
+) -> GRPOTrainer:
+    from trl import GRPOTrainer
 
+    from fc_assets.training.grpo.exact_base import ExactBase
+    from fc_assets.training.grpo.signal_watch import SignalWatch
+    from fc_assets.training.grpo.trainer_arguments import grpo_arguments
     from fc_assets.training.trainer import arguments, running
+    from fc_assets.training.trainer.probe import Probe
 
     settings = job.settings
+    trainer_arguments = grpo_arguments(settings, job.checkpoints, askable.longest_prompt)
+    log.info(
+        f"the longest prompt has {askable.longest_prompt} tokens: {trainer_arguments.per_device_train_batch_size} "
+        f"completions in a pass, {trainer_arguments.gradient_accumulation_steps} passes in a step"
+    )
     return GRPOTrainer(
         model=model,
         reward_funcs=rewards.functions,
-        args=GRPOConfig(
-            **arguments.shared_arguments(settings, job.checkpoints),
-            per_device_train_batch_size=completions_per_pass(settings),
-            num_generations=settings.generations,
-            max_steps=settings.steps,
-            beta=settings.beta,
-            temperature=settings.temperature,
-            max_completion_length=settings.max_completion,
-            mask_truncated_completions=True,
-            loss_type="dapo",
-            reward_weights=list(rewards.weights.values()),
-            use_vllm=settings.vllm_colocate,
-            vllm_mode="colocate",
-            vllm_gpu_memory_utilization=settings.vllm_memory_share,
-            vllm_importance_sampling_correction=True,
-        ),
-        train_dataset=Dataset.from_list(
-            [
-                {"prompt": render_prompt(tokenizer, turn.messages, turn.tools, thinking_off=True), "turn_id": turn.id}
-                for turn in turns
-            ]
-        ),
+        args=trainer_arguments,
+        train_dataset=_as_dataset(tokenizer, askable.turns[:1]),  # trl wants one; what is asked is drawn with its help
         processing_class=tokenizer,
         peft_config=arguments.lora_config(settings.lora),
-        callbacks=[running.RunLogCallback(log, _LOGGED)],
+        callbacks=[
+            *([ExactBase()] if settings.vllm_colocate else []),
+            Probe(askable.probe, tokenizer, settings.max_completion, settings.micro_batch_tokens, log),
+            running.RunLogCallback(log, _LOGGED),
+            SignalWatch(log, settings.max_completion),
+        ],
+    )
+
+
+def _draw(job: GrpoJob, trainer: GRPOTrainer, tokenizer: Any, turns: list[Turn], log: Log) -> tuple[list[Turn], Found]:
+    """The turns that training asks, one for each prompt, and what was sampled to find them."""
+    settings = job.settings
+    found = Found([], sampled=0, left_out=0)
+    if settings.candidates_per_prompt > 1:
+        sample = _sampler(trainer, tokenizer, settings)
+        turns, found = teaching_turns(turns, sample, tokenizer, settings, job.checkpoints, log)
+    drawn = draw_turns(turns, settings.steps * settings.prompts_per_step, settings.no_call_share, settings.seed)
+    return drawn, found
+
+
+def _sampler(trainer: GRPOTrainer, tokenizer: Any, settings: GrpoSettings) -> Sampler:
+    """Sampling as it is done in training: by vLLM in this process, or by transformers."""
+    from fc_assets.training.trainer.probe import answers
+
+    def by_vllm(prompts: Sequence[str]) -> list[str]:
+        ids = tokenizer(list(prompts), add_special_tokens=False).input_ids
+        _, completions, _, _ = trainer.vllm_generation.generate(ids, None, settings.generations)
+        texts: list[str] = tokenizer.batch_decode(completions, skip_special_tokens=True)
+        return texts
+
+    def by_transformers(prompts: Sequence[str]) -> list[str]:
+        return answers(
+            trainer.model,
+            tokenizer,
+            prompts,
+            settings.max_completion,
+            settings.micro_batch_tokens,
+            settings.temperature,
+        )
+
+    return by_vllm if settings.vllm_colocate else by_transformers
+
+
+def _as_dataset(tokenizer: Any, turns: Sequence[Turn]) -> Any:
+    from datasets import Dataset
+
+    return Dataset.from_list(
+        [
+            {"prompt": render_prompt(tokenizer, turn.messages, turn.tools, thinking_off=True), "turn_id": turn.id}
+            for turn in turns
+        ]
     )
 
 

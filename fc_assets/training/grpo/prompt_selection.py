@@ -4,12 +4,65 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import cycle, islice
+from typing import Any
 
 from fc_assets.calls.conversations import Turn
+from fc_assets.calls.prompts import render_prompt
+from fc_assets.errors import FcAssetsError
+from fc_assets.profiles import GrpoSettings
 from fc_assets.training.grpo.reward_functions import judge_completion
+from fc_assets.training.held_out import hold_out
 
 _ROUNDING = 1e-9
+
+
+def prompt_lengths(tokenizer: Any, turns: Sequence[Turn]) -> dict[str, int]:
+    """Tokens of each turn's prompt as GRPO asks it, thinking off, by the turn's id."""
+    texts = [render_prompt(tokenizer, turn.messages, turn.tools, thinking_off=True) for turn in turns]
+    encoded = tokenizer(texts, add_special_tokens=False).input_ids if texts else []
+    return {turn.id: len(ids) for turn, ids in zip(turns, encoded, strict=True)}
+
+
+@dataclass(frozen=True)
+class Askable:
+    """The turns that GRPO may be asked, the probe that is kept out of it, and the ids of what is left out."""
+
+    turns: list[Turn]
+    probe: list[Turn]
+    overlong: list[str]
+    capped: list[str]
+    longest_prompt: int
+
+
+def askable_turns(tokenizer: Any, turns: Sequence[Turn], settings: GrpoSettings) -> Askable:
+    """Sort the turns of the training split. Raises `FcAssetsError` when none is left to ask."""
+    lengths = prompt_lengths(tokenizer, turns)
+    fitting, overlong = without_overlong_turns(turns, lengths, settings.max_prompt)
+    held = {turn.id for turn in hold_out(turns, settings.probe_rows, "grpo.probe_rows")[1]}
+    probe = [turn for turn in fitting if turn.id in held]
+    others = [turn for turn in fitting if turn.id not in held]
+    kept, capped = without_capped_turns(others, settings.rewards.model_dump())
+    if not kept:
+        raise FcAssetsError("No training row earns the full reward with its own expected answer; look at the split")
+    return Askable(kept, probe, overlong, capped, max(lengths[turn.id] for turn in kept))
+
+
+def without_overlong_turns(
+    turns: Sequence[Turn], lengths: Mapping[str, int], max_prompt: int
+) -> tuple[list[Turn], list[str]]:
+    """The turns whose prompt has at most `max_prompt` tokens, and the ids of the others.
+
+    A prompt is never cut: its tools stand at its beginning. Raises `FcAssetsError` when none fits.
+    """
+    fitting = [turn for turn in turns if lengths[turn.id] <= max_prompt]
+    if not fitting:
+        raise FcAssetsError(
+            f"None of the {len(turns)} training turns has a prompt of at most {max_prompt} tokens (the shortest has "
+            f"{min(lengths.values(), default=0)}); raise grpo.max_prompt"
+        )
+    return fitting, [turn.id for turn in turns if lengths[turn.id] > max_prompt]
 
 
 def without_capped_turns(turns: Sequence[Turn], weights: Mapping[str, float]) -> tuple[list[Turn], list[str]]:
