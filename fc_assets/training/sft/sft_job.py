@@ -41,7 +41,7 @@ def train(job: SftJob, log: Log) -> SftRun:
 
     run = running.run_trainer(trainer, job.checkpoints, log)
     checkpoints.save_adapter(trainer.model, job.base_source, job.out)
-    tokenizer.save_pretrained(job.out)
+    checkpoints.copy_tokenizer(job.model, job.out)
     shutil.rmtree(job.checkpoints, ignore_errors=True)
 
     records = run.logged("loss")
