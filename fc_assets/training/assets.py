@@ -204,7 +204,7 @@ def _describe_sft(done: SftResult, cost: TrainingCost) -> dict[str, object]:
         "turns": done.turns,
         "overlong_turns": len(done.overlong),
         "trainable_parameters": done.trainable_parameters,
-        **_peak_memory(cost),
+        **cost.peaks,
         "training_log": table(columns(done.log, SFT_COLUMNS)),
         "learnt_span": dg.MetadataValue.md(f"```text\n{done.learnt_span}\n```"),
     }
@@ -221,16 +221,11 @@ def _describe_grpo(done: GrpoResult, cost: TrainingCost, signals: Sequence[str])
         "capped_rows": len(done.capped),
         "rounding_kl": done.merge.rounding_kl,
         "adapter_rounding_kl": done.adapter_rounding_kl,
-        **_peak_memory(cost),
+        **cost.peaks,
         "samples_at_the_start": table(asdict(sample) for sample in done.first_samples),
         "samples_at_the_end": table(asdict(sample) for sample in done.last_samples),
         "reward_log": table(columns(done.log, [*GRPO_COLUMNS, *map(reward_column, signals)])),
     }
-
-
-def _peak_memory(cost: TrainingCost) -> dict[str, object]:
-    on_the_gpu = {} if cost.peak_gpu_mb is None else {"peak_gpu_mb": cost.peak_gpu_mb}
-    return {"peak_rss_mb": cost.peak_rss_mb, **on_the_gpu}
 
 
 ASSETS = [base_model, lora_adapter, merged_model, grpo_policy]

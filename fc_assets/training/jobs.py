@@ -57,6 +57,12 @@ class TrainingCost(JobResult):
     peak_rss_mb: float
     peak_gpu_mb: float | None = Field(None, exclude_if=lambda peak: peak is None)
 
+    @property
+    def peaks(self) -> dict[str, float]:
+        """Peak memory as an asset's page shows it: that of the GPU only where there is one."""
+        peaks = {"peak_rss_mb": self.peak_rss_mb, "peak_gpu_mb": self.peak_gpu_mb}
+        return {name: peak for name, peak in peaks.items() if peak is not None}
+
 
 class TrainingResult(JobResult):
     """What both trainers report. `log` holds a record for each logged step, without times."""
