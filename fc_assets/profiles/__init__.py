@@ -36,6 +36,7 @@ from fc_assets.profiles.training import (
     BaseModelSettings,
     GrpoSettings,
     LoraSettings,
+    MergeSettings,
     RewardWeights,
     SftSettings,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "HermesSettings",
     "HubSettings",
     "LoraSettings",
+    "MergeSettings",
     "Profile",
     "RewardWeights",
     "Section",

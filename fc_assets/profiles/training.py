@@ -31,6 +31,19 @@ class LoraSettings(Section):
     target_modules: str = "all-linear"
 
 
+class MergeSettings(Section):
+    """How exactly a merged model must be its base plus the adapter, after SFT and after GRPO."""
+
+    max_error: Annotated[float, Field(gt=0)] = Field(
+        0.01,
+        description="How far the logits of the merge in fp32 may be off, as a share of what the adapter changes.",
+    )
+    max_rounding_kl: Annotated[float, Field(gt=0)] = Field(
+        0.01,
+        description="How far the saved checkpoint may be from base plus adapter: KL divergence in nats per token.",
+    )
+
+
 class SftSettings(Section):
     """`lora_adapter`: supervised fine-tuning with trl's SFTTrainer, loss on the answer only."""
 
@@ -60,9 +73,7 @@ class SftSettings(Section):
     early_stopping: Count = Field(
         0, description="Validations in a row without a better checkpoint after which training stops; 0 never stops it."
     )
-    max_merge_logit_difference: Annotated[float, Field(gt=0)] = Field(
-        0.25, description="Largest difference between logits with the adapter attached and merged (bf16 rounding)."
-    )
+    merge: MergeSettings = MergeSettings()
     seed: int = 42
 
 

@@ -22,7 +22,7 @@ from fc_assets.names import (
     SHAREGPT_TRAIN,
     split_file,
 )
-from fc_assets.profiles import SftSettings
+from fc_assets.profiles import MergeSettings
 from fc_assets.training.jobs import (
     BaseModelJob,
     BaseModelResult,
@@ -117,8 +117,9 @@ def lora_adapter(
     code_version=code_version("fc_assets.training.merging.merge_job"),
     **ON_THE_GPU,
     description=(
-        "Base and adapter as one stand-alone checkpoint (variant B, SFT). On training prompts its logits are compared "
-        "with those of the base that carries the adapter; a difference beyond rounding stops the step."
+        "Base and adapter as one stand-alone checkpoint (variant B, SFT), merged in fp32 and rounded once. On training "
+        "turns it is compared with the base that carries the adapter, before it is rounded and as it was saved; what "
+        "is more than rounding stops the step."
     ),
 )
 def merged_model(
@@ -135,7 +136,7 @@ def merged_model(
             adapter=lora_adapter.path / ADAPTER_FOLDER,
             train=sharegpt_train.path / TRAIN_FILE,
             bf16=settings.bf16,
-            max_difference=settings.max_merge_logit_difference,
+            bounds=settings.merge,
             out=step.out / MODEL_FOLDER,
         )
         done = runtime.run_job(context, job, step.scratch)
@@ -143,8 +144,10 @@ def merged_model(
             [base_model, lora_adapter, sharegpt_train],
             {
                 "comparison": table([done.model_dump()]),
-                "max_logit_difference": done.max_logit_difference,
-                "adapter_effect": done.adapter_effect,
+                "merge_error": done.merge_error,
+                "adapter_kl": done.adapter_kl,
+                "rounding_kl": done.rounding_kl,
+                "top1_agreement": done.top1_agreement,
                 "parameters": done.parameters,
             },
             report=done,
@@ -170,8 +173,9 @@ def grpo_policy(
     sharegpt_train: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
     settings, inputs = runtime.profile.grpo, [merged_model, sharegpt_train]
-    # The bound of the merge before it, as its record has it: this run's own section may say something else.
-    merged_with = SftSettings.model_validate(merged_model.settings["sft"])
+    # The bounds of the merge before it, as its record has them: this run's own section may say something else. A record
+    # of a version that judged by single logits has none.
+    bounds = MergeSettings.model_validate(merged_model.settings["sft"].get("merge", {}))
     with runtime.step(context) as step:
         # The very ones that were merged: the latest may be others by now.
         base, sft = (runtime.store.open(name, merged_model.inputs[name]) for name in (BASE_MODEL, LORA_ADAPTER))
@@ -183,7 +187,7 @@ def grpo_policy(
             sft_adapter=sft.path / ADAPTER_FOLDER,
             train=sharegpt_train.path / TRAIN_FILE,
             settings=settings,
-            max_difference=merged_with.max_merge_logit_difference,
+            bounds=bounds,
             out=step.out,
             checkpoints=resume / CHECKPOINTS,
         )
@@ -208,7 +212,7 @@ def _describe_sft(done: SftResult, cost: TrainingCost) -> dict[str, object]:
         "turns": done.turns,
         "overlong_turns": len(done.overlong),
         "trainable_parameters": done.trainable_parameters,
-        "peak_rss_mb": cost.peak_rss_mb,
+        **cost.peaks,
         "training_log": table(columns(done.log, SFT_COLUMNS)),
         "learnt_spans": table(asdict(span) for span in done.learnt_spans),
     }
@@ -230,8 +234,9 @@ def _describe_grpo(done: GrpoResult, cost: TrainingCost, signals: Sequence[str])
         "candidates_without_signal": done.without_signal,
         "clipped_share": done.clipped_share,
         "no_signal_share": done.no_signal_share,
-        "adapter_difference": done.adapter_difference,
-        "peak_rss_mb": cost.peak_rss_mb,
+        "rounding_kl": done.merge.rounding_kl,
+        "adapter_rounding_kl": done.adapter_rounding_kl,
+        **cost.peaks,
         "samples_at_the_start": table(asdict(sample) for sample in done.first_samples),
         "samples_at_the_end": table(asdict(sample) for sample in done.last_samples),
         "reward_log": table(columns(done.log, [*GRPO_COLUMNS, *map(reward_column, signals)])),

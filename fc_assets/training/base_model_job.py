@@ -44,7 +44,7 @@ def _find(settings: BaseModelSettings, log: Log) -> tuple[Path, str, str]:
             raise FcAssetsError(
                 f"base_model.path is {settings.path!r}, which is no folder; set it to one with a checkpoint"
             )
-        return folder, folder.name, ""
+        return folder, folder.resolve().name, ""  # `.` has no name of its own
     log.info(
         f"asking the hub for {settings.model} at {settings.revision}; an interrupted download resumes where it stopped"
     )

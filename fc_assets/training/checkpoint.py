@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,11 +16,13 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.json_files import read_json
 
 ARCHITECTURE = "Qwen3ForCausalLM"
+_TIED = "lm_head.weight"
 
 
 class CheckpointFacts(BaseModel):
     """Architecture and size of a checkpoint.
 
+    `parameters` are those of the model: an output matrix that is the embedding too counts once, stored twice or not.
     `dtype` is what safetensors calls the weights' type ("F32", "BF16"), several of them joined by "/"; `context` is in
     tokens; `weights_mb` is the size of the weight files, 1 MB = 1e6 bytes.
     """
@@ -34,6 +37,12 @@ class CheckpointFacts(BaseModel):
     vocabulary: int
     context: int
     weights_mb: float
+
+
+class _Tensor(NamedTuple):
+    name: str
+    shape: list[int]
+    dtype: str
 
 
 def inspect_checkpoint(folder: Path) -> CheckpointFacts:
@@ -52,11 +61,13 @@ def inspect_checkpoint(folder: Path) -> CheckpointFacts:
     tokenizer = read_json(folder / "tokenizer_config.json")
     if "chat_template" not in tokenizer and not (folder / "chat_template.jinja").is_file():
         raise FcAssetsError("The checkpoint has no chat template; choose a chat model or add chat_template.jinja")
-    tensors = [tensor for shard in shards for tensor in _shapes_and_types(shard)]
+    tensors = [tensor for shard in shards for tensor in _stored_tensors(shard)]
+    if config.get("tie_word_embeddings"):  # Qwen3-0.6B on the hub stores the matrix under both names
+        tensors = [tensor for tensor in tensors if tensor.name != _TIED]
     return CheckpointFacts(
         architecture=ARCHITECTURE,
-        parameters=sum(math.prod(shape) for shape, _ in tensors),
-        dtype="/".join(sorted({dtype for _, dtype in tensors})),
+        parameters=sum(math.prod(tensor.shape) for tensor in tensors),
+        dtype="/".join(sorted({tensor.dtype for tensor in tensors})),
         layers=config["num_hidden_layers"],
         hidden_size=config["hidden_size"],
         vocabulary=config["vocab_size"],
@@ -65,13 +76,13 @@ def inspect_checkpoint(folder: Path) -> CheckpointFacts:
     )
 
 
-def _shapes_and_types(shard: Path) -> list[tuple[list[int], str]]:
-    """Shape and data type of each tensor in a safetensors file, from its header."""
+def _stored_tensors(shard: Path) -> list[_Tensor]:
+    """The tensors of a safetensors file, from its header."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(shard, framework="numpy") as file:
-            tensors = [file.get_slice(name) for name in file.keys()]  # noqa: SIM118  (the file itself does not iterate)
-            return [(tensor.get_shape(), tensor.get_dtype()) for tensor in tensors]
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  (a file does not iterate)
+            return [_Tensor(name, tensor.get_shape(), tensor.get_dtype()) for name, tensor in slices.items()]
     except SafetensorError as error:
         raise FcAssetsError(f"{shard.name} is not a whole safetensors file ({error}); fetch it again") from None

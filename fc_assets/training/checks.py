@@ -1,4 +1,4 @@
-"""Gates on training: did the adapter learn, is the merge exact, did the sampled reward hold or rise?"""
+"""Gates on training: did the adapter learn, is the merge exact and saved, did the sampled reward hold or rise?"""
 
 import math
 
@@ -22,7 +22,8 @@ from fc_assets.training.training_log import (
 WARN = dg.AssetCheckSeverity.WARN
 
 OVERLONG = Bar[float]("gates.max_overlong_share", Kind.AT_MOST)
-MERGE_DIFFERENCE = Bar[float]("sft.max_merge_logit_difference", Kind.AT_MOST)
+MERGE_ERROR = Bar[float]("sft.merge.max_error", Kind.AT_MOST)
+ROUNDING = Bar[float]("sft.merge.max_rounding_kl", Kind.AT_MOST)
 
 
 @dg.asset_check(
@@ -65,16 +66,36 @@ def few_turns_left_out(lora_adapter: Artifact, runtime: dg.ResourceParam[Runtime
 @dg.asset_check(
     asset=merged_model,
     blocking=True,
-    metadata=MERGE_DIFFERENCE.definition,
-    description="The merged checkpoint gives the logits of base plus adapter, up to rounding.",
+    metadata=MERGE_ERROR.definition,
+    description="Base and adapter were merged exactly: computed in fp32, the merged model gives the adapted logits.",
 )
 def merge_is_exact(merged_model: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
-    difference = MergeResult.model_validate(merged_model.read_json(REPORT)).max_logit_difference
-    allowed = MERGE_DIFFERENCE.value(runtime.profile)
+    error = MergeResult.model_validate(merged_model.read_json(REPORT)).merge_error
+    allowed = MERGE_ERROR.value(runtime.profile)
     return dg.AssetCheckResult(
-        passed=difference <= allowed,
-        metadata={"max_logit_difference": difference, **MERGE_DIFFERENCE.record(allowed)},
-        description=f"Logits differ by up to {difference:.3g}, {allowed:.3g} is allowed.",
+        passed=error <= allowed,
+        metadata={"merge_error": error, **MERGE_ERROR.record(allowed)},
+        description=f"Logits are off by {error:.3g} of what the adapter changes, {allowed:.3g} is allowed.",
+    )
+
+
+@dg.asset_check(
+    asset=merged_model,
+    blocking=True,
+    metadata=ROUNDING.definition,
+    description="The checkpoint, as others load it, gives the distributions of base plus adapter, up to rounding.",
+)
+def saving_kept_the_merge(merged_model: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
+    found = MergeResult.model_validate(merged_model.read_json(REPORT))
+    allowed = ROUNDING.value(runtime.profile)
+    return dg.AssetCheckResult(
+        passed=found.rounding_kl <= allowed,
+        metadata={
+            "rounding_kl": found.rounding_kl,
+            "top1_agreement": found.top1_agreement,
+            **ROUNDING.record(allowed),
+        },
+        description=f"It is {found.rounding_kl:.3g} nats per token from base plus adapter, {allowed:.3g} is allowed.",
     )
 
 
@@ -151,6 +172,7 @@ CHECKS = [
     loss_fell,
     few_turns_left_out,
     merge_is_exact,
+    saving_kept_the_merge,
     reward_did_not_fall,
     few_prompts_left_out,
     reward_is_earned,

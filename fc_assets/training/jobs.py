@@ -15,7 +15,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from fc_assets.foundation.child_processes.jobs import Job, JobResult
-from fc_assets.profiles import BaseModelSettings, GrpoSettings, SftSettings
+from fc_assets.profiles import BaseModelSettings, GrpoSettings, MergeSettings, SftSettings
 from fc_assets.training.checkpoint import CheckpointFacts
 
 LogRecord = dict[str, int | float]
@@ -56,6 +56,12 @@ class TrainingCost(JobResult):
     step_seconds: list[float]
     peak_rss_mb: float
     peak_gpu_mb: float | None = Field(None, exclude_if=lambda peak: peak is None)
+
+    @property
+    def peaks(self) -> dict[str, float]:
+        """Peak memory as an asset's page shows it: that of the GPU only where there is one."""
+        peaks = {"peak_rss_mb": self.peak_rss_mb, "peak_gpu_mb": self.peak_gpu_mb}
+        return {name: peak for name, peak in peaks.items() if peak is not None}
 
 
 class TrainingResult(JobResult):
@@ -120,18 +126,27 @@ class SftJob(Job[SftRun]):
 
 
 class MergeResult(JobResult):
-    """How the merged model's logits compare: see `merging.MergedAdapter`."""
+    """How a merged model compares with its base that carries the adapter, over `tokens_compared` tokens.
 
-    max_logit_difference: float
-    adapter_effect: float
+    `merge_error` is how far the logits of the merge in fp32 are off, as a share of what the adapter changes (root mean
+    squares). `adapter_kl` is how far the adapter moves the base's distributions, `rounding_kl` how far the saved
+    checkpoint is from base plus adapter, both KL divergences in nats per token; `top1_agreement` is the share of tokens
+    for which those two find the same next token likeliest.
+    """
+
+    merge_error: float
+    adapter_kl: float
+    rounding_kl: float
+    top1_agreement: float
     turns_compared: int
+    tokens_compared: int
     parameters: int
 
 
 class MergeJob(Job[MergeResult]):
-    """Merge `adapter` into the checkpoint in `model` and save the result in `out`.
+    """Merge `adapter` into the checkpoint in `model` and save the result in `out`, in bf16 or fp32.
 
-    Logits are compared on the first turns of the ShareGPT file `train`; they may differ by `max_difference`.
+    Distributions are compared on the first turns of the ShareGPT file `train`, within `bounds`.
     """
 
     module: ClassVar[str] = "fc_assets.training.merging.merge_job"
@@ -140,7 +155,7 @@ class MergeJob(Job[MergeResult]):
     adapter: Path
     train: Path
     bf16: bool
-    max_difference: float
+    bounds: MergeSettings
     out: Path
 
 
@@ -160,8 +175,9 @@ class GrpoResult(TrainingResult):
     fit, `capped` of those that fit and cannot earn the full reward. `candidates` turns were
     sampled before training, `without_signal` of them left out. Over all steps, `clipped_share` of the completions
     were cut at the limit and `no_signal_share` of the groups earned one and the same reward. `probe` holds how
-    held-out turns were answered from step 0 on. `adapter_difference` is the largest absolute difference of logits
-    between the base with the published adapter and the policy's checkpoint.
+    held-out turns were answered from step 0 on. `merge` is about the trained adapter and the policy's
+    checkpoint. `adapter_rounding_kl` is how far that checkpoint is from the base with the published adapter, a KL
+    divergence in nats per token.
     """
 
     prompts: int
@@ -175,9 +191,8 @@ class GrpoResult(TrainingResult):
     probe: list[LogRecord]
     first_samples: list[SampledCompletion]
     last_samples: list[SampledCompletion]
-    max_logit_difference: float
-    adapter_effect: float
-    adapter_difference: float
+    merge: MergeResult
+    adapter_rounding_kl: float
 
 
 class GrpoRun(JobResult):
@@ -191,7 +206,7 @@ class GrpoJob(Job[GrpoRun]):
     """Optimise the checkpoint in `model` on the ShareGPT file `train`; `out` receives the policy and its adapter.
 
     `model` is the checkpoint `base` with `sft_adapter` merged. The adapter in `out` is both, SFT and GRPO, and is one
-    for the base, which it calls `base_source`. Logits may differ by `max_difference` after each merge. `checkpoints`
+    for the base, which it calls `base_source`. Both are compared with what was trained, within `bounds`. `checkpoints`
     survives a kill, so that the next attempt resumes.
     """
 
@@ -203,6 +218,6 @@ class GrpoJob(Job[GrpoRun]):
     sft_adapter: Path
     train: Path
     settings: GrpoSettings
-    max_difference: float
+    bounds: MergeSettings
     out: Path
     checkpoints: Path

@@ -21,7 +21,8 @@ BESIDE_THE_SECTION = {
     "data.max_reject_share",
     "data.validation_share",
     "server.max_model_len",
-    "sft.max_merge_logit_difference",
+    "sft.merge.max_error",
+    "sft.merge.max_rounding_kl",
     "evaluation.max_failed_share",
     "bfcl.categories",
 }

@@ -20,7 +20,7 @@ from fc_assets.names import REPORT, RUN_COST
 from fc_assets.profiles import Profile, load_profile
 from fc_assets.training.assets import ASSETS as TRAINING
 from fc_assets.training.assets import TRAIN_FILE
-from fc_assets.training.merging.adapters import largest_difference, logits
+from fc_assets.training.merging.comparison import compare, outputs
 from fc_assets.training.trainer.checkpoints import load_checkpoint
 
 pytestmark = pytest.mark.slow
@@ -121,8 +121,8 @@ def test_merge_and_grpo_make_checkpoints_that_stand_alone(
 ) -> None:
     merged = output(materialize(profile, home, instance, "merged_model"), "merged_model")
     report = merged.read_json(REPORT)
-    assert report["max_logit_difference"] <= profile.sft.max_merge_logit_difference
-    assert report["adapter_effect"] > 100 * report["max_logit_difference"]
+    assert report["merge_error"] <= profile.sft.merge.max_error
+    assert report["adapter_kl"] > 100 * report["rounding_kl"]
     policy = output(materialize(profile, home, instance, "grpo_policy"), "grpo_policy")
     assert (policy.path / "adapter" / "adapter_model.safetensors").is_file()
     for folder in (merged.path / "model", policy.path / "model"):
@@ -153,8 +153,8 @@ def test_the_base_that_it_names_and_the_published_adapter_are_the_policy(
 
     model, tokenizer = load_checkpoint(base.path / "model", bf16=False)
     turns = read_turns(train.path / TRAIN_FILE)
-    wanted = logits(load_checkpoint(policy.path / "model", bf16=False)[0], tokenizer, turns)
-    of_the_base = logits(load_checkpoint(base.path / "model", bf16=False)[0], tokenizer, turns)
-    found = logits(PeftModel.from_pretrained(model, str(policy.path / "adapter")), tokenizer, turns)
-    assert largest_difference(found, wanted) <= 1e-3 < largest_difference(of_the_base, wanted) / 100
-    assert policy.read_json(REPORT)["adapter_difference"] <= 1e-3
+    wanted = outputs(load_checkpoint(policy.path / "model", bf16=False)[0], tokenizer, turns)
+    of_the_base = outputs(load_checkpoint(base.path / "model", bf16=False)[0], tokenizer, turns)
+    found = outputs(PeftModel.from_pretrained(model, str(policy.path / "adapter")), tokenizer, turns)
+    assert compare(wanted, found).rms < compare(wanted, of_the_base).rms / 1000
+    assert policy.read_json(REPORT)["adapter_rounding_kl"] <= 1e-6

@@ -1,12 +1,16 @@
 """`base_model`: every source, and what is said of one that cannot be had."""
 
+import logging
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from fc_assets.foundation.child_processes.jobs import JobFiles, write_job
 from fc_assets.profiles import BaseModelSettings
+from fc_assets.training import base_model_job
 from fc_assets.training.jobs import BaseModelJob, BaseModelResult
 from fc_assets_tests.support.hub import COMMIT, Hub, serving
 from fc_assets_tests.training.conftest import write_weights
@@ -47,6 +51,18 @@ def test_a_folder_is_copied_without_pickles_and_code(tmp_path: Path, checkpoint:
     assert found.parameters == 300 * 256
     assert found.dtype == "BF16"
     assert (found.name, found.revision, found.source) == ("checkpoint", "", "folder")
+
+
+def test_a_folder_is_called_by_its_own_name_and_not_as_the_one_on_the_hub(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Adapters name their base by it."""
+    monkeypatch.chdir(checkpoint)
+    assert BaseModelSettings().model == "Qwen/Qwen3-0.6B"
+    for path in (".", "../checkpoint/", str(checkpoint)):
+        job = BaseModelJob(settings=BaseModelSettings(source="folder", path=path), out=tmp_path / "out")
+        found = base_model_job.fetch(job, logging.getLogger(__name__))
+        assert (found.name, found.revision) == ("checkpoint", "")
 
 
 def test_the_embedded_model_resolves(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.training.checkpoint import CheckpointFacts, inspect_checkpoint
@@ -34,6 +35,15 @@ def test_a_checkpoint_is_described_over_all_its_shards(checkpoint: Path) -> None
         context=2048,
         weights_mb=size / 1e6,
     )
+
+
+@pytest.mark.parametrize(("tied", "parameters"), [(True, 300), (False, 600)])
+def test_an_output_matrix_that_is_the_embedding_counts_once(checkpoint: Path, tied: bool, parameters: int) -> None:
+    """Qwen3-0.6B's file on the hub holds it under both names: 751.6 M values for 596.0 M parameters."""
+    edit(checkpoint, tie_word_embeddings=tied)
+    matrix = torch.zeros(30, 10)
+    save_file({"model.embed_tokens.weight": matrix, "lm_head.weight": matrix.clone()}, checkpoint / "model.safetensors")
+    assert inspect_checkpoint(checkpoint).parameters == parameters
 
 
 @pytest.mark.parametrize(

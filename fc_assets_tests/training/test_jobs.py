@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fc_assets.foundation.child_processes.jobs import write_job
 from fc_assets.names import MODEL_FOLDER
-from fc_assets.profiles import GrpoSettings
+from fc_assets.profiles import GrpoSettings, MergeSettings
 from fc_assets.training.jobs import (
     BaseModelResult,
     CheckpointSource,
@@ -63,7 +63,7 @@ def test_a_job_comes_back_from_its_file(tmp_path: Path) -> None:
         sft_adapter=tmp_path / "sft",
         train=tmp_path / "train.json",
         settings=GrpoSettings(steps=3, beta=0.1),
-        max_difference=0.25,
+        bounds=MergeSettings(max_error=0.1),
         out=tmp_path,
         checkpoints=tmp_path / "checkpoints",
     )

@@ -1,108 +1,69 @@
-"""A LoRA adapter merged into its base, two adapters made one, and the proof that nothing else came of it.
-
-Used by the processes that make `merged_model` and `grpo_policy`, which load and save the models. Training does not
-belong here.
-"""
+"""Two LoRA adapters made one, and the proof that it does what they do. Merging one into a model is `merge`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fc_assets.calls.conversations import Turn
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.child_processes.jobs import Log
-from fc_assets.training.sequences import encode
 
-TURNS_COMPARED = 16
-"""Training turns on which the logits of two models that should be one are compared."""
-
-
-@dataclass(frozen=True)
-class MergedAdapter:
-    """A stand-alone model, and how its logits compare.
-
-    `max_logit_difference` is the largest absolute difference from the base that carries the adapter,
-    `adapter_effect` that between the base with and without the adapter.
-    """
-
-    model: Any
-    max_logit_difference: float
-    adapter_effect: float
-    turns_compared: int
-
-
-def merge_adapter(
-    with_adapter: Any, tokenizer: Any, turns: Sequence[Turn], max_difference: float, log: Log
-) -> MergedAdapter:
-    """Merge the adapter of a peft model and compare logits on the first `TURNS_COMPARED` of `turns`.
-
-    Raises `FcAssetsError` when they differ by more than `max_difference`, or when the adapter changes none of them.
-    """
-    adapted = logits(with_adapter, tokenizer, turns)
-    with with_adapter.disable_adapter():
-        effect = largest_difference(adapted, logits(with_adapter, tokenizer, turns))
-    merged = with_adapter.merge_and_unload(safe_merge=True)
-    difference = largest_difference(adapted, logits(merged, tokenizer, turns))
-    log.info(
-        f"largest logit difference over {len(adapted)} turns: {difference:.3g} (the adapter itself moves {effect:.3g})"
-    )
-    if not difference <= max_difference:
-        raise FcAssetsError(
-            f"The merged model is not the adapted one: logits differ by up to {difference:.3g} over {len(adapted)} "
-            f"turns, {max_difference:.3g} is allowed; raise sft.max_merge_logit_difference or train in a wider type"
-        )
-    if effect == 0.0:
-        raise FcAssetsError("The adapter changes no logit: it was not trained; look at the training log")
-    return MergedAdapter(merged, difference, effect, len(adapted))
+_ONE = "default"
+"""How peft calls an adapter that has no other name; saving takes this one."""
 
 
 def as_one_adapter(base: Any, adapters: Sequence[Path]) -> Any:
     """`base` with one adapter that does what these do one after the other; its rank is the sum of theirs.
 
     Exact but for rounding: merging adds B A to each weight, and B1 A1 + B2 A2 is the product of the stacked matrices.
-    Give a base in fp32: peft gives the new adapter the type of its base.
+    Give a base in fp32: peft gives the new adapter the type of its base. The parts stay attached beside it.
     """
     from peft import PeftModel
 
-    names = [f"part{number}" for number in range(len(adapters))]
+    names = _parts(len(adapters))
     model = PeftModel.from_pretrained(base, str(adapters[0]), adapter_name=names[0])
     for name, adapter in zip(names[1:], adapters[1:], strict=True):
         model.load_adapter(str(adapter), name)
-    model.add_weighted_adapter(names, [1.0] * len(names), "default", combination_type="cat")
+    model.add_weighted_adapter(names, [1.0] * len(names), _ONE, combination_type="cat")
+    model.set_adapter(_ONE)
     return model
 
 
-def require_same_model(
-    with_adapter: Any, merged: Any, tokenizer: Any, turns: Sequence[Turn], max_difference: float, log: Log
-) -> float:
-    """The largest logit difference between a base that carries a published adapter and the model that was merged.
+def reload_published(model: Any, published: Path, parts: int, max_error: float) -> float:
+    """Put the adapter in the folder `published` into what `as_one_adapter` returned, in place of its own.
 
-    Raises `FcAssetsError` when it is more than `max_difference`.
+    Returns how far its change of the weights is from the sum of the `parts` adapters' changes, as a share of the
+    smallest of these (Frobenius norms over all layers). Raises `FcAssetsError` when that is more than `max_error`.
     """
-    difference = largest_difference(logits(with_adapter, tokenizer, turns), logits(merged, tokenizer, turns))
-    log.info(f"base and published adapter: logits differ by up to {difference:.3g} from those of the checkpoint")
-    if not difference <= max_difference:
-        raise FcAssetsError(
-            f"The base with the published adapter is not the policy: logits differ by up to {difference:.3g}, "
-            f"{max_difference:.3g} is allowed; raise sft.max_merge_logit_difference or train in a wider type"
-        )
-    return difference
-
-
-def logits(model: Any, tokenizer: Any, turns: Sequence[Turn]) -> list[Any]:
-    """The model's logits on the first `TURNS_COMPARED` of `turns`, each turn's as a tensor in fp32 on the CPU."""
     import torch
 
-    model.eval()
-    device = next(model.parameters()).device
-    batches = [torch.tensor([encode(tokenizer, turn).input_ids], device=device) for turn in turns[:TURNS_COMPARED]]
-    with torch.inference_mode():
-        return [model(input_ids=ids).logits.float().cpu() for ids in batches]
+    model.set_adapter(_parts(parts)[0])  # peft warns where the active one is deleted
+    model.delete_adapter(_ONE)
+    model.load_adapter(str(published), _ONE)
+    model.set_adapter(_ONE)
+    names = _parts(parts)
+    off, sizes = 0.0, dict.fromkeys(names, 0.0)
+    with torch.no_grad():
+        for layer in _lora_layers(model):
+            changes = {name: layer.get_delta_weight(name) for name in names if name in layer.lora_A}
+            own = layer.get_delta_weight(_ONE) if _ONE in layer.lora_A else 0.0
+            off += float((own - sum(changes.values())).square().sum())
+            for name, change in changes.items():
+                sizes[name] += float(change.square().sum())
+    error: float = (off / min(sizes.values())) ** 0.5 if min(sizes.values()) else float("inf")
+    if not error <= max_error:
+        raise FcAssetsError(
+            f"The published adapter is not the sum of the {parts} that were trained: it is off by {error:.3g} of the "
+            f"smallest, sft.merge.max_error allows {max_error:.3g}; look for another version of peft"
+        )
+    return error
 
 
-def largest_difference(left: Sequence[Any], right: Sequence[Any]) -> float:
-    """The largest absolute difference between two models' logits on the same turns."""
-    return max(float((a - b).abs().max()) for a, b in zip(left, right, strict=True))
+def _parts(number: int) -> list[str]:
+    return [f"part{part}" for part in range(number)]
+
+
+def _lora_layers(model: Any) -> Iterator[Any]:
+    from peft.tuners.lora import LoraLayer
+
+    return (module for module in model.modules() if isinstance(module, LoraLayer))

@@ -61,7 +61,7 @@ def train(job: SftJob, log: Log) -> SftRun:
     if best := trainer.state.best_global_step:
         log.info(f"the checkpoint of step {best} is kept, the best on the held-out turns")
     checkpoints.save_adapter(trainer.model, job.base_source, job.out)
-    tokenizer.save_pretrained(job.out)
+    checkpoints.copy_tokenizer(job.model, job.out)
     shutil.rmtree(job.checkpoints, ignore_errors=True)
 
     records = run.logged("loss")

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from fc_assets.foundation.json_files import read_json, write_json
 from fc_assets.names import MODEL_CARD
 from fc_assets.training.jobs import CheckpointSource
+
+_TOKENIZER_CONFIG = "tokenizer_config.json"
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    _TOKENIZER_CONFIG,
+    "chat_template.jinja",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+)
+"""What a tokenizer of Qwen's family may consist of; the first two are always there."""
 
 
 def load_checkpoint(folder: Path, *, bf16: bool) -> tuple[Any, Any]:
@@ -18,6 +33,47 @@ def load_checkpoint(folder: Path, *, bf16: bool) -> tuple[Any, Any]:
         folder, dtype=torch.bfloat16 if bf16 else torch.float32, use_safetensors=True, local_files_only=True
     )
     return model, AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def save_checkpoint(model: Any, source: Path, out: Path) -> None:
+    """Save a whole model in `out`, with the tokenizer of the checkpoint `source` that it was made from.
+
+    Files that leave this machine are read by transformers 4 and 5, by vLLM and by converters to GGUF alike.
+    """
+    model.save_pretrained(out, safe_serialization=True)
+    write_json(out / "config.json", portable_config(read_json(out / "config.json")))
+    copy_tokenizer(source, out)
+
+
+def copy_tokenizer(source: Path, out: Path) -> None:
+    """Copy the tokenizer of the checkpoint `source`: training changes nothing of it, and saving it anew would.
+
+    transformers 5 writes a list as `extra_special_tokens`, on which transformers 4 fails; both read the older name.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for name in _TOKENIZER_FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, out / name)
+    settings = read_json(out / _TOKENIZER_CONFIG)
+    if isinstance(settings.get("extra_special_tokens"), list):
+        settings["additional_special_tokens"] = settings.pop("extra_special_tokens")
+        write_json(out / _TOKENIZER_CONFIG, settings)
+
+
+def portable_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config.json of transformers 5, with what transformers 4 reads instead beside it.
+
+    Version 5 has the base of rotation in `rope_parameters` alone, where version 4 does not look: it takes 10,000 for
+    Qwen3's 1,000,000 and says nothing. Versions before 4.56 read `torch_dtype` for `dtype`.
+    """
+    rope = config["rope_parameters"]
+    scaled = rope["rope_type"] != "default"
+    return {
+        **config,
+        "rope_theta": rope["rope_theta"],
+        "rope_scaling": {name: value for name, value in rope.items() if name != "rope_theta"} if scaled else None,
+        "torch_dtype": config["dtype"],
+    }
 
 
 def save_adapter(model: Any, base: CheckpointSource, out: Path) -> None:
