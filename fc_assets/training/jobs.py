@@ -107,6 +107,7 @@ class SftJob(Job[SftRun]):
     """Train an adapter for the checkpoint in `model` on the ShareGPT file `train`, and save it in `out`.
 
     `base_source` is what the adapter calls its base. `checkpoints` survives a kill, so that the next attempt resumes.
+    `events` and `trackers` are where the figures go: see `trainer.tracking`.
     """
 
     module: ClassVar[str] = "fc_assets.training.sft.sft_job"
@@ -117,6 +118,8 @@ class SftJob(Job[SftRun]):
     settings: SftSettings
     out: Path
     checkpoints: Path
+    events: Path
+    trackers: tuple[str, ...]
 
 
 class MergeResult(JobResult):
@@ -182,7 +185,7 @@ class GrpoJob(Job[GrpoRun]):
 
     `model` is the checkpoint `base` with `sft_adapter` merged. The adapter in `out` is both, SFT and GRPO, and is one
     for the base, which it calls `base_source`. Logits may differ by `max_difference` after each merge. `checkpoints`
-    survives a kill, so that the next attempt resumes.
+    survives a kill, so that the next attempt resumes. `events` and `trackers` are where the figures go.
     """
 
     module: ClassVar[str] = "fc_assets.training.grpo.grpo_job"
@@ -196,3 +199,5 @@ class GrpoJob(Job[GrpoRun]):
     max_difference: float
     out: Path
     checkpoints: Path
+    events: Path
+    trackers: tuple[str, ...]
