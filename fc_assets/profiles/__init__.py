@@ -39,6 +39,7 @@ from fc_assets.profiles.training import (
     MergeSettings,
     RewardWeights,
     SftSettings,
+    TrackerSettings,
 )
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
     "Settings",
     "SftSettings",
     "Thresholds",
+    "TrackerSettings",
     "differences",
     "load_profile",
     "parse_profile",

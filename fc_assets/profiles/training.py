@@ -29,6 +29,17 @@ class LoraSettings(Section):
     alpha: Positive = 64
     dropout: Share = 0.05
     target_modules: str = "all-linear"
+    rslora: bool = Field(False, description="Scales by alpha / sqrt(rank) and not by alpha / rank (rank-stabilised).")
+
+
+class TrackerSettings(Section):
+    """Where trainings report while they run, beside the page and TensorBoard's event files. It makes no asset."""
+
+    report_to: tuple[str, ...] = Field(
+        (),
+        description="Trackers by the names that transformers gives them, such as wandb or mlflow. Their packages and "
+        "their credentials must be in the environment of the code location.",
+    )
 
 
 class MergeSettings(Section):
@@ -61,6 +72,11 @@ class SftSettings(Section):
     max_steps: int = Field(-1, description="Stops earlier than `epochs`; -1 does not.")
     max_length: Positive = Field(2048, description="Tokens per sequence; longer ones are left out and counted.")
     bf16: bool = True
+    qlora: bool = Field(
+        False,
+        description="Trains on the base in 4 bits (NF4), for cards with little memory; needs CUDA and bitsandbytes. "
+        "The adapter is merged into the base as it is, not into the quantised one.",
+    )
     gradient_checkpointing: bool = True
     log_every: Positive = 10
     save_every: Positive = Field(200, description="Steps between checkpoints; a killed run resumes from the last.")

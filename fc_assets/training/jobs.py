@@ -113,6 +113,7 @@ class SftJob(Job[SftRun]):
     """Train an adapter for the checkpoint in `model` on the ShareGPT file `train`, and save it in `out`.
 
     `base_source` is what the adapter calls its base. `checkpoints` survives a kill, so that the next attempt resumes.
+    `events` and `trackers` are where the figures go: see `trainer.tracking`.
     """
 
     module: ClassVar[str] = "fc_assets.training.sft.sft_job"
@@ -123,6 +124,8 @@ class SftJob(Job[SftRun]):
     settings: SftSettings
     out: Path
     checkpoints: Path
+    events: Path
+    trackers: tuple[str, ...]
 
 
 class MergeResult(JobResult):
@@ -207,7 +210,7 @@ class GrpoJob(Job[GrpoRun]):
 
     `model` is the checkpoint `base` with `sft_adapter` merged. The adapter in `out` is both, SFT and GRPO, and is one
     for the base, which it calls `base_source`. Both are compared with what was trained, within `bounds`. `checkpoints`
-    survives a kill, so that the next attempt resumes.
+    survives a kill, so that the next attempt resumes. `events` and `trackers` are where the figures go.
     """
 
     module: ClassVar[str] = "fc_assets.training.grpo.grpo_job"
@@ -221,3 +224,5 @@ class GrpoJob(Job[GrpoRun]):
     bounds: MergeSettings
     out: Path
     checkpoints: Path
+    events: Path
+    trackers: tuple[str, ...]

@@ -25,6 +25,7 @@ PROBE_EXACT = "probe/exact_match"
 PROBE_COLUMNS = ("step", PROBE_ROWS, PROBE_PARSE, PROBE_EXACT)
 """Greedy answers to held-out turns, in records of their own."""
 SFT_COLUMNS = ("step", "epoch", "loss", "mean_token_accuracy", "entropy", "grad_norm", "learning_rate")
+VALIDATION_COLUMNS = ("step", "epoch", "loss", "mean_token_accuracy", "parse_rate", "exact_match")
 GRPO_COLUMNS = (
     "step",
     "reward",

@@ -137,7 +137,7 @@ def test_the_tables_hold_every_cell() -> None:
         "| length | 3 epochs, at most 8 steps | 7 steps |\n"
         "| learning rate | 0.0001 | 2e-05 |\n"
         "| LoRA rank | 32 | 32 |\n"
-        "| batch | 2 sequences, accumulated 8 times | 8 prompts with 8 completions each |\n"
+        "| batch | 16 rows | 8 prompts with 8 completions each |\n"
     ) in card
     assert "Measured on 1,200 rows" in card
     assert "1,137 MiB" in card

@@ -16,7 +16,7 @@ from fc_assets.calls.conversations import read_turns
 from fc_assets.data.assets import ASSETS as DATA
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
 from fc_assets.foundation.resources import Runtime, build_resources
-from fc_assets.names import REPORT, RUN_COST
+from fc_assets.names import EVENTS, REPORT, RUN_COST
 from fc_assets.profiles import Profile, load_profile
 from fc_assets.training.assets import ASSETS as TRAINING
 from fc_assets.training.assets import TRAIN_FILE
@@ -106,6 +106,8 @@ def test_a_killed_trainer_says_so_and_the_next_run_goes_on(
     ), "the model that it was trained on, whatever the profile calls the one on the hub"
     (records,) = (home / "records" / "lora_adapter" / adapter.digest[:16]).iterdir()
     assert json.loads((records / RUN_COST).read_text())["seconds"] > 0
+    events = [path for path in (records / EVENTS).iterdir() if path.name.startswith("events.out")]
+    assert len(events) == 2, "TensorBoard has a file of each attempt"
     assert [record["step"] for record in report["log"]] == list(range(1, 9)), "the log goes on where it was cut"
     log = max(
         (home / "logs").rglob("fc_assets.training.sft.sft_job.log"), key=lambda path: path.stat().st_mtime

@@ -66,6 +66,8 @@ def test_a_job_comes_back_from_its_file(tmp_path: Path) -> None:
         bounds=MergeSettings(max_error=0.1),
         out=tmp_path,
         checkpoints=tmp_path / "checkpoints",
+        events=tmp_path / "events",
+        trackers=("mlflow",),
     )
     *_, file = write_job(job, tmp_path).argv
     assert GrpoJob.model_validate(json.loads(Path(file).read_text())["job"]) == job

@@ -9,6 +9,9 @@ def test_curves_are_pictures() -> None:
     for record in log:
         record.update({f"rewards/{name}/mean": 0.5 for name in SIGNAL_WEIGHTS})
         record.update({"entropy": 0.4, "completions/clipped_ratio": 0.1, "frac_reward_zero_std": 0.6})
-    for png in (loss_curve(log), reward_curve(log, list(SIGNAL_WEIGHTS)), policy_curve(log)):
+    validation = [{"step": i, "loss": 9.5 - i, "parse_rate": i / 8, "exact_match": i / 10} for i in (3, 7)]
+    pictures = [loss_curve(log, []), loss_curve(log, validation), reward_curve(log, list(SIGNAL_WEIGHTS))]
+    for png in [*pictures, policy_curve(log)]:
         assert png.startswith(b"\x89PNG")
         assert len(png) > 5000
+    assert pictures[0] != pictures[1]

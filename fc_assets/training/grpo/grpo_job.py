@@ -37,7 +37,7 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
     log.info("importing the trainer")
     from transformers import set_seed
 
-    from fc_assets.training.trainer import checkpoints, running
+    from fc_assets.training.trainer import checkpoints, running, tracking
 
     running.use_physical_cores()
     set_seed(settings.seed)
@@ -55,6 +55,7 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
     trainable = checkpoints.count_parameters(trainer.model, trainable=True)
     total = checkpoints.count_parameters(trainer.model)
 
+    tracking.track(trainer, job.events, job.trackers, log)
     run = running.run_trainer(trainer, job.checkpoints, log)
     cost = run.cost()
     with tempfile.TemporaryDirectory(prefix="fc-assets-adapter-") as folder:

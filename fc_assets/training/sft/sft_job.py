@@ -40,12 +40,12 @@ def train(job: SftJob, log: Log) -> SftRun:
     log.info("importing the trainer")
     from transformers import set_seed
 
-    from fc_assets.training.trainer import checkpoints, running
+    from fc_assets.training.trainer import checkpoints, running, tracking
 
     settings = job.settings
     running.use_physical_cores()
     set_seed(settings.seed)
-    model, tokenizer = checkpoints.load_checkpoint(job.model, bf16=settings.bf16)
+    model, tokenizer = checkpoints.load_checkpoint(job.model, bf16=settings.bf16, four_bits=settings.qlora)
     data = training_data(tokenizer, read_turns(job.train), settings)
     log.info(
         f"{len(data.learnt)} turns to learn, {len(data.overlong)} left out as longer than {settings.max_length} "
@@ -57,6 +57,7 @@ def train(job: SftJob, log: Log) -> SftRun:
     trainable = checkpoints.count_parameters(trainer.model, trainable=True)
     total = checkpoints.count_parameters(trainer.model)
 
+    tracking.track(trainer, job.events, job.trackers, log)
     run = running.run_trainer(trainer, job.checkpoints, log)
     if best := trainer.state.best_global_step:
         log.info(f"the checkpoint of step {best} is kept, the best on the held-out turns")

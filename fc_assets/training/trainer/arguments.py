@@ -21,6 +21,7 @@ def lora_config(settings: LoraSettings) -> LoraConfig:
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=settings.target_modules,
+        use_rslora=settings.rslora,
     )
 
 

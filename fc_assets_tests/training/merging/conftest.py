@@ -30,14 +30,20 @@ def let_it_learn(adapted: PeftModel, size: float = 0.1) -> PeftModel:
 
 
 def write_adapter(
-    out: Path, base: Path = EMBEDDED, *, seed: int = 0, rank: int = 4, alpha: int = 8, size: float = 0.1
+    out: Path,
+    base: Path = EMBEDDED,
+    *,
+    seed: int = 0,
+    rank: int = 4,
+    alpha: int = 8,
+    size: float = 0.1,
+    rslora: bool = False,
 ) -> Path:
     """An adapter of the checkpoint `base` with random matrices, those after the first of standard deviation `size`."""
     torch.manual_seed(seed)
     model, _ = load_checkpoint(base, bf16=False)
-    save_adapter(
-        let_it_learn(get_peft_model(model, lora_config(LoraSettings(rank=rank, alpha=alpha))), size), SOURCE, out
-    )
+    settings = LoraSettings(rank=rank, alpha=alpha, rslora=rslora)
+    save_adapter(let_it_learn(get_peft_model(model, lora_config(settings)), size), SOURCE, out)
     return out
 
 

@@ -12,11 +12,11 @@ from fc_assets.training.trainer.checkpoints import load_checkpoint, save_adapter
 from fc_assets_tests.training.merging.conftest import SOURCE, write_adapter
 
 
-@pytest.fixture
-def adapters(tmp_path: Path) -> list[Path]:
+@pytest.fixture(params=[False, True], ids=["", "rslora"])
+def adapters(tmp_path: Path, request: pytest.FixtureRequest) -> list[Path]:
     """Two of different rank and scale, the second much the smaller, as after GRPO."""
     return [
-        write_adapter(tmp_path / "first", rank=4, alpha=8),
+        write_adapter(tmp_path / "first", rank=4, alpha=8, rslora=request.param),
         write_adapter(tmp_path / "second", seed=1, rank=2, alpha=2, size=0.001),
     ]
 

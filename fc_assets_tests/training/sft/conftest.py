@@ -80,6 +80,8 @@ def sft_job(split: Path, tmp_path: Path) -> Callable[..., SftJob]:
             settings=SMALL.model_copy(update=changed),
             out=folder / "out",
             checkpoints=folder / "resume" / "checkpoints",
+            events=folder / "resume" / "events",
+            trackers=(),
         )
 
     return build

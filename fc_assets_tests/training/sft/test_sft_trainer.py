@@ -1,5 +1,7 @@
 """A step that is split into passes learns, logs and validates what the same step in one pass does."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,21 @@ def test_the_validation_loss_is_the_mean_over_learnt_tokens(build_trainer: Calla
     mean = sum(float(one.loss) * count for one, count in zip(sums, learnt, strict=True)) / sum(learnt)
     assert found[0]["eval_loss"] == pytest.approx(mean, abs=1e-4)
     assert found[0]["eval_exact_match"] == 0.375
+
+
+def test_two_processes_learn_what_one_does(split: Path, tmp_path: Path) -> None:
+    """Their rows differ in length, so that each alone would make another number of passes than the other."""
+    found = []
+    for processes, rows in ((1, 8), (2, 4)):
+        out = tmp_path / f"{processes}.pt"
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        command += ["-m", "fc_assets_tests.support.sft_process", str(split), str(out), str(rows)]
+        subprocess.run(command, check=True, timeout=280)
+        found.append(torch.load(out))
+    one, two = found
+    assert two["log"] == pytest.approx(one["log"], abs=1e-5)
+    for name, gradient in one["gradients"].items():
+        torch.testing.assert_close(two["gradients"][name], gradient, rtol=1e-4, atol=1e-5)
 
 
 def test_exact_matches_come_before_the_loss() -> None:

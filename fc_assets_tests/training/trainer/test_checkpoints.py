@@ -1,13 +1,17 @@
-"""Checkpoints as they are saved: a configuration and a tokenizer that readers of either age understand."""
+"""Checkpoints as they are saved and loaded: any reader understands them, in the type that is asked for."""
 
 import json
 from pathlib import Path
 
 import pytest
+import torch
 from transformers import AutoConfig, AutoTokenizer, Qwen3Config
 
 from fc_assets.edge.conversion.checkpoint import read_checkpoint
-from fc_assets.profiles import EMBEDDED
+from fc_assets.errors import FcAssetsError
+from fc_assets.profiles import EMBEDDED, LoraSettings
+from fc_assets.training.trainer import checkpoints
+from fc_assets.training.trainer.arguments import lora_config
 from fc_assets.training.trainer.checkpoints import copy_tokenizer, load_checkpoint, portable_config, save_checkpoint
 
 SCALED = {"rope_type": "yarn", "rope_theta": 1e6, "factor": 4.0, "original_max_position_embeddings": 32768}
@@ -59,3 +63,29 @@ def test_special_tokens_get_the_name_that_both_majors_know(tmp_path: Path) -> No
     assert config["additional_special_tokens"] == ["<|im_start|>"] and "extra_special_tokens" not in config
     again = AutoTokenizer.from_pretrained(tmp_path / "out")
     assert again.extra_special_tokens == tokenizer.extra_special_tokens
+
+
+def test_bf16_needs_no_card() -> None:
+    model, _ = checkpoints.load_checkpoint(EMBEDDED, bf16=True)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize(("cuda", "lacking"), [(False, "no CUDA device is visible"), (True, "bitsandbytes is not")])
+def test_four_bits_are_refused_where_they_cannot_be(monkeypatch: pytest.MonkeyPatch, cuda: bool, lacking: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(checkpoints, "is_bitsandbytes_available", lambda: False)
+    with pytest.raises(FcAssetsError, match=rf"sft\.qlora is set but {lacking}.*; set it to false"):
+        checkpoints.load_checkpoint(EMBEDDED, bf16=True, four_bits=True)
+
+
+def test_four_bits_are_nf4_computed_in_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is for cards, and not in the CPU stack")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    config = checkpoints.four_bit_config(bf16=True)
+    assert (config.load_in_4bit, config.bnb_4bit_quant_type, config.bnb_4bit_use_double_quant) == (True, "nf4", True)
+    assert config.bnb_4bit_compute_dtype == torch.bfloat16
+
+
+def test_the_adapter_is_scaled_as_it_is_set() -> None:
+    assert not lora_config(LoraSettings()).use_rslora
+    assert lora_config(LoraSettings(rslora=True)).use_rslora
