@@ -1,0 +1,63 @@
+"""The sums of a trainer's memory against torch's own bookkeeping at Qwen3-0.6B's shape."""
+
+import pytest
+
+from fc_assets.training.planning.shape import QWEN3_0_6B, shape_of
+from fc_assets.training.planning.training_memory import BF16, FP32, TrainerLoad, process_memory, trainer_memory
+from fc_assets_tests.support import qwen3
+
+RANK = 32
+GIGABYTE = 1e9
+TOLERANCE = 0.12
+
+
+def activations(load: TrainerLoad, layers: int) -> int:
+    """The part of the sum that a pass allocates: without weights, adapter and the loss."""
+    parts = trainer_memory(QWEN3_0_6B.with_layers(layers), load).parts
+    return sum(parts[name] for name in ("activations", "attention mask", "backward of a layer"))
+
+
+def adapter_in_pass(layers: int, width: int) -> int:
+    """Gradients of the adapter in fp32, and its copy in bf16: the pass allocates them too."""
+    return QWEN3_0_6B.with_layers(layers).adapter_parameters(RANK) * (FP32 + (BF16 if width == BF16 else 0))
+
+
+def test_the_shape_is_read_from_the_configuration() -> None:
+    assert shape_of(qwen3.config().to_dict()) == QWEN3_0_6B
+    assert QWEN3_0_6B.parameters == qwen3.PARAMETERS
+
+
+def test_the_references_of_a_12_gb_card() -> None:
+    sft = TrainerLoad(2, 2048, scored=4096, rank=RANK, dropout=True, checkpointing=True)
+    grpo = TrainerLoad(8, 935 + 256, scored=8 * 256, rank=RANK, dropout=False, checkpointing=True)
+    assert trainer_memory(QWEN3_0_6B, sft).total / GIGABYTE == pytest.approx(3.0, rel=TOLERANCE)
+    assert process_memory(trainer_memory(QWEN3_0_6B, grpo)).total / GIGABYTE == pytest.approx(4.2, rel=TOLERANCE)
+
+
+def test_without_checkpointing_a_token_takes_megabytes() -> None:
+    load = TrainerLoad(1, 1, 1, rank=RANK, dropout=True, checkpointing=False, device="cpu")
+    assert activations(load, 28) / 1e6 == pytest.approx(3.35, rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("checkpointing", [True, False])
+@pytest.mark.parametrize("dropout", [0.0, 0.05])
+@pytest.mark.parametrize("width", [BF16, FP32])
+@pytest.mark.slow
+def test_the_sum_agrees_with_what_torch_allocates_at_the_true_shape(
+    width: int, dropout: float, checkpointing: bool
+) -> None:
+    from fc_assets_tests.support.fake_training import step_peak
+
+    load = TrainerLoad(2, 2048, 4096, RANK, dropout > 0, checkpointing, width, "cpu")
+    counted = step_peak(
+        28, 2, 2048, rank=RANK, dropout=dropout, checkpointing=checkpointing, bf16=width == BF16, fake=True
+    )
+    assert activations(load, 28) + adapter_in_pass(28, width) == pytest.approx(counted, rel=TOLERANCE)
+
+
+@pytest.mark.slow
+def test_a_pass_that_is_really_computed_allocates_what_the_fake_one_does() -> None:
+    from fc_assets_tests.support.fake_training import step_peak
+
+    settings = {"rank": RANK, "dropout": 0.05, "checkpointing": True, "bf16": True}
+    assert step_peak(1, 1, 64, fake=False, **settings) == pytest.approx(step_peak(1, 1, 64, **settings), rel=0.01)
