@@ -82,7 +82,9 @@ class GateSettings(Section):
     """What must hold before a policy may be promoted."""
 
     min_gold_ceiling: Share = Field(0.95, description="Share of expected calls that validate against their schema.")
-    max_overlong_share: Share = Field(0.02, description="Training rows that do not fit `sft.max_length`.")
+    max_overlong_share: Share = Field(
+        0.02, description="Training turns that do not fit `sft.max_length` or `grpo.max_prompt`."
+    )
     sft: Thresholds = Thresholds(
         parse_rate=0.95, function_name_accuracy=0.90, param_f1=0.85, schema_hit=0.88, exec_rate=0.80
     )

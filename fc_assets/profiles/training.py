@@ -66,12 +66,25 @@ class RewardWeights(Section):
 class GrpoSettings(Section):
     """`grpo_policy`: group-relative policy optimisation with trl's GRPOTrainer, from the merged model."""
 
-    lora: LoraSettings = LoraSettings()
+    lora: LoraSettings = Field(
+        LoraSettings(dropout=0.0),
+        description="Without dropout: with it, the model that is trained is not the one that sampled the completions.",
+    )
     rewards: RewardWeights = RewardWeights()
     prompts_per_step: Positive = 8
     no_call_share: Share = Field(0.25, description="Share of the prompts that expect no call: keeps refusing alive.")
     generations: Annotated[int, Field(ge=2)] = Field(8, description="Completions sampled for each prompt.")
-    gradient_accumulation: Positive = 8
+    max_prompt: Positive = Field(
+        2048,
+        description="Tokens of the longest prompt that is asked; turns with longer ones are left out and counted. vLLM "
+        "is started for max_prompt + max_completion tokens: a whole sequence of Qwen3-0.6B has 112 KiB of KV cache "
+        "for each of them.",
+    )
+    micro_batch_tokens: Positive = Field(
+        8192,
+        description="Tokens, padding included, of one forward and backward pass. A step's completions are split into "
+        "as many equal passes as this asks for. It changes memory and speed, not what is learnt.",
+    )
     steps: Positive = 300
     learning_rate: Annotated[float, Field(gt=0)] = 2e-5
     scheduler: str = "constant_with_warmup"
@@ -82,7 +95,12 @@ class GrpoSettings(Section):
     bf16: bool = True
     gradient_checkpointing: bool = True
     vllm_colocate: bool = Field(True, description="Sample with vLLM inside the trainer's process (GPU only).")
-    vllm_memory_share: Share = 0.3
+    vllm_memory_share: Share = Field(0.3, description="Share of the card's memory that vLLM takes while it samples.")
+    vllm_sleep: bool = Field(
+        False,
+        description="vLLM frees its memory while the optimizer works, so that the two share the card in turns; it "
+        "costs waking and handing it all weights at each step, about a second for Qwen3-0.6B.",
+    )
     log_every: Positive = 1
     save_every: Positive = 50
     seed: int = 42

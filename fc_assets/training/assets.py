@@ -33,7 +33,7 @@ from fc_assets.training.jobs import (
     SftResult,
     TrainingCost,
 )
-from fc_assets.training.plots import loss_curve, reward_curve
+from fc_assets.training.plots import loss_curve, policy_curve, reward_curve
 from fc_assets.training.training_log import GRPO_COLUMNS, SFT_COLUMNS, columns, quarter_means, reward_column, series
 
 GROUP = "training"
@@ -210,11 +210,15 @@ def _describe_grpo(done: GrpoResult, cost: TrainingCost, signals: Sequence[str])
     first, last = quarter_means(series(done.log, "reward"))
     return {
         "curves": picture(reward_curve(done.log, signals), "sampled reward and its signals"),
+        "policy": picture(policy_curve(done.log), "entropy, and shares without signal"),
         "reward_first_quarter": first,
         "reward_last_quarter": last,
         "seconds": cost.seconds,
         "prompts": done.prompts,
+        "overlong_prompts": len(done.overlong),
         "capped_rows": len(done.capped),
+        "clipped_share": done.clipped_share,
+        "no_signal_share": done.no_signal_share,
         "adapter_difference": done.adapter_difference,
         "peak_rss_mb": cost.peak_rss_mb,
         "samples_at_the_start": table(asdict(sample) for sample in done.first_samples),

@@ -51,13 +51,7 @@ def loss_fell(lora_adapter: Artifact) -> dg.AssetCheckResult:
 )
 def few_turns_left_out(lora_adapter: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
     report = SftResult.model_validate(lora_adapter.read_json(REPORT))
-    allowed = OVERLONG.value(runtime.profile)
-    share = len(report.overlong) / (report.turns + len(report.overlong))
-    return dg.AssetCheckResult(
-        passed=share <= allowed,
-        metadata={"overlong_share": share, **OVERLONG.record(allowed)},
-        description=f"{share:.2%} of the turns were left out, {allowed:.2%} are allowed.",
-    )
+    return _few_left_out(len(report.overlong), report.turns, OVERLONG.value(runtime.profile))
 
 
 @dg.asset_check(
@@ -91,4 +85,32 @@ def reward_did_not_fall(grpo_policy: Artifact) -> dg.AssetCheckResult:
     )
 
 
-CHECKS = [checkpoint_is_usable, loss_fell, few_turns_left_out, merge_is_exact, reward_did_not_fall]
+@dg.asset_check(
+    asset=grpo_policy,
+    blocking=True,
+    metadata=OVERLONG.definition,
+    description="No more training turns than the profile allows were left out because they do not fit grpo.max_prompt.",
+)
+def few_prompts_left_out(grpo_policy: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
+    report = GrpoResult.model_validate(grpo_policy.read_json(REPORT))
+    return _few_left_out(len(report.overlong), report.turns + len(report.capped), OVERLONG.value(runtime.profile))
+
+
+def _few_left_out(overlong: int, fitting: int, allowed: float) -> dg.AssetCheckResult:
+    """Whether the share of turns that do not fit is at most `allowed`."""
+    share = overlong / (fitting + overlong)
+    return dg.AssetCheckResult(
+        passed=share <= allowed,
+        metadata={"overlong_share": share, **OVERLONG.record(allowed)},
+        description=f"{share:.2%} of the turns were left out, {allowed:.2%} are allowed.",
+    )
+
+
+CHECKS = [
+    checkpoint_is_usable,
+    loss_fell,
+    few_turns_left_out,
+    merge_is_exact,
+    reward_did_not_fall,
+    few_prompts_left_out,
+]

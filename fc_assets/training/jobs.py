@@ -143,13 +143,18 @@ class SampledCompletion:
 class GrpoResult(TrainingResult):
     """The report of a GRPO run.
 
-    `prompts` counts those drawn; `capped` are the ids of turns that cannot earn the full reward. `adapter_difference`
-    is the largest absolute difference of logits between the base with the published adapter and the policy's
-    checkpoint.
+    `prompts` counts those drawn, out of `turns` that could be; `overlong` are the ids of turns whose prompt does not
+    fit, `capped` of those that fit and cannot earn the full reward. Over all steps, `clipped_share` of the completions
+    were cut at the limit and `no_signal_share` of the groups earned one and the same reward. `adapter_difference` is
+    the largest absolute difference of logits between the base with the published adapter and the policy's checkpoint.
     """
 
     prompts: int
+    turns: int
+    overlong: list[str]
     capped: list[str]
+    clipped_share: float
+    no_signal_share: float
     first_samples: list[SampledCompletion]
     last_samples: list[SampledCompletion]
     max_logit_difference: float

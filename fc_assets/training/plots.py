@@ -1,16 +1,25 @@
-"""Pictures of a training run: loss, and reward with its signals. Takes log records, gives PNG bytes.
+"""Pictures of a training run: loss, reward with its signals, what became of the policy. Log records in, PNG bytes out.
 
 What the numbers mean is `training_log`; the style of a figure is `foundation.presentation.figures`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fc_assets.foundation.presentation.figures import ACCENT, COLOURS, FAINT, new_figure, to_png
 from fc_assets.training.jobs import LogRecord
-from fc_assets.training.training_log import reward_column, running_mean, series
+from fc_assets.training.training_log import (
+    CLIPPED,
+    ENTROPY,
+    KL,
+    NO_SIGNAL,
+    POLICY_CLIP,
+    reward_column,
+    running_mean,
+    series,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,6 +57,28 @@ def reward_curve(log: Sequence[LogRecord], signals: Sequence[str]) -> bytes:
     right.set_ylim(0, 1.02)
     right.legend(frameon=False, loc="lower right", fontsize="small")
     return to_png(figure)
+
+
+def policy_curve(log: Sequence[LogRecord]) -> bytes:
+    """What GRPO does to the policy: its entropy (and KL, where it counts) over steps, and the shares that say whether
+    there is anything to learn: completions cut, groups without signal, tokens clipped."""
+    figure, left, right = _two_panels()
+    _lines(left, log, {ENTROPY: "entropy", KL: "KL to the SFT model"})
+    left.set_ylabel("nats per token")
+    _lines(right, log, {CLIPPED: "completions cut", NO_SIGNAL: "groups without signal", POLICY_CLIP: "tokens clipped"})
+    right.set_ylabel(f"share, mean of {_WINDOW} steps")
+    right.set_ylim(-0.02, 1.02)
+    return to_png(figure)
+
+
+def _lines(axis: Axes, log: Sequence[LogRecord], labels: Mapping[str, str]) -> None:
+    """A running mean for each column that the log has."""
+    for (name, label), colour in zip(labels.items(), COLOURS, strict=False):
+        records = [record for record in log if name in record]
+        if records:
+            means = running_mean(series(records, name), _WINDOW)
+            axis.plot(series(records, "step"), means, linewidth=1.6, color=colour, label=label)
+    axis.legend(frameon=False, fontsize="small")
 
 
 def _two_panels() -> tuple[Figure, Axes, Axes]:

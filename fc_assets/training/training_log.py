@@ -9,18 +9,29 @@ from collections.abc import Sequence
 
 from fc_assets.training.jobs import LogRecord
 
+CLIPPED = "completions/clipped_ratio"
+"""Share of a step's completions that were cut at the limit of tokens."""
+NO_SIGNAL = "frac_reward_zero_std"
+"""Share of a step's groups whose completions all earn the same: nothing can be learnt from them."""
+ENTROPY = "entropy"
+KL = "kl"
+POLICY_CLIP = "clip_ratio/region_mean"
+"""Share of tokens whose probability has moved beyond what one update may use."""
 SFT_COLUMNS = ("step", "epoch", "loss", "mean_token_accuracy", "entropy", "grad_norm", "learning_rate")
 GRPO_COLUMNS = (
     "step",
     "reward",
     "reward_std",
     "loss",
-    "entropy",
+    ENTROPY,
+    KL,
+    POLICY_CLIP,
     "grad_norm",
     "learning_rate",
     "completions/mean_length",
-    "completions/clipped_ratio",
-    "frac_reward_zero_std",
+    CLIPPED,
+    NO_SIGNAL,
+    "sampling/sampling_logp_difference/mean",
 )
 """What the page shows of trl's log; all of it is in the artefact's report."""
 
@@ -41,6 +52,12 @@ def columns(log: Sequence[LogRecord], names: Sequence[str]) -> list[dict[str, fl
 def series(log: Sequence[LogRecord], name: str) -> list[float]:
     """The values of one column, one for each record. Raises KeyError for a record without it."""
     return [float(record[name]) for record in log]
+
+
+def mean_of(log: Sequence[LogRecord], name: str) -> float:
+    """The mean of one column over all records."""
+    values = series(log, name)
+    return sum(values) / len(values)
 
 
 def running_mean(values: Sequence[float], window: int) -> list[float]:

@@ -30,6 +30,20 @@ def timer_turn(turn_id: str, *calls: Call) -> Turn:
     )
 
 
+class ListLog:
+    """A run's log that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.warnings: list[str] = []
+
+    def info(self, message: str) -> None:
+        self.lines.append(message)
+
+    def warning(self, message: str) -> None:
+        self.warnings.append(message)
+
+
 def write_weights(file: Path, *shape: int, dtype: torch.dtype = torch.bfloat16) -> None:
     """A safetensors file with one tensor of zeros."""
     save_file({"weight": torch.zeros(shape, dtype=dtype)}, file)

@@ -8,10 +8,10 @@ import pytest
 
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import Runtime, build_resources
-from fc_assets.names import LORA_ADAPTER, MERGED_MODEL
+from fc_assets.names import GRPO_POLICY, LORA_ADAPTER, MERGED_MODEL
 from fc_assets.profiles import load_profile
 from fc_assets.training.checks import CHECKS
-from fc_assets.training.jobs import MergeResult, SftResult
+from fc_assets.training.jobs import GrpoResult, MergeResult, SftResult
 
 REPORTS = {
     # 10 of 100 turns were left out.
@@ -22,6 +22,18 @@ REPORTS = {
             "turns": 90,
             "overlong": [str(number) for number in range(10)],
             "learnt_span": "<think>",
+        }
+    ),
+    # 10 of 100 turns have too long a prompt, one of the others cannot earn the full reward.
+    GRPO_POLICY: GrpoResult.model_validate(
+        dict.fromkeys(GrpoResult.model_fields, 0)
+        | {
+            "log": [{"reward": 0.5}] * 4,
+            "turns": 89,
+            "overlong": [str(number) for number in range(10)],
+            "capped": ["capped"],
+            "first_samples": [],
+            "last_samples": [],
         }
     ),
     MERGED_MODEL: MergeResult(max_logit_difference=0.01, adapter_effect=3.0, turns_compared=1, parameters=1),
@@ -45,6 +57,12 @@ def made(name: str) -> dg.AssetsDefinition:
         (
             LORA_ADAPTER,
             "few_turns_left_out",
+            ("gates.max_overlong_share", 0.02),
+            {"gates": {"max_overlong_share": 0.2}},
+        ),
+        (
+            GRPO_POLICY,
+            "few_prompts_left_out",
             ("gates.max_overlong_share", 0.02),
             {"gates": {"max_overlong_share": 0.2}},
         ),

@@ -19,30 +19,23 @@ from fc_assets.calls.prompts import render_prompt
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.child_processes.jobs import Log, run_job
 from fc_assets.names import ADAPTER_FOLDER, MODEL_FOLDER
-from fc_assets.profiles import GrpoSettings
-from fc_assets.training.grpo.prompt_selection import draw_turns, without_capped_turns
+from fc_assets.training.grpo.prompt_selection import (
+    draw_turns,
+    prompt_lengths,
+    without_capped_turns,
+    without_overlong_turns,
+)
 from fc_assets.training.grpo.reward_functions import RewardFunctions
 from fc_assets.training.jobs import GrpoJob, GrpoResult, GrpoRun
 from fc_assets.training.merging.adapters import as_one_adapter, merge_adapter, require_same_model
+from fc_assets.training.training_log import CLIPPED, NO_SIGNAL, mean_of
 
-_LOGGED = ("reward", "loss", "completions/mean_length")
-
-
-def completions_per_pass(settings: GrpoSettings) -> int:
-    """Completions per device and backward pass. Raises `FcAssetsError` when the numbers do not divide."""
-    completions = settings.prompts_per_step * settings.generations
-    if completions % settings.gradient_accumulation:
-        raise FcAssetsError(
-            f"grpo.prompts_per_step x grpo.generations = {completions} must be a multiple of "
-            f"grpo.gradient_accumulation = {settings.gradient_accumulation}; change one of the three"
-        )
-    return completions // settings.gradient_accumulation
+_LOGGED = ("reward", "loss", "completions/mean_length", CLIPPED, NO_SIGNAL)
 
 
 def train(job: GrpoJob, log: Log) -> GrpoRun:
     """Optimise the policy, merge its adapter, save both, and return what happened."""
     settings = job.settings
-    completions_per_pass(settings)  # before the slow imports: a setting that does not divide is found at once
     log.info("importing the trainer")
     from transformers import set_seed
 
@@ -52,12 +45,14 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
     set_seed(settings.seed)
     model, tokenizer = checkpoints.load_checkpoint(job.model, bf16=settings.bf16)
     reward_weights: dict[str, float] = settings.rewards.model_dump()
-    kept, capped = without_capped_turns(read_turns(job.train), reward_weights)
+    fitting, overlong = without_overlong_turns(tokenizer, read_turns(job.train), settings.max_prompt)
+    kept, capped = without_capped_turns(fitting, reward_weights)
     if not kept:
         raise FcAssetsError("No training row earns the full reward with its own expected answer; look at the split")
     drawn = draw_turns(kept, settings.steps * settings.prompts_per_step, settings.no_call_share, settings.seed)
     log.info(
-        f"{len(drawn)} prompts, {len(capped)} rows left out because their own answer does not earn the full reward"
+        f"{len(drawn)} prompts; left out are {len(overlong)} turns whose prompt has more than {settings.max_prompt} "
+        f"tokens and {len(capped)} whose own answer does not earn the full reward"
     )
     rewards = RewardFunctions(drawn, reward_weights)
     trainer = _trainer(job, model, tokenizer, drawn, rewards, log)
@@ -75,11 +70,16 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
     )
     shutil.rmtree(job.checkpoints, ignore_errors=True)
 
+    records = run.logged("reward")
     report = GrpoResult(
-        log=run.logged("reward"),
+        log=records,
         steps=run.steps,
         prompts=len(drawn),
+        turns=len(kept),
+        overlong=overlong,
         capped=capped,
+        clipped_share=mean_of(records, CLIPPED),
+        no_signal_share=mean_of(records, NO_SIGNAL),
         first_samples=rewards.first_samples,
         last_samples=rewards.last_samples,
         max_logit_difference=merged.max_logit_difference,
@@ -114,30 +114,23 @@ def _as_published(job: GrpoJob) -> Any:
 
 def _trainer(job: GrpoJob, model: Any, tokenizer: Any, turns: list[Turn], rewards: RewardFunctions, log: Log) -> Any:
     from datasets import Dataset
-    from trl import GRPOConfig, GRPOTrainer
+    from trl import GRPOTrainer
 
+    from fc_assets.training.grpo.signal_watch import SignalWatch
+    from fc_assets.training.grpo.trainer_arguments import grpo_arguments
     from fc_assets.training.trainer import arguments, running
 
     settings = job.settings
+    longest = max(prompt_lengths(tokenizer, turns).values())
+    trainer_arguments = grpo_arguments(settings, job.checkpoints, longest)
+    log.info(
+        f"the longest prompt has {longest} tokens: {trainer_arguments.per_device_train_batch_size} completions in a "
+        f"pass, {trainer_arguments.gradient_accumulation_steps} passes in a step"
+    )
     return GRPOTrainer(
         model=model,
         reward_funcs=rewards.functions,
-        args=GRPOConfig(
-            **arguments.shared_arguments(settings, job.checkpoints),
-            per_device_train_batch_size=completions_per_pass(settings),
-            num_generations=settings.generations,
-            max_steps=settings.steps,
-            beta=settings.beta,
-            temperature=settings.temperature,
-            max_completion_length=settings.max_completion,
-            mask_truncated_completions=True,
-            loss_type="dapo",
-            reward_weights=list(rewards.weights.values()),
-            use_vllm=settings.vllm_colocate,
-            vllm_mode="colocate",
-            vllm_gpu_memory_utilization=settings.vllm_memory_share,
-            vllm_importance_sampling_correction=True,
-        ),
+        args=trainer_arguments,
         train_dataset=Dataset.from_list(
             [
                 {"prompt": render_prompt(tokenizer, turn.messages, turn.tools, thinking_off=True), "turn_id": turn.id}
@@ -146,7 +139,7 @@ def _trainer(job: GrpoJob, model: Any, tokenizer: Any, turns: list[Turn], reward
         ),
         processing_class=tokenizer,
         peft_config=arguments.lora_config(settings.lora),
-        callbacks=[running.RunLogCallback(log, _LOGGED)],
+        callbacks=[running.RunLogCallback(log, _LOGGED), SignalWatch(log, settings.max_completion)],
     )
 
 

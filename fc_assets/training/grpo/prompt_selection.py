@@ -5,11 +5,36 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
+from typing import Any
 
 from fc_assets.calls.conversations import Turn
+from fc_assets.calls.prompts import render_prompt
+from fc_assets.errors import FcAssetsError
 from fc_assets.training.grpo.reward_functions import judge_completion
 
 _ROUNDING = 1e-9
+
+
+def prompt_lengths(tokenizer: Any, turns: Sequence[Turn]) -> dict[str, int]:
+    """Tokens of each turn's prompt as GRPO asks it, thinking off, by the turn's id."""
+    texts = [render_prompt(tokenizer, turn.messages, turn.tools, thinking_off=True) for turn in turns]
+    encoded = tokenizer(texts, add_special_tokens=False).input_ids if texts else []
+    return {turn.id: len(ids) for turn, ids in zip(turns, encoded, strict=True)}
+
+
+def without_overlong_turns(tokenizer: Any, turns: Sequence[Turn], max_prompt: int) -> tuple[list[Turn], list[str]]:
+    """The turns whose prompt has at most `max_prompt` tokens, and the ids of the others.
+
+    A prompt is never cut: its tools stand at its beginning. Raises `FcAssetsError` when none fits.
+    """
+    lengths = prompt_lengths(tokenizer, turns)
+    fitting = [turn for turn in turns if lengths[turn.id] <= max_prompt]
+    if not fitting:
+        raise FcAssetsError(
+            f"None of the {len(turns)} training turns has a prompt of at most {max_prompt} tokens (the shortest has "
+            f"{min(lengths.values(), default=0)}); raise grpo.max_prompt"
+        )
+    return fitting, [turn.id for turn in turns if lengths[turn.id] > max_prompt]
 
 
 def without_capped_turns(turns: Sequence[Turn], weights: Mapping[str, float]) -> tuple[list[Turn], list[str]]:

@@ -73,6 +73,7 @@ def _trainer(job: SftJob, model: Any, tokenizer: Any, turns: list[EncodedTurn], 
         args=SFTConfig(
             **arguments.shared_arguments(settings, job.checkpoints),
             per_device_train_batch_size=settings.batch_size,
+            gradient_accumulation_steps=settings.gradient_accumulation,
             num_train_epochs=settings.epochs,
             max_steps=settings.max_steps,
             max_length=settings.max_length,

@@ -1,8 +1,29 @@
 """Which turns GRPO is asked: those that can earn the full reward, with their share of turns that expect no call."""
 
+from dataclasses import replace
+
+import pytest
+from transformers import Qwen2Tokenizer
+
 from fc_assets.calls.call import Call
-from fc_assets.training.grpo.prompt_selection import draw_turns, without_capped_turns
+from fc_assets.errors import FcAssetsError
+from fc_assets.training.grpo.prompt_selection import (
+    draw_turns,
+    prompt_lengths,
+    without_capped_turns,
+    without_overlong_turns,
+)
 from fc_assets_tests.training.conftest import FIVE_MINUTES, SIGNAL_WEIGHTS, timer_turn
+
+
+def test_turns_whose_prompt_is_too_long_are_left_out_and_named(tokenizer: Qwen2Tokenizer) -> None:
+    short = timer_turn("short", FIVE_MINUTES)
+    long = replace(timer_turn("long", FIVE_MINUTES), messages=({"role": "user", "content": "five minutes " * 50},))
+    fits = prompt_lengths(tokenizer, [short])["short"]
+    assert without_overlong_turns(tokenizer, [long, short], fits) == ([short], ["long"])
+    assert without_overlong_turns(tokenizer, [long, short], 10_000) == ([long, short], [])
+    with pytest.raises(FcAssetsError, match=rf"the shortest has {fits}\); raise grpo\.max_prompt"):
+        without_overlong_turns(tokenizer, [long, short], fits - 1)
 
 
 def test_rows_that_cannot_earn_the_full_reward_are_left_out() -> None:
