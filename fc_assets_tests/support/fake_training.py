@@ -23,7 +23,7 @@ SMALL_VOCABULARY = 512
 """The output layer is counted apart, so the model here has next to none."""
 
 
-class Allocations(TorchDispatchMode):  # type: ignore[misc]  # torch is not read by the type checker
+class Allocations(TorchDispatchMode):
     """Bytes that live and the most that did, of tensors made while the mode is on and not in `apart`."""
 
     def __init__(self, apart: list[torch.Tensor]) -> None:
@@ -63,7 +63,7 @@ def step_peak(
     bf16: bool,
     fake: bool = True,
 ) -> int:
-    """Peak bytes of activations and gradients in one forward and backward pass with a LoRA adapter on all linear layers.
+    """Peak bytes of activations and gradients in a forward and backward pass with LoRA on all linear modules.
 
     Weights and adapter are apart. The batch has padding, as real ones have. Without `fake` the pass is really computed.
     """

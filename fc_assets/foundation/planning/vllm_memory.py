@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fc_assets.training.planning.shape import ModelShape
-from fc_assets.training.planning.training_memory import BF16, CUDA_CONTEXT, FP32
+from fc_assets.foundation.planning.shape import ModelShape
+from fc_assets.foundation.planning.training_memory import BF16, CUDA_CONTEXT, FP32
 
 CUDA_GRAPHS = 300_000_000
 """What captured CUDA graphs take outside the share; an assumption for a model of half a billion parameters."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fc_assets.training.planning.shape import QWEN3_0_6B, shape_of
-from fc_assets.training.planning.training_memory import BF16, FP32, TrainerLoad, process_memory, trainer_memory
+from fc_assets.foundation.planning.shape import QWEN3_0_6B, shape_of
+from fc_assets.foundation.planning.training_memory import BF16, FP32, TrainerLoad, on_device, trainer_memory
 from fc_assets_tests.support import qwen3
 
 RANK = 32
@@ -28,10 +28,10 @@ def test_the_shape_is_read_from_the_configuration() -> None:
 
 
 def test_the_references_of_a_12_gb_card() -> None:
-    sft = TrainerLoad(2, 2048, scored=4096, rank=RANK, dropout=True, checkpointing=True)
-    grpo = TrainerLoad(8, 935 + 256, scored=8 * 256, rank=RANK, dropout=False, checkpointing=True)
-    assert trainer_memory(QWEN3_0_6B, sft).total / GIGABYTE == pytest.approx(3.0, rel=TOLERANCE)
-    assert process_memory(trainer_memory(QWEN3_0_6B, grpo)).total / GIGABYTE == pytest.approx(4.2, rel=TOLERANCE)
+    sft = TrainerLoad(4096, 2048, scored=4096, rank=RANK, dropout=True, checkpointing=True)
+    grpo = TrainerLoad(8 * (935 + 256), 935 + 256, scored=8 * 256, rank=RANK, dropout=False, checkpointing=True)
+    assert on_device(trainer_memory(QWEN3_0_6B, sft), "cuda").total / GIGABYTE == pytest.approx(3.0, rel=TOLERANCE)
+    assert on_device(trainer_memory(QWEN3_0_6B, grpo), "cuda").total / GIGABYTE == pytest.approx(4.2, rel=TOLERANCE)
 
 
 def test_without_checkpointing_a_token_takes_megabytes() -> None:
@@ -48,7 +48,7 @@ def test_the_sum_agrees_with_what_torch_allocates_at_the_true_shape(
 ) -> None:
     from fc_assets_tests.support.fake_training import step_peak
 
-    load = TrainerLoad(2, 2048, 4096, RANK, dropout > 0, checkpointing, width, "cpu")
+    load = TrainerLoad(4096, 2048, 4096, RANK, dropout > 0, checkpointing, width, "cpu")
     counted = step_peak(
         28, 2, 2048, rank=RANK, dropout=dropout, checkpointing=checkpointing, bf16=width == BF16, fake=True
     )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from fc_assets.training.planning.shape import LINEAR_LAYERS, ModelShape
+from fc_assets.foundation.planning.shape import LINEAR_LAYERS, ModelShape
 
 Device = Literal["cpu", "cuda"]
 
@@ -48,13 +48,13 @@ class MemorySum:
 
 @dataclass(frozen=True)
 class TrainerLoad:
-    """What a trainer holds at once. Lengths and counts are in tokens.
+    """What a trainer holds at once.
 
-    `rows` sequences of `length` tokens are one micro-batch; `scored` of its tokens have a loss, which is all that the
-    fused loss sees on a card. `width` is bytes of an activation: 2 in bf16, 4 in fp32.
+    A micro-batch has `tokens`, padding included, in sequences of `length` tokens; `scored` of its tokens have a loss,
+    which is all that the fused loss sees on a card. `width` is bytes of an activation: 2 in bf16, 4 in fp32.
     """
 
-    rows: int
+    tokens: int
     length: int
     scored: int
     rank: int
@@ -62,11 +62,6 @@ class TrainerLoad:
     checkpointing: bool
     width: int = BF16
     device: Device = "cuda"
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of a micro-batch, padding included."""
-        return self.rows * self.length
 
 
 def trainer_memory(shape: ModelShape, load: TrainerLoad) -> MemorySum:
@@ -120,7 +115,12 @@ def loss_memory(shape: ModelShape, load: TrainerLoad) -> int:
     )
 
 
-def process_memory(parts: MemorySum) -> MemorySum:
-    """The same on a card, with what CUDA and the allocator take besides."""
-    slack = int(parts.total * ALLOCATOR_SLACK)
-    return MemorySum({**parts.parts, "CUDA context": CUDA_CONTEXT, "allocator": slack})
+def on_device(parts: MemorySum, device: Device) -> MemorySum:
+    """The sum, and what is taken besides tensors: by CUDA and the allocator on a card, by the process on a CPU."""
+    besides = {"CUDA context": CUDA_CONTEXT} if device == "cuda" else {"process": PROCESS_RAM}
+    return MemorySum({**parts.parts, "allocator": int(parts.total * ALLOCATOR_SLACK), **besides})
+
+
+def at_rest(parts: MemorySum) -> MemorySum:
+    """What a trainer keeps between its steps: weights and optimizer."""
+    return MemorySum({name: parts.parts[name] for name in ("weights", "adapter and optimizer")})
