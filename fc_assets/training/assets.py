@@ -207,7 +207,7 @@ def _describe_sft(done: SftResult, cost: TrainingCost) -> dict[str, object]:
         "trainable_parameters": done.trainable_parameters,
         "peak_rss_mb": cost.peak_rss_mb,
         "training_log": table(columns(done.log, SFT_COLUMNS)),
-        "learnt_span": dg.MetadataValue.md(f"```text\n{done.learnt_span}\n```"),
+        "learnt_spans": table(asdict(span) for span in done.learnt_spans),
     }
 
 

@@ -67,20 +67,33 @@ class TrainingResult(JobResult):
     parameters: int
 
 
+@dataclass(frozen=True)
+class LearntSpan:
+    """The text of the turn `row` on which there is a loss."""
+
+    row: str
+    text: str
+
+
 class SftResult(TrainingResult):
     """The report of an SFT run.
 
-    `overlong` are the ids of turns that do not fit; token counts are those of the learnt turns. `learnt_span` is the
-    text of the first turn on which there is a loss.
+    `validation` has a record for each validation: `step`, `epoch`, and of the `held_out` turns `loss`,
+    `mean_token_accuracy`, `parse_rate` and `exact_match`; it is empty, and `best_step` None, where none is held out.
+    The adapter is that of `best_step`, else that of the last step. `overlong` are the ids of turns that do not fit;
+    token counts are those of the learnt `turns`, and `learnt_spans` are the first of them.
     """
 
+    validation: list[LogRecord]
+    best_step: int | None
     final_loss: float
     token_accuracy: float
     turns: int
+    held_out: int
     overlong: list[str]
     tokens_mean: float
     tokens_max: int
-    learnt_span: str
+    learnt_spans: list[LearntSpan]
 
 
 class SftRun(JobResult):

@@ -12,6 +12,7 @@ from fc_assets.training.jobs import (
     CheckpointSource,
     GrpoJob,
     GrpoResult,
+    LearntSpan,
     SampledCompletion,
     SftResult,
     TrainingCost,
@@ -28,7 +29,10 @@ SFT_RESULT = SftResult(
     overlong=["row-7"],
     tokens_mean=4.5,
     tokens_max=6,
-    learnt_span="<think>",
+    learnt_spans=[LearntSpan("row-1", "<think>")],
+    validation=[],
+    best_step=None,
+    held_out=0,
 )
 
 
