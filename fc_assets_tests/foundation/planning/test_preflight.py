@@ -95,7 +95,7 @@ def test_memory_disk_and_driver_are_checked_too(model: Path) -> None:
 def test_a_server_that_cannot_hold_one_sequence_is_refused_on_a_card_and_without(model: Path) -> None:
     settings = load_profile("gpu-12gb").server.model_copy(update={"max_model_len": 40_960})
     said = server_refusal(model, settings.model_copy(update={"gpu_memory_share": 0.4}), machine(12))
-    assert said is not None and said.endswith("with server.gpu_memory_share = 0.56 it fits")
+    assert said is not None and said.endswith("with server.gpu_memory_share = 0.53 it fits")
     on_cpu = settings.model_copy(update={"device": "cpu"})
     said = server_refusal(model, on_cpu, machine())
     assert said is not None and "KV cache would hold 37449 tokens" in said and "server.max_model_len" in said
