@@ -36,7 +36,15 @@ from fc_assets.training.jobs import (
     TrainingCost,
 )
 from fc_assets.training.plots import loss_curve, policy_curve, reward_curve
-from fc_assets.training.training_log import GRPO_COLUMNS, SFT_COLUMNS, columns, quarter_means, reward_column, series
+from fc_assets.training.training_log import (
+    GRPO_COLUMNS,
+    PROBE_COLUMNS,
+    SFT_COLUMNS,
+    columns,
+    quarter_means,
+    reward_column,
+    series,
+)
 
 GROUP = "training"
 TRAIN_FILE = split_file(SHAREGPT_TRAIN)
@@ -214,7 +222,7 @@ def _describe_sft(done: SftResult, cost: TrainingCost) -> dict[str, object]:
 def _describe_grpo(done: GrpoResult, cost: TrainingCost, signals: Sequence[str]) -> dict[str, object]:
     first, last = quarter_means(series(done.log, "reward"))
     return {
-        "curves": picture(reward_curve(done.log, signals), "sampled reward and its signals"),
+        "curves": picture(reward_curve(done.log, signals, done.probe), "sampled reward and its signals"),
         "policy": picture(policy_curve(done.log), "entropy, and shares without signal"),
         "reward_first_quarter": first,
         "reward_last_quarter": last,
@@ -222,6 +230,9 @@ def _describe_grpo(done: GrpoResult, cost: TrainingCost, signals: Sequence[str])
         "prompts": done.prompts,
         "overlong_prompts": len(done.overlong),
         "capped_rows": len(done.capped),
+        "probe": table(columns(done.probe, PROBE_COLUMNS)),
+        "candidates": done.candidates,
+        "candidates_without_signal": done.without_signal,
         "clipped_share": done.clipped_share,
         "no_signal_share": done.no_signal_share,
         "adapter_difference": done.adapter_difference,

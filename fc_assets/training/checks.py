@@ -11,7 +11,15 @@ from fc_assets.names import MODEL_FOLDER, REPORT
 from fc_assets.training.assets import base_model, grpo_policy, lora_adapter, merged_model
 from fc_assets.training.checkpoint import inspect_checkpoint
 from fc_assets.training.jobs import GrpoResult, MergeResult, SftResult
-from fc_assets.training.training_log import fell_beyond_chance, quarter_means, series
+from fc_assets.training.training_log import (
+    fell_beyond_chance,
+    probe_change,
+    quarter_means,
+    rose_beyond_chance,
+    series,
+)
+
+WARN = dg.AssetCheckSeverity.WARN
 
 OVERLONG = Bar[float]("gates.max_overlong_share", Kind.AT_MOST)
 MERGE_DIFFERENCE = Bar[float]("sft.max_merge_logit_difference", Kind.AT_MOST)
@@ -96,6 +104,38 @@ def few_prompts_left_out(grpo_policy: Artifact, runtime: dg.ResourceParam[Runtim
     return _few_left_out(len(report.overlong), report.turns + len(report.capped), OVERLONG.value(runtime.profile))
 
 
+@dg.asset_check(
+    asset=grpo_policy,
+    blocking=False,
+    description=(
+        "A warning: exact match on held-out turns did not fall, by more than one standard error, while the sampled "
+        "reward rose. It would mean that the policy has found how to be paid for wrong answers."
+    ),
+)
+def reward_is_earned(grpo_policy: Artifact) -> dg.AssetCheckResult:
+    return judge_reward(GrpoResult.model_validate(grpo_policy.read_json(REPORT)))
+
+
+def judge_reward(report: GrpoResult) -> dg.AssetCheckResult:
+    """Whether held-out answers got worse while the reward rose."""
+    change = probe_change(report.probe)
+    if change is None:
+        return dg.AssetCheckResult(
+            passed=True, severity=WARN, description="No held-out turns were asked: grpo.probe_rows is 0."
+        )
+    exact_match, standard_error = change
+    rose = rose_beyond_chance(series(report.log, "reward"))
+    return dg.AssetCheckResult(
+        passed=not (rose and exact_match < -standard_error),
+        severity=WARN,
+        metadata={"exact_match_change": exact_match, "standard_error": standard_error, "reward_rose": rose},
+        description=(
+            f"Exact match on held-out turns changed by {exact_match:+.1%}, one standard error is "
+            f"{standard_error:.1%}; the sampled reward {'rose' if rose else 'did not rise beyond chance'}."
+        ),
+    )
+
+
 def _few_left_out(overlong: int, fitting: int, allowed: float) -> dg.AssetCheckResult:
     """Whether the share of turns that do not fit is at most `allowed`."""
     share = overlong / (fitting + overlong)
@@ -113,4 +153,5 @@ CHECKS = [
     merge_is_exact,
     reward_did_not_fall,
     few_prompts_left_out,
+    reward_is_earned,
 ]

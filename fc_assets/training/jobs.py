@@ -157,17 +157,22 @@ class GrpoResult(TrainingResult):
     """The report of a GRPO run.
 
     `prompts` counts those drawn, out of `turns` that could be; `overlong` are the ids of turns whose prompt does not
-    fit, `capped` of those that fit and cannot earn the full reward. Over all steps, `clipped_share` of the completions
-    were cut at the limit and `no_signal_share` of the groups earned one and the same reward. `adapter_difference` is
-    the largest absolute difference of logits between the base with the published adapter and the policy's checkpoint.
+    fit, `capped` of those that fit and cannot earn the full reward. `candidates` turns were
+    sampled before training, `without_signal` of them left out. Over all steps, `clipped_share` of the completions
+    were cut at the limit and `no_signal_share` of the groups earned one and the same reward. `probe` holds how
+    held-out turns were answered from step 0 on. `adapter_difference` is the largest absolute difference of logits
+    between the base with the published adapter and the policy's checkpoint.
     """
 
     prompts: int
     turns: int
     overlong: list[str]
     capped: list[str]
+    candidates: int
+    without_signal: int
     clipped_share: float
     no_signal_share: float
+    probe: list[LogRecord]
     first_samples: list[SampledCompletion]
     last_samples: list[SampledCompletion]
     max_logit_difference: float

@@ -16,6 +16,7 @@ from fc_assets.training.training_log import (
     KL,
     NO_SIGNAL,
     POLICY_CLIP,
+    PROBE_EXACT,
     reward_column,
     running_mean,
     series,
@@ -42,12 +43,17 @@ def loss_curve(log: Sequence[LogRecord]) -> bytes:
     return to_png(figure)
 
 
-def reward_curve(log: Sequence[LogRecord], signals: Sequence[str]) -> bytes:
-    """Mean sampled reward over steps (dots, and a running mean over ten), and the running mean of every signal."""
+def reward_curve(log: Sequence[LogRecord], signals: Sequence[str], probe: Sequence[LogRecord] = ()) -> bytes:
+    """Mean sampled reward over steps (dots, and a running mean over ten), and the running mean of every signal.
+
+    Where there is a `probe`, exact match on held-out turns is drawn beside the reward.
+    """
     figure, left, right = _two_panels()
     steps, reward = series(log, "step"), series(log, "reward")
     left.scatter(steps, reward, s=10, color=FAINT, label="step")
     left.plot(steps, running_mean(reward, _WINDOW), color=ACCENT, linewidth=2, label=f"mean of {_WINDOW} steps")
+    if probe:
+        left.plot(series(probe, "step"), series(probe, PROBE_EXACT), "o--", color=COLOURS[1], label="exact, held out")
     left.set_ylabel("sampled reward")
     left.legend(frameon=False, loc="lower right")
     for signal, colour in zip(signals, COLOURS, strict=False):

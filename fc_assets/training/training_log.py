@@ -5,7 +5,9 @@ Takes trl's log records and plain numbers. Drawing them is `plots`; the bars tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Literal
 
 from fc_assets.training.jobs import LogRecord
 
@@ -17,6 +19,11 @@ ENTROPY = "entropy"
 KL = "kl"
 POLICY_CLIP = "clip_ratio/region_mean"
 """Share of tokens whose probability has moved beyond what one update may use."""
+PROBE_ROWS = "probe/rows"
+PROBE_PARSE = "probe/parse_rate"
+PROBE_EXACT = "probe/exact_match"
+PROBE_COLUMNS = ("step", PROBE_ROWS, PROBE_PARSE, PROBE_EXACT)
+"""Greedy answers to held-out turns, in records of their own."""
 SFT_COLUMNS = ("step", "epoch", "loss", "mean_token_accuracy", "entropy", "grad_norm", "learning_rate")
 GRPO_COLUMNS = (
     "step",
@@ -77,8 +84,27 @@ def fell_beyond_chance(values: Sequence[float]) -> bool:
 
     Each step draws other prompts, so that means of a few steps differ for no other reason.
     """
+    return _differs_beyond_chance(values, "less")
+
+
+def rose_beyond_chance(values: Sequence[float]) -> bool:
+    """Whether the last quarter lies above the first by more than chance; see `fell_beyond_chance`."""
+    return _differs_beyond_chance(values, "greater")
+
+
+def _differs_beyond_chance(values: Sequence[float], how: Literal["less", "greater"]) -> bool:
     from scipy.stats import ttest_ind
 
     quarter = max(2, len(values) // 4)
-    test = ttest_ind(values[-quarter:], values[:quarter], equal_var=False, alternative="less")
+    test = ttest_ind(values[-quarter:], values[:quarter], equal_var=False, alternative=how)
     return bool(test.pvalue < SIGNIFICANCE)
+
+
+def probe_change(probe: Sequence[LogRecord]) -> tuple[float, float] | None:
+    """How exact match on held-out turns changed from the first record to the last, and one standard error of the
+    first, sqrt(p (1 - p) / n) (of at least one turn, 1 / n). None where there are not two records."""
+    if len(probe) < 2:
+        return None
+    before, after = (float(record[PROBE_EXACT]) for record in (probe[0], probe[-1]))
+    rows = float(probe[0][PROBE_ROWS])
+    return after - before, max(math.sqrt(before * (1 - before) / rows), 1 / rows)

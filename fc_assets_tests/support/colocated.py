@@ -1,14 +1,13 @@
 """GRPO with vLLM inside the trainer, on a CPU: what has to differ from a card, and nothing else.
 
-vLLM's CPU build packs the weights of its linear layers, after which trl cannot hand it new ones ("'Parameter' object has
-no attribute 'weight_loader'"). Here they stay plain. `python -m fc_assets_tests.support.colocated JOB.json` runs the
-product's own GRPO job so; no test of another subject belongs here.
+vLLM's CPU build packs the weights of its linear layers, after which trl cannot hand it new ones ("'Parameter' object
+has no attribute 'weight_loader'"). Here they stay plain. `python -m fc_assets_tests.support.colocated JOB.json` runs
+the product's own GRPO job so; no test of another subject belongs here.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any
 
 ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # in this process, where trl reaches the model's weights

@@ -10,8 +10,9 @@ from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import Runtime, build_resources
 from fc_assets.names import GRPO_POLICY, LORA_ADAPTER, MERGED_MODEL
 from fc_assets.profiles import load_profile
-from fc_assets.training.checks import CHECKS
+from fc_assets.training.checks import CHECKS, judge_reward
 from fc_assets.training.jobs import GrpoResult, MergeResult, SftResult
+from fc_assets.training.training_log import PROBE_EXACT, PROBE_ROWS
 
 REPORTS = {
     # 10 of 100 turns were left out.
@@ -35,6 +36,7 @@ REPORTS = {
             "turns": 89,
             "overlong": [str(number) for number in range(10)],
             "capped": ["capped"],
+            "probe": [],
             "first_samples": [],
             "last_samples": [],
         }
@@ -102,3 +104,29 @@ def test_a_bar_that_is_lowered_shows(
     for found in (red, green):
         assert found.metadata["threshold_setting"].value == setting
         assert found.metadata["threshold_kind"].value == "at_most"
+
+
+STEADY = [0.5, 0.52] * 8
+RISING = [0.4, 0.42] * 4 + [0.9, 0.92] * 4
+
+
+@pytest.mark.parametrize(
+    ("rewards", "exact", "earned"),
+    [(RISING, (0.7, 0.5), False), (RISING, (0.7, 0.67), True), (RISING, (0.5, 0.7), True), (STEADY, (0.7, 0.5), True)],
+    ids=["paid for wrong answers", "within chance", "both rise", "only worse"],
+)
+def test_a_reward_that_rises_while_answers_get_worse_is_yellow(
+    rewards: list[float], exact: tuple[float, float], earned: bool
+) -> None:
+    """64 turns of which 70 % are right: one standard error is 5.7 %."""
+    report = GrpoResult.model_construct(
+        log=[{"step": step, "reward": reward} for step, reward in enumerate(rewards)],
+        probe=[{"step": step, PROBE_ROWS: 64, PROBE_EXACT: value} for step, value in zip((0, 16), exact, strict=True)],
+    )
+    verdict = judge_reward(report)
+    assert (verdict.passed, verdict.severity) == (earned, dg.AssetCheckSeverity.WARN)
+
+
+def test_without_a_probe_nothing_is_said_of_it() -> None:
+    verdict = judge_reward(GrpoResult.model_construct(log=[], probe=[]))
+    assert verdict.passed and "grpo.probe_rows is 0" in str(verdict.description)

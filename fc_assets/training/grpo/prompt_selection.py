@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
 from fc_assets.calls.conversations import Turn
 from fc_assets.calls.prompts import render_prompt
 from fc_assets.errors import FcAssetsError
+from fc_assets.profiles import GrpoSettings
 from fc_assets.training.grpo.reward_functions import judge_completion
+from fc_assets.training.held_out import hold_out
 
 _ROUNDING = 1e-9
 
@@ -22,12 +25,35 @@ def prompt_lengths(tokenizer: Any, turns: Sequence[Turn]) -> dict[str, int]:
     return {turn.id: len(ids) for turn, ids in zip(turns, encoded, strict=True)}
 
 
-def without_overlong_turns(tokenizer: Any, turns: Sequence[Turn], max_prompt: int) -> tuple[list[Turn], list[str]]:
+@dataclass(frozen=True)
+class Askable:
+    """The turns that GRPO may be asked, the probe that is kept out of it, and the ids of what is left out."""
+
+    turns: list[Turn]
+    probe: list[Turn]
+    overlong: list[str]
+    capped: list[str]
+    longest_prompt: int
+
+
+def askable_turns(tokenizer: Any, turns: Sequence[Turn], settings: GrpoSettings) -> Askable:
+    """Sort the turns of the training split. Raises `FcAssetsError` when none is left to ask."""
+    lengths = prompt_lengths(tokenizer, turns)
+    fitting, overlong = without_overlong_turns(turns, lengths, settings.max_prompt)
+    probe, others = hold_out(fitting, settings.probe_rows)
+    kept, capped = without_capped_turns(others, settings.rewards.model_dump())
+    if not kept:
+        raise FcAssetsError("No training row earns the full reward with its own expected answer; look at the split")
+    return Askable(kept, probe, overlong, capped, max(lengths[turn.id] for turn in kept))
+
+
+def without_overlong_turns(
+    turns: Sequence[Turn], lengths: Mapping[str, int], max_prompt: int
+) -> tuple[list[Turn], list[str]]:
     """The turns whose prompt has at most `max_prompt` tokens, and the ids of the others.
 
     A prompt is never cut: its tools stand at its beginning. Raises `FcAssetsError` when none fits.
     """
-    lengths = prompt_lengths(tokenizer, turns)
     fitting = [turn for turn in turns if lengths[turn.id] <= max_prompt]
     if not fitting:
         raise FcAssetsError(

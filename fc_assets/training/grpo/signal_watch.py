@@ -77,4 +77,4 @@ def _sampled(history: Sequence[LogRecord]) -> list[LogRecord]:
 def _advice(clipped: float, no_signal: float) -> str:
     if clipped >= no_signal:
         return "raise grpo.max_completion, or look whether the SFT model ends its answers"
-    return "raise grpo.temperature or grpo.generations, or turn grpo.candidates up to ask harder prompts"
+    return "raise grpo.temperature or grpo.generations, or grpo.candidates_per_prompt"

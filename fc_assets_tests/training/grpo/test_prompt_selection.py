@@ -20,10 +20,11 @@ def test_turns_whose_prompt_is_too_long_are_left_out_and_named(tokenizer: Qwen2T
     short = timer_turn("short", FIVE_MINUTES)
     long = replace(timer_turn("long", FIVE_MINUTES), messages=({"role": "user", "content": "five minutes " * 50},))
     fits = prompt_lengths(tokenizer, [short])["short"]
-    assert without_overlong_turns(tokenizer, [long, short], fits) == ([short], ["long"])
-    assert without_overlong_turns(tokenizer, [long, short], 10_000) == ([long, short], [])
+    lengths = prompt_lengths(tokenizer, [long, short])
+    assert without_overlong_turns([long, short], lengths, fits) == ([short], ["long"])
+    assert without_overlong_turns([long, short], lengths, lengths["long"]) == ([long, short], [])
     with pytest.raises(FcAssetsError, match=rf"the shortest has {fits}\); raise grpo\.max_prompt"):
-        without_overlong_turns(tokenizer, [long, short], fits - 1)
+        without_overlong_turns([long, short], lengths, fits - 1)
 
 
 def test_rows_that_cannot_earn_the_full_reward_are_left_out() -> None:
