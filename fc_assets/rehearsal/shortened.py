@@ -30,7 +30,7 @@ def few_steps(profile: Profile) -> Profile:
 
 
 def small_enough_for_a_cpu(profile: Profile) -> Profile:
-    """Short rows, small batches, no vLLM in the trainer, and vLLM's CPU build to serve; code and shapes are the same."""
+    """Short rows, small batches, no vLLM in the trainer, vLLM on the CPU to serve; code and shapes are the same."""
     sft: SftSettings = profile.sft.model_copy(
         update={"rows_per_step": 2, "max_length": _SMALL_LENGTH, "micro_batch_tokens": _SMALL_LENGTH}
     )

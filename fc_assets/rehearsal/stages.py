@@ -42,11 +42,15 @@ class StageFigures:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """A profile as it is rehearsed here. `layers` is 0 for the real model, else that many with random weights."""
+    """A profile as it is rehearsed here. `layers` is 0 for the real model, else that many with random weights.
+
+    `launcher` replaces this Python for the stages that train.
+    """
 
     full: Profile
     profile: Profile
     layers: int
+    launcher: tuple[str, ...] = ()
 
     @property
     def shortened(self) -> bool:
@@ -82,7 +86,7 @@ def rehearse(rehearsal: Rehearsal, folder: Path) -> Iterator[StageFigures]:
             out=adapter,
             checkpoints=folder / "sft-checkpoints",
         )
-        run, _ = run_watched(job, folder / "sft-job", watch)
+        run = run_watched(job, folder / "sft-job", watch, rehearsal.launcher)
         speed = SFT_STEPS * profile.sft.rows_per_step * run.report.tokens_mean / run.cost.seconds
         return speed, None if rehearsal.shortened else sft_hours(rehearsal.full, speed)
 
@@ -95,7 +99,7 @@ def rehearse(rehearsal: Rehearsal, folder: Path) -> Iterator[StageFigures]:
             max_difference=profile.sft.max_merge_logit_difference,
             out=merged,
         )
-        run_watched(job, folder / "merge-job", watch)
+        run_watched(job, folder / "merge-job", watch, rehearsal.launcher)
         return None, None
 
     def grpo(watch: MemoryWatch) -> tuple[float | None, float | None]:
@@ -112,7 +116,7 @@ def rehearse(rehearsal: Rehearsal, folder: Path) -> Iterator[StageFigures]:
             checkpoints=folder / "grpo-checkpoints",
         )
         try:
-            run, _ = run_watched(job, folder / "grpo-job", watch)
+            run = run_watched(job, folder / "grpo-job", watch, rehearsal.launcher)
         except FcAssetsError as error:
             if rehearsal.layers and str(error).startswith(_NOTHING_LEARNT):
                 return None, None
@@ -154,7 +158,7 @@ def _model(rehearsal: Rehearsal, folder: Path) -> tuple[Path, CheckpointSource]:
     if rehearsal.profile.base_model.source == "embedded":
         return EMBEDDED, CheckpointSource(name=EMBEDDED.name, revision="", source="embedded")
     job = BaseModelJob(settings=rehearsal.profile.base_model, out=folder / "base")
-    found, _ = run_watched(job, folder / "base-job", MemoryWatch())
+    found = run_watched(job, folder / "base-job", MemoryWatch())
     return job.out, CheckpointSource(name=found.name, revision=found.revision, source=found.source)
 
 
@@ -170,5 +174,4 @@ def _prepare(rehearsal: Rehearsal, model: Path, folder: Path) -> PreparedRows:
         prompt_tokens=profile.grpo.max_prompt,
         seed=profile.sft.seed,
     )
-    rows, _ = run_watched(job, folder / "prepare-job", MemoryWatch())
-    return rows
+    return run_watched(job, folder / "prepare-job", MemoryWatch())

@@ -6,7 +6,7 @@ From outside, because a process that ended in an error, or that vLLM shares with
 from __future__ import annotations
 
 import contextlib
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,17 +43,20 @@ class MemoryWatch:
             self.card_bytes = max(self.card_bytes or 0, self._card_free - free)
 
 
-def run_watched(job: Job[Result], folder: Path, watch: MemoryWatch) -> tuple[Result, float]:
-    """Do `job` in a process of its own; its result, and seconds. Raises `FcAssetsError` with what it said."""
+def run_watched(job: Job[Result], folder: Path, watch: MemoryWatch, launcher: Sequence[str] = ()) -> Result:
+    """Do `job` in a process of its own and return its result. Raises `FcAssetsError` with what it said.
+
+    `launcher` replaces this Python, as in `write_job`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    files, began = write_job(job, folder), time.monotonic()
+    files = write_job(job, folder, launcher)
     with processes.running(job.module, files.argv, log=folder / "log", env=CHILD_ENVIRONMENT) as child:
         code = child.wait(poll=lambda: watch.look(child.process.pid))
     if code:
         *_, last = child.log_tail().splitlines() or [""]
         said = last.removeprefix("error: ") if last.startswith("error: ") else f"status {code}:\n{child.log_tail()}"
         raise FcAssetsError(said)
-    return files.result(), time.monotonic() - began
+    return files.result()
 
 
 def _free_on_card() -> int | None:
