@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 from fc_assets.foundation.artifacts import default_home
 from fc_assets.foundation.gpu import Card, UnknownCard
@@ -41,9 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--layers", type=int, default=_LAYERS, help="layers of the stand-in where there is no card (default: 1)"
     )
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _leave)
     profile = load_profile(options.profile)
     machine = this_machine(default_home(profile.name))
     return rehearse_and_print(profile, machine, options.layers)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    """End as an exception does, so that the temporary folder goes too: TERM alone would leave gigabytes behind."""
+    raise SystemExit(128 + number)
 
 
 def rehearse_and_print(profile: Profile, machine: Machine, layers: int) -> int:

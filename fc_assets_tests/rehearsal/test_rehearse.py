@@ -1,6 +1,11 @@
 """`fc-assets rehearse`: refused where it cannot fit, and really run on the embedded model and at the true shape."""
 
+import os
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +48,17 @@ def rehearsed(profile: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     status = rehearse_and_print(load_profile(profile), machine(), 1)
     assert list(tmp_path.iterdir()) == [], "it leaves nothing behind"
     return status
+
+
+def test_a_rehearsal_that_is_ended_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "fc_assets.cli", "rehearse", "--profile", "demo"]
+    process = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.DEVNULL)
+    while not list(tmp_path.glob("fc-assets-rehearsal-*")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait() == 128 + signal.SIGTERM
+    assert list(tmp_path.glob("fc-assets-rehearsal-*")) == []
 
 
 @pytest.mark.slow
