@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _leave(number: int, _: FrameType | None) -> None:
     """End as an exception does, so that the temporary folder goes too: TERM alone would leave gigabytes behind."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would cut the clearing away short
     raise SystemExit(128 + number)
 
 

@@ -57,6 +57,8 @@ def test_a_rehearsal_that_is_ended_leaves_nothing_behind(tmp_path: Path) -> None
         assert process.poll() is None
         time.sleep(0.05)
     process.terminate()
+    time.sleep(0.01)
+    process.terminate()
     assert process.wait() == 128 + signal.SIGTERM
     assert list(tmp_path.glob("fc-assets-rehearsal-*")) == []
 
