@@ -47,6 +47,7 @@ lock: setup
 # The tables in docs/reference.md and the README, made anew from the definitions.
 docs: setup
 	@$(BIN)/python -m scripts.write_reference
+	@$(BIN)/python -m scripts.write_gpu_page
 
 # What this profile made in the checkout; other profiles keep theirs.
 clean:

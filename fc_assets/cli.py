@@ -14,6 +14,7 @@ from fc_assets.errors import FcAssetsError
 _STACK = "fc_assets.deployment.cli"
 COMMANDS = {
     "demo": ("fc_assets.demo", "materialise the whole graph and print the tables"),
+    "rehearse": ("fc_assets.rehearsal.cli", "try a profile out on this machine: memory, speed, hours"),
     "score": ("fc_assets.evaluation.cli", "the evaluation report for any file of predictions"),
     "bench": ("fc_assets.load_test.cli", "load-test a running OpenAI-compatible server"),
     "up": (_STACK, "serve the release on record again, or the latest promoted one"),

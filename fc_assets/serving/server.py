@@ -19,6 +19,8 @@ from pathlib import Path
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.child_processes import processes
+from fc_assets.foundation.planning.machine import this_machine
+from fc_assets.foundation.planning.preflight import server_refusal
 from fc_assets.profiles import ServerSettings
 from fc_assets.serving.endpoint import Endpoint, ServerInfo
 from fc_assets.serving.vllm_command import flags_for, vllm_command
@@ -55,6 +57,8 @@ def serve(model: Path, settings: ServerSettings, *, name: str, log: Path, model_
         return
     if not (model / "config.json").is_file():
         raise ServerError(f"There is no checkpoint to serve at {model}: it has no config.json")
+    if refused := server_refusal(model, settings, this_machine(log.parent)):
+        raise ServerError(refused)
     if settings.port and _is_taken(settings.port):
         raise ServerError(
             f"Port {settings.port} is in use on this machine: set server.port to another one, or to 0 for any free one"

@@ -12,6 +12,8 @@ from fc_assets.foundation.asset_options import ON_THE_GPU, OWNERS
 from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.json_files import write_json
 from fc_assets.foundation.metadata import picture, table
+from fc_assets.foundation.planning.machine import this_machine
+from fc_assets.foundation.planning.preflight import require_grpo, require_merge, require_sft
 from fc_assets.foundation.resources import Runtime
 from fc_assets.names import (
     ADAPTER_FOLDER,
@@ -99,6 +101,7 @@ def lora_adapter(
 ) -> dg.MaterializeResult[Artifact]:
     settings, inputs = runtime.profile.sft, [base_model, sharegpt_train]
     with runtime.step(context) as step:
+        require_sft(base_model.path / MODEL_FOLDER, settings, this_machine(runtime.store.home), context.log)
         resume = runtime.resume_folder(context.asset_key, inputs, settings)
         job = SftJob(
             model=base_model.path / MODEL_FOLDER,
@@ -136,6 +139,7 @@ def merged_model(
 ) -> dg.MaterializeResult[Artifact]:
     settings = runtime.profile.sft
     with runtime.step(context) as step:
+        require_merge(base_model.path / MODEL_FOLDER, settings, this_machine(runtime.store.home), context.log)
         job = MergeJob(
             model=base_model.path / MODEL_FOLDER,
             adapter=lora_adapter.path / ADAPTER_FOLDER,
@@ -182,6 +186,7 @@ def grpo_policy(
     # of a version that judged by single logits has none.
     bounds = MergeSettings.model_validate(merged_model.settings["sft"].get("merge", {}))
     with runtime.step(context) as step:
+        require_grpo(merged_model.path / MODEL_FOLDER, settings, this_machine(runtime.store.home), context.log)
         # The very ones that were merged: the latest may be others by now.
         base, sft = (runtime.store.open(name, merged_model.inputs[name]) for name in (BASE_MODEL, LORA_ADAPTER))
         resume = runtime.resume_folder(context.asset_key, inputs, settings)

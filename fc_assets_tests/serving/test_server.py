@@ -1,6 +1,7 @@
 """Starting a server and all that can go wrong with it; the real vLLM is in the slow tests."""
 
 import re
+import shutil
 import socket
 import sys
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fc_assets.deployment.engine import release_name
-from fc_assets.profiles import ServerSettings
+from fc_assets.profiles import EMBEDDED, ServerSettings
 from fc_assets.serving import server
 from fc_assets.serving.server import ServerError, connect, serve
 from fc_assets_tests.support.scripted_server import ScriptedServer, answer
@@ -21,7 +22,7 @@ CPU = ServerSettings(device="cpu", dtype="float32", start_timeout_s=20)
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "config.json").write_text("{}")
+    shutil.copy(EMBEDDED / "config.json", tmp_path / "model")
     return tmp_path / "model"
 
 
