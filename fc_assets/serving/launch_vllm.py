@@ -1,9 +1,10 @@
 """vLLM's API server on CPU, started in half the usual time: `python -m fc_assets.serving.launch_vllm [vLLM flags]`.
 
 Importing vLLM takes most of its start. Its CPU platform insists on spawning the engine, which then imports everything
-a second time; here the engine is forked from the API server, which has imported it already. Safe on CPU with one
-OpenMP thread, because no thread pool exists yet when the fork happens; on a GPU start
-`vllm.entrypoints.openai.api_server` itself. Flags are chosen in `vllm_command`, waiting and ending is in `server`.
+a second time; here the engine is forked from the API server, which has imported it already. That is safe while no
+thread pool exists: the API server computes nothing and is held to one OpenMP thread, and the engine gets its threads
+after the fork, `$FC_ENGINE_THREADS` of them. On a GPU start `vllm.entrypoints.openai.api_server` itself. Flags are
+chosen in `vllm_command`, waiting and ending is in `server`.
 """
 
 from __future__ import annotations
@@ -22,9 +23,23 @@ FORK_ENVIRONMENT = {
 
 FORK_FLAGS = ("--distributed-executor-backend", "uni")
 
+THREADS_VARIABLE = "FC_ENGINE_THREADS"
+"""Holds the number of threads that the engine computes with; without it, one for each physical core it may use."""
+
+
+def engine_threads() -> int:
+    """How many threads the engine computes with."""
+    if given := os.environ.get(THREADS_VARIABLE):
+        return int(given)
+    import psutil  # the definitions load without it
+
+    # Two threads of one core share its arithmetic units, so that a second one gains nothing.
+    return min(psutil.cpu_count(logical=False) or 1, len(os.sched_getaffinity(0)))
+
 
 def main() -> None:
     """Run vLLM's API server with this process's command line."""
+    import torch
     import vllm.v1.engine.core  # noqa: F401  imported here so that the fork inherits it
     from vllm.entrypoints.launchers.api_server.entry import main as serve
     from vllm.platforms import current_platform
@@ -38,6 +53,8 @@ def main() -> None:
         os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "fork"
 
     platform.check_and_update_config = classmethod(check_then_fork)
+    # In the engine's own process, before it computes anything: OMP_NUM_THREADS has been read long since.
+    os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, engine_threads()))
     serve()
 
 
