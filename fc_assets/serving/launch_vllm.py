@@ -17,6 +17,8 @@ FORK_ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     # libgomp's threads do not survive a fork, nor do those of the tokenizers.
     "OMP_NUM_THREADS": "1",
+    # Threads that spin while they wait take the cores from the client, and from each other.
+    "OMP_WAIT_POLICY": "passive",
     "TOKENIZERS_PARALLELISM": "false",
 }
 """What must be set before the interpreter starts."""
