@@ -5,10 +5,12 @@ import runpy
 import sys
 import sysconfig
 import tomllib
+from importlib.metadata import requires
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from packaging.requirements import Requirement
 
 from fc_assets.profiles import DeploymentSettings, load_profile, profile_names
 from fc_assets_tests.support.graph import ROOT
@@ -46,6 +48,13 @@ def test_one_vllm_trains_is_tested_and_serves() -> None:
     assert {pins(EXTRAS[stack])[name] for stack, (_, name) in STACKS.items()} == {version}
     for image in (DeploymentSettings().image, *(load_profile(name).deployment.image for name in profile_names())):
         assert image in (f"vllm/vllm-openai:v{version}", "fc-assets-inference:cpu"), image
+
+
+def test_trl_samples_with_that_vllm_of_both_stacks() -> None:
+    accepted = [each.specifier for each in map(Requirement, requires("trl") or []) if each.name == "vllm"]
+    assert accepted
+    for stack, (_, name) in STACKS.items():
+        assert all(specifier.contains(locked(stack)[name]) for specifier in accepted), stack
 
 
 def test_both_stacks_train_with_the_same_libraries_and_the_same_torch() -> None:

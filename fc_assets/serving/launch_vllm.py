@@ -39,9 +39,19 @@ def engine_threads() -> int:
     return min(psutil.cpu_count(logical=False) or 1, len(os.sched_getaffinity(0)))
 
 
+def compute_with(threads: int) -> None:
+    """Let each process that is forked from this one compute with so many threads; this one goes on with its one.
+
+    OMP_NUM_THREADS would be too late: it was read when torch was loaded. No thread is lost, because none is started
+    before the fork.
+    """
+    import torch
+
+    os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, threads))
+
+
 def main() -> None:
     """Run vLLM's API server with this process's command line."""
-    import torch
     import vllm.v1.engine.core  # noqa: F401  imported here so that the fork inherits it
     from vllm.entrypoints.launchers.api_server.entry import main as serve
     from vllm.platforms import current_platform
@@ -55,8 +65,7 @@ def main() -> None:
         os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "fork"
 
     platform.check_and_update_config = classmethod(check_then_fork)
-    # In the engine's own process, before it computes anything: OMP_NUM_THREADS has been read long since.
-    os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, engine_threads()))
+    compute_with(engine_threads())
     serve()
 
 
