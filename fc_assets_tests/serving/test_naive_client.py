@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.vllm]
         "tools": json.dumps(TOOLS),
     }
 )
-SERVER = load_profile("demo").server
+SERVER = load_profile("demo").server.model_copy(update={"threads": 2})  # also after the fork, in a real engine
 
 
 def naive(turn: Turn) -> dict[str, Any]:
