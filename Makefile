@@ -39,10 +39,15 @@ lint: setup
 	@$(BIN)/dg check defs
 	@$(BIN)/dagster definitions validate
 
-# The locks, made anew from pyproject.toml. PyTorch is left out: its build depends on where it comes from.
+# The locks, made anew from pyproject.toml. The CPU stack's leaves PyTorch out: its build depends on where it comes from. The
+# GPU stack's begins as a copy of it, since uv keeps the versions that it finds there: what both have is the same where it can
+# be. It is for Linux on x86_64, whatever this machine is, and takes CUDA's builds from PyPI, not from pip's find-links.
 lock: setup
 	@$(BIN)/python -m uv pip compile --quiet pyproject.toml --extra cpu --extra dev --override requirements/cpu-overrides.txt \
 		--generate-hashes --no-emit-package torch --no-header --no-annotate $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS),--torch-backend cpu) -o requirements/demo.txt
+	@cp requirements/demo.txt requirements/gpu.txt
+	@$(BIN)/python -m uv pip compile --quiet pyproject.toml --extra gpu --extra dev --python-platform x86_64-manylinux_2_28 \
+		--generate-hashes --no-header --no-annotate -o requirements/gpu.txt
 
 # The tables in docs/reference.md and the README, made anew from the definitions.
 docs: setup

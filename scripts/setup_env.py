@@ -1,27 +1,33 @@
 """Creates the environment: `python3.11 scripts/setup_env.py`, with `FC_STACK=gpu` before it the one for a card.
 
 Two virtual environments: `.venv` with everything, and `.venv-bfcl` with the leaderboard's checker, whose pins clash
-with the rest. For the demo and the tests (`FC_STACK=cpu`, the default) versions and hashes come from the locks in
-`requirements/`, and PyTorch is taken in its CPU build: from pip's own sources (its configured find-links) where they
-offer it, else from PyTorch's CPU index; gigabytes of CUDA packages are never installed. For a card the extra `gpu` is
-resolved anew, with the CUDA build of PyTorch that vLLM asks for. Runs on the standard library alone, and does nothing
-when nothing has changed.
+with the rest. Versions and hashes come from the locks in `requirements/`. For the demo and the tests (`FC_STACK=cpu`,
+the default) PyTorch is taken in its CPU build: from pip's own sources (its configured find-links) where they offer it,
+else from PyTorch's CPU index; gigabytes of CUDA packages are never installed. For a card everything comes from the
+package index, in the builds for CUDA 13 that vLLM asks for, once the driver and a C compiler have been found. Runs on
+the standard library alone, and does nothing when nothing has changed.
 """
 
 import hashlib
 import os
+import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV, BFCL_VENV = ROOT / ".venv", ROOT / ".venv-bfcl"
-LOCK, BFCL_LOCK = ROOT / "requirements" / "demo.txt", ROOT / "requirements" / "bfcl.txt"
+LOCK, GPU_LOCK, BFCL_LOCK = (ROOT / "requirements" / f"{name}.txt" for name in ("demo", "gpu", "bfcl"))
 STAMP = VENV / "fc-assets-setup.sha256"
 UV = "uv==0.13.9"
 TORCH = "torch==2.13.0"
 PYTHON = (3, 11)
 STACK = os.environ.get("FC_STACK") or "cpu"
+# The oldest driver that runs CUDA 13 on Linux: https://docs.nvidia.com/cuda/cuda-toolkit-release-notes (minor version
+# compatibility). vLLM's wheels are built for CUDA 13.0.
+CUDA_DRIVER = 580
 
 
 def fail(message: str) -> None:
@@ -72,10 +78,38 @@ def install_cpu_stack(python: Path) -> None:
     call(python, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "-e", ROOT, **sources)
 
 
+def check_driver() -> None:
+    """End with a sentence unless this machine has a card whose driver runs CUDA 13."""
+    wanted = f"install NVIDIA's driver {CUDA_DRIVER} or newer, which CUDA 13 needs, or set FC_STACK=cpu"
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        fail(f"FC_STACK=gpu needs an NVIDIA card, and this machine has no nvidia-smi: {wanted}")
+    asked = subprocess.run(
+        [program, "--query-gpu=driver_version", "--format=csv,noheader"], capture_output=True, text=True
+    )
+    version = re.match(r"(\d+)\.", asked.stdout)
+    if asked.returncode or not version:
+        said = (asked.stdout + asked.stderr).strip().splitlines() or ["nothing"]
+        fail(f"nvidia-smi names no driver on this machine, but says {said[0]!r}: {wanted}")
+    if int(version[1]) < CUDA_DRIVER:
+        fail(f"The NVIDIA driver on this machine is {asked.stdout.split()[0]}: {wanted}")
+
+
+def check_compiler() -> None:
+    """End with a sentence unless Triton and torch.compile can build what they run on the card, also weeks from now."""
+    if not (os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")):
+        fail("Triton and torch.compile need a C compiler while they run, and this machine has none: install gcc")
+    header = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    if not header.is_file():
+        fail(f"Triton needs Python's headers while it runs, and there is no {header}: install python3.11-dev")
+
+
 def install_gpu_stack(python: Path) -> None:
     # Not from pip's find-links: where they hold PyTorch at all, it is the CPU build.
     index = {name: value for name, value in uv_sources(python).items() if name != "UV_FIND_LINKS"}
-    call(python, "-m", "uv", "pip", "install", "--quiet", "-e", f"{ROOT}[gpu,dev]", **index)
+    install = [python, "-m", "uv", "pip", "install", "--quiet", "--no-deps"]
+    call(*install, "--require-hashes", "-r", GPU_LOCK, **index)
+    call(*install, "-e", ROOT, **index)
 
 
 def main() -> None:
@@ -84,10 +118,15 @@ def main() -> None:
         fail(f"fc_assets needs Python 3.11, and this is {found}; install it and run `make PYTHON=python3.11 ...`")
     if STACK not in ("cpu", "gpu"):
         fail(f"FC_STACK is {STACK!r}; set it to cpu or gpu")
-    inputs = b"".join(file.read_bytes() for file in (LOCK, BFCL_LOCK, ROOT / "pyproject.toml", Path(__file__)))
+    inputs = b"".join(
+        file.read_bytes() for file in (LOCK, GPU_LOCK, BFCL_LOCK, ROOT / "pyproject.toml", Path(__file__))
+    )
     stamp = f"{STACK} {hashlib.sha256(inputs).hexdigest()}"
     if STAMP.is_file() and STAMP.read_text() == stamp and BFCL_VENV.is_dir():
         return
+    if STACK == "gpu":
+        check_driver()
+        check_compiler()
     python = VENV / "bin" / "python"
     size = "some 3 GB, some two minutes on a fast line" if STACK == "cpu" else "the CUDA stack: many GB, many minutes"
     print(f"setting up .venv and .venv-bfcl ({size})", flush=True)

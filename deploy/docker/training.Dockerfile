@@ -1,5 +1,5 @@
 # Runs the whole graph on a GPU, for the gpu-* profiles: the Dagster code location with trl, peft and the vLLM that GRPO
-# samples with. From the repository's root:
+# samples with. The host needs NVIDIA's driver 580 or newer: the wheels are built for CUDA 13. From the repository's root:
 #   docker build -f deploy/docker/training.Dockerfile -t fc-assets-training:gpu .
 FROM python:3.11-slim-bookworm
 # gcc: Triton compiles its kernels' launchers when they are first used. git: a release records its commit.
@@ -7,9 +7,12 @@ RUN apt-get update && apt-get install -y --no-install-recommends gcc git libc6-d
     && rm -rf /var/lib/apt/lists/*
 RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /opt/build
+COPY requirements/gpu.txt requirements/
+RUN python -m venv /opt/fc-assets \
+    && uv pip install --no-cache -p /opt/fc-assets --no-deps --require-hashes -r requirements/gpu.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY fc_assets fc_assets
-RUN python -m venv /opt/fc-assets && uv pip install --no-cache -p /opt/fc-assets ".[gpu]"
+RUN uv pip install --no-cache -p /opt/fc-assets --no-deps .
 # The leaderboard's checker has pins of its own, so it lives in an environment of its own.
 COPY requirements/bfcl.txt requirements/
 RUN python -m venv /opt/bfcl && uv pip install --no-cache -p /opt/bfcl --no-deps -r requirements/bfcl.txt

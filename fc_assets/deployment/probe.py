@@ -1,5 +1,8 @@
 """Whether an engine serves the right release, rightly and quickly: identity, canary questions, answer times.
 
+A canary question names the model, the conversation and the tools, and leaves all else to the server, as most clients
+do: so it shows what they get. An answer that thinks is no valid one, because the model was not trained to.
+
 Asks through the proxy, by the engine's colour or as a user does: the endpoint says which, and its model is the stable
 served name. What follows from an answer is decided in `deploy`.
 """
@@ -7,6 +10,7 @@ served name. What follows from an answer is decided in `deploy`.
 from __future__ import annotations
 
 import json
+import shlex
 import time
 import urllib.error
 from collections.abc import Mapping, Sequence
@@ -14,11 +18,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from fc_assets.calls.call import Call
+from fc_assets.calls.prompts import wrap_tools
 from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets.deployment.engine import release_name
 from fc_assets.errors import FcAssetsError
-from fc_assets.serving.chat import chat_request
 from fc_assets.serving.endpoint import Endpoint
+from fc_assets.serving.vllm_command import SAME_AS_TRAINED_FLAGS
+
+_THINKING_MARKS = ("<think>", "</think>")
+_THINKING_OFF = shlex.join(SAME_AS_TRAINED_FLAGS[:2])
 
 
 class ProbeError(FcAssetsError):
@@ -61,12 +69,17 @@ def require_release(endpoint: Endpoint, release: str) -> None:
 
 
 def ask_canaries(endpoint: Endpoint, canaries: Sequence[Mapping[str, Any]], max_tokens: int) -> list[CanaryResult]:
-    """Ask each canary question once, as a client would: tools offered, the server reading the calls."""
+    """Ask each canary question once, for at most `max_tokens` tokens; the server reads the calls."""
     return [_ask_canary(endpoint, canary, max_tokens) for canary in canaries]
 
 
 def _ask_canary(endpoint: Endpoint, canary: Mapping[str, Any], max_tokens: int) -> CanaryResult:
-    body = chat_request(endpoint.model, canary["messages"], canary["tools"], max_tokens=max_tokens, tool_choice="auto")
+    body = {
+        "model": endpoint.model,
+        "messages": canary["messages"],
+        "tools": wrap_tools(canary["tools"]),
+        "max_tokens": max_tokens,
+    }
     began = time.monotonic()
     try:
         answer = endpoint.post("/v1/chat/completions", body)
@@ -80,6 +93,8 @@ def _ask_canary(endpoint: Endpoint, canary: Mapping[str, Any], max_tokens: int) 
 
 def _problem(message: Mapping[str, Any], tools: Sequence[Mapping[str, Any]]) -> str:
     """Why a message is no valid answer to a canary question; empty when it is one."""
+    if thought := _thought(message):
+        return f"it thinks, {thought[:120]!r}, and the model was trained not to: serve it with {_THINKING_OFF}"
     offered = compile_tools(list(tools))
     calls = message.get("tool_calls") or []
     if not calls:
@@ -90,6 +105,12 @@ def _problem(message: Mapping[str, Any], tools: Sequence[Mapping[str, Any]]) -> 
         if not isinstance(arguments, dict) or not offered.validates(Call(function["name"], arguments)):
             return f"{function['name']}({function['arguments'][:120]}) does not fit the schema of any offered tool"
     return ""
+
+
+def _thought(message: Mapping[str, Any]) -> str:
+    """The text that shows that an answer thinks: the thought itself where the server reads it out; empty for none."""
+    told, content = (str(message.get(name) or "") for name in ("reasoning", "content"))
+    return told or (content if any(mark in content for mark in _THINKING_MARKS) else "")
 
 
 def require_canaries(results: Sequence[CanaryResult], min_share: float) -> float:

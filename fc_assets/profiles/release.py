@@ -16,7 +16,7 @@ class DeploymentSettings(Section):
         False, description="Fail where no engine can run (no Docker, no image), instead of skipping with the reason."
     )
     project: str = Field("fc-assets", description="Name of the Compose project.")
-    image: str = Field("vllm/vllm-openai:v0.31.0", description="Inference image; pin it by digest in production.")
+    image: str = Field("vllm/vllm-openai:v0.30.0", description="Inference image; pin it by digest in production.")
     proxy_image: str = "nginxinc/nginx-unprivileged:1.28-alpine"
     monitoring: bool = Field(True, description="Prometheus and Grafana beside the engine.")
     port: Annotated[int, Field(ge=1, le=65535)] = 8080

@@ -26,5 +26,8 @@ class ServerSettings(Section):
     enforce_eager: bool = False
     gpu_memory_share: Share = 0.85
     kv_cache_gib: Positive = Field(4, description="KV cache on CPU, GiB.")
+    threads: Annotated[int, Field(ge=0)] = Field(
+        0, description="Threads that compute on CPU; 0: one a physical core, in the stack one for each of its `cpus`."
+    )
     tool_call_parser: str = "hermes"
     start_timeout_s: Positive = 600

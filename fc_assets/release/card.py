@@ -5,6 +5,7 @@ The text is `templates/model_card.md.j2`; the front matter is written by `huggin
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from fc_assets.names import BASE, GRPO, GRPO_POLICY, LORA_ADAPTER, SFT, SHAREGPT
 from fc_assets.release.model_info import ModelInfo
 from fc_assets.release.record import BarRecord, GateRecord, ReleaseRecord
 from fc_assets.release.upstream import Licence, Measure
+from fc_assets.serving.vllm_command import SAME_AS_TRAINED_FLAGS
 
 CARD_LABELS = {BASE: "A: base", SFT: "B: SFT", GRPO: "C: SFT + GRPO"}
 """How the card calls the variants, in the order of its columns."""
@@ -43,6 +45,7 @@ def model_card(record: ReleaseRecord, info: ModelInfo) -> str:
         results=_results(record.metrics),
         further={title: _as_table(rows) for title, rows in record.further_tables.items() if rows},
         training=_training(record),
+        same_as_trained=shlex.join(SAME_AS_TRAINED_FLAGS),
         gates=_gates(record.gates),
         measured_rows=max((measure.rows for measure in record.metrics), default=0),
     )

@@ -1,7 +1,8 @@
 """The one chat request: what evaluation, load test, canary questions and edge report ask a server, thinking off.
 
 Training sees prompts with thinking off, so a server must be asked the same way; said here once, it cannot be forgotten
-in one place. Sending a request is the caller's work; rendering a prompt without a server is `calls.prompts`.
+in one place. A server that is started here does so by itself (`vllm_command`); an external one has to be told. Sending
+a request is the caller's work; rendering a prompt without a server is `calls.prompts`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ ToolChoice = Literal["none", "auto", "required"]
 """none: the raw text comes back; auto: the server reads calls out of it; required: the server forces a call."""
 
 TEMPLATE_OPTIONS: Mapping[str, Any] = {"enable_thinking": False}
-"""What every request tells the chat template."""
+"""What the chat template is told, by every request and by the server where a request says nothing."""
 
 
 def conversation(

@@ -5,14 +5,27 @@ Nothing is started here: `server` does that for a block of Python, the Compose s
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fc_assets.profiles import ServerSettings
 from fc_assets.serving import launch_vllm
+from fc_assets.serving.chat import TEMPLATE_OPTIONS
 
 _GPU_MODULE = "vllm.entrypoints.openai.api_server"
 _CPU_MODULE = launch_vllm.__name__
+
+SAME_AS_TRAINED_FLAGS = (
+    *("--default-chat-template-kwargs", json.dumps(TEMPLATE_OPTIONS)),
+    *("--generation-config", "vllm"),
+    *("--override-generation-config", json.dumps({"temperature": 0.0})),
+)
+"""What a client gets that asks for nothing else: the prompt of the training, and the greedy answer of the evaluation.
+
+Without them the chat template lets the model think, and vLLM samples as the checkpoint's generation_config.json says
+(Qwen3: temperature 0.6, top-k 20). The stop tokens in that file hold all the same: vLLM reads them in any case.
+"""
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,8 @@ def vllm_command(
     if settings.device == "cuda":
         return VllmCommand(_GPU_MODULE, flags, environment)
     environment |= {**launch_vllm.FORK_ENVIRONMENT, "VLLM_CPU_KVCACHE_SPACE": str(settings.kv_cache_gib)}
+    if settings.threads:
+        environment[launch_vllm.THREADS_VARIABLE] = str(settings.threads)
     return VllmCommand(_CPU_MODULE, [*flags, *launch_vllm.FORK_FLAGS], environment)
 
 
@@ -62,6 +77,7 @@ def flags_for(settings: ServerSettings) -> list[str]:
         *("--max-num-batched-tokens", str(settings.max_num_batched_tokens)),
         *("--tool-call-parser", settings.tool_call_parser),
         "--enable-auto-tool-choice",
+        *SAME_AS_TRAINED_FLAGS,
     ]
     if settings.enforce_eager:
         flags.append("--enforce-eager")

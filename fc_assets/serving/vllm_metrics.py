@@ -1,6 +1,6 @@
 """What vLLM's `/metrics` says: its samples by name, and whether it is answering anything.
 
-Fetching the text is the caller's work, and so is what follows from the numbers. Names are those of vLLM 0.32.
+Fetching the text is the caller's work, and so is what follows from the numbers. Names are those of vLLM 0.30.
 """
 
 from __future__ import annotations

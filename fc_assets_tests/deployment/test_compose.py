@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from fc_assets.deployment.targets.compose import CARD_MONITOR, MONITORS, compose
 from fc_assets.deployment.targets.stack import STATE_FILE, Stack, StackError, StackState
 from fc_assets.foundation.artifacts import ArtifactStore
 from fc_assets.profiles import DeploymentSettings, ServerSettings, load_profile, profile_names
+from fc_assets.serving.launch_vllm import THREADS_VARIABLE
+from fc_assets.serving.vllm_command import SAME_AS_TRAINED_FLAGS
 
 BLUE = EngineSpec("a" * 64, "blue", load_profile("demo").server)
 GREEN = EngineSpec("b" * 64, "green", load_profile("demo").server)
@@ -49,6 +52,23 @@ def test_the_release_is_in_the_label_the_path_and_the_served_name() -> None:
     assert mount["bind"] == {"create_host_path": False}
     assert service["labels"]["io.fc-assets.release"] == "a" * 64
     assert release_name("fc-policy", "a" * 64) in service["command"]
+
+
+@pytest.mark.parametrize("engine", [BLUE, GREEN, CARD], ids=["blue", "green", "card"])
+def test_an_engine_answers_naive_clients_as_it_was_trained_and_evaluated(engine: EngineSpec) -> None:
+    words = compose_file([engine], DeploymentSettings())["services"][engine.service]["command"]
+    begin = words.index("--default-chat-template-kwargs")
+    assert tuple(words[begin : begin + len(SAME_AS_TRAINED_FLAGS)]) == SAME_AS_TRAINED_FLAGS
+
+
+def test_an_engine_has_a_thread_for_each_cpu_of_its_container() -> None:
+    def threads(engine: EngineSpec, cpus: float) -> str:
+        services = compose_file([engine], DeploymentSettings(cpus=cpus))["services"]
+        return services[engine.service]["environment"][THREADS_VARIABLE]
+
+    unset = replace(BLUE, server=BLUE.server.model_copy(update={"threads": 0}))
+    assert [threads(unset, cpus) for cpus in (0.5, 2.0, 3.5)] == ["1", "2", "3"]
+    assert threads(replace(BLUE, server=BLUE.server.model_copy(update={"threads": 6})), 2.0) == "6"
 
 
 def test_only_an_engine_on_a_card_reserves_one() -> None:

@@ -32,6 +32,7 @@ from fc_assets.foundation.resources import Runtime, build_resources
 from fc_assets.notifications.messages import messages_of
 from fc_assets.notifications.sensors import read_outcome
 from fc_assets.profiles import Profile, load_profile
+from fc_assets.serving import vllm_command
 from fc_assets.serving.endpoint import Endpoint
 from fc_assets_tests.support import docker_engine as engine
 from fc_assets_tests.support.lineage import failure
@@ -319,6 +320,16 @@ def test_a_broken_release_is_rolled_back_and_the_old_one_answers(
     assert client.failures == []
     assert site.stack.state() == before
     assert site.stack.container(other_colour(before.serving.colour)) is None
+
+
+def test_an_engine_that_lets_the_model_think_is_rolled_back(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = site.stack.state()
+    site.promote(note("started without the flags"))
+    monkeypatch.setattr(vllm_command, "SAME_AS_TRAINED_FLAGS", ())
+    result = site.deploy()
+    assert not result.success
+    assert "it thinks" in failure(result)
+    assert site.stack.state() == before
 
 
 def test_a_killed_engine_is_noticed_and_healed_by_the_sensor(site: Site) -> None:

@@ -40,18 +40,31 @@ def asked(content: object, status: str = "200 OK") -> tuple[CanaryResult, Mappin
         return result, server.exchanges[0].body
 
 
-def test_a_call_that_fits_its_schema_is_valid_and_was_asked_for_as_clients_do() -> None:
+def test_a_call_that_fits_its_schema_is_valid_and_was_asked_for_as_a_naive_client_does() -> None:
     result, body = asked({"choices": [{"message": call("get_weather", '{"city": "Oslo"}')}]})
     assert (result.id, result.valid, result.problem) == ("row-0", True, "")
     assert body == {
         "model": "fc-policy",
         "messages": CANARY["messages"],
         "tools": [{"type": "function", "function": tool} for tool in TOOLS],
-        "tool_choice": "auto",
-        "temperature": 0.0,
         "max_tokens": 32,
-        "chat_template_kwargs": {"enable_thinking": False},
     }
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"content": "<think>\n\n</think>\n\n"},
+        {"content": "<think>\nOslo is a city"},
+        {"content": "Oslo is a city</think>"},
+        {"content": None, "reasoning": "Oslo is a city"},
+    ],
+)
+def test_an_answer_that_thinks_is_no_valid_one_even_with_the_right_call(shown: dict[str, Any]) -> None:
+    result, _ = asked({"choices": [{"message": {**call("get_weather", '{"city": "Oslo"}'), **shown}}]})
+    assert not result.valid
+    assert "it thinks" in result.problem
+    assert """--default-chat-template-kwargs '{"enable_thinking": false}'""" in result.problem
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The model card: what the hub's own library reads out of it, and that no section is lost on the way."""
 
+import re
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -21,6 +23,7 @@ from fc_assets.release.record import (
     ReleaseRecord,
 )
 from fc_assets.release.upstream import BaseCheckpoint, Licence, Measure
+from fc_assets.serving.vllm_command import SAME_AS_TRAINED_FLAGS
 
 INFO = ModelInfo(
     architecture="Qwen3ForCausalLM",
@@ -124,6 +127,13 @@ def test_the_card_says_where_the_adapter_is_and_of_which_base() -> None:
     )
     local = RECORD.model_copy(update={"base": BaseCheckpoint("my-model", "", "folder")})
     assert "one LoRA adapter of my-model, SFT and GRPO in one" in model_card(local, INFO)
+
+
+def test_the_card_says_how_its_figures_were_asked_for_and_how_to_serve_alike() -> None:
+    card = model_card(RECORD, INFO)
+    assert "greedy decoding with thinking off for base, SFT and policy alike" in card
+    (command,) = re.findall(r"python -m vllm(?:.*\\\n)+.*", card)
+    assert set(SAME_AS_TRAINED_FLAGS) <= set(shlex.split(command))
 
 
 def test_the_tables_hold_every_cell() -> None:

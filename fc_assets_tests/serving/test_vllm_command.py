@@ -1,9 +1,13 @@
 """The one way to start vLLM: what its flags and environment are on either device, here and in a container."""
 
+import itertools
+import json
+
 import pytest
 
 from fc_assets.profiles import ServerSettings
-from fc_assets.serving.launch_vllm import FORK_ENVIRONMENT, FORK_FLAGS
+from fc_assets.serving.chat import chat_request
+from fc_assets.serving.launch_vllm import FORK_ENVIRONMENT, FORK_FLAGS, THREADS_VARIABLE, engine_threads
 from fc_assets.serving.vllm_command import VllmCommand, flags_for, vllm_command
 
 CPU = ServerSettings(device="cpu", dtype="float32", kv_cache_gib=2)
@@ -37,6 +41,32 @@ def test_only_the_cpu_build_is_forked() -> None:
     assert cpu.environment.items() >= {**FORK_ENVIRONMENT, "VLLM_CPU_KVCACHE_SPACE": "2"}.items()
     assert gpu.argv[:2] == ["-m", "vllm.entrypoints.openai.api_server"]
     assert not set(gpu.environment) & {*FORK_ENVIRONMENT, "VLLM_CPU_KVCACHE_SPACE"}
+
+
+@pytest.mark.parametrize("settings", [CPU, GPU], ids=["cpu", "cuda"])
+def test_who_asks_for_nothing_gets_the_prompt_of_training_and_the_answer_of_the_evaluation(
+    settings: ServerSettings,
+) -> None:
+    flags = command(settings).flags
+    after = dict(itertools.pairwise(flags))
+    asked = chat_request("m", [], [], max_tokens=1, tool_choice="none")
+    assert json.loads(after["--default-chat-template-kwargs"]) == asked["chat_template_kwargs"]
+    assert json.loads(after["--override-generation-config"]) == {"temperature": asked["temperature"]}
+    assert after["--generation-config"] == "vllm"  # not the temperature and top-k of the checkpoint's file
+
+
+def test_the_engine_has_the_threads_of_the_settings_else_one_for_each_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert THREADS_VARIABLE not in command(CPU).environment
+    given = command(CPU.model_copy(update={"threads": 3})).environment
+    assert given[THREADS_VARIABLE] == "3"
+    assert given["OMP_NUM_THREADS"] == "1"  # until the engine is forked
+    monkeypatch.setenv(THREADS_VARIABLE, "3")
+    assert engine_threads() == 3
+    monkeypatch.delenv(THREADS_VARIABLE)
+    for cores, allowed, expected in ((4, 8, 4), (4, 2, 2), (None, 2, 1)):
+        monkeypatch.setattr("psutil.cpu_count", lambda logical, cores=cores: cores)
+        monkeypatch.setattr("os.sched_getaffinity", lambda pid, allowed=allowed: set(range(allowed)))
+        assert engine_threads() == expected
 
 
 @pytest.mark.parametrize("settings", [CPU, GPU], ids=["cpu", "cuda"])

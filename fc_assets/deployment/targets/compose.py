@@ -142,6 +142,9 @@ def _service(image: str, memory: str, cpus: float, **parts: object) -> Service:
 
 def _engine(engine: EngineSpec, settings: DeploymentSettings) -> Service:
     server = engine.server
+    if not server.threads:
+        # The container sees every core of this machine, and may use only these.
+        server = server.model_copy(update={"threads": max(1, int(settings.cpus))})
     model = f"/releases/{engine.release[:16]}/{MODEL_FOLDER}"
     names = [settings.served_name, release_name(settings.served_name, engine.release)]
     command = vllm_command(server, model, names, "0.0.0.0", ENGINE_PORT, home="/tmp")

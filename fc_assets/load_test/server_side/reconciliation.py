@@ -2,7 +2,7 @@
 
 vLLM's Prometheus metrics are read before and after a load; the differences cover every request of it, the thrown-away
 ones included, and are compared with what the client saw. Gauges sampled during the load are summarised here as well.
-Names are those of vLLM 0.32; reading its text is in `serving.vllm_metrics`.
+Names are those of vLLM 0.30; reading its text is in `serving.vllm_metrics`.
 """
 
 from __future__ import annotations

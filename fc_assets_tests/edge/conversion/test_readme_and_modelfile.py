@@ -20,10 +20,17 @@ TEMPLATE = modelfile(FILES, 1024).split('"""')[1]
 def test_modelfile_runs_the_smallest_file_greedily() -> None:
     lines = modelfile(FILES, 1024).splitlines()
     assert "FROM ./policy-Q4_K_M.gguf" in lines
-    assert "PARAMETER temperature 0" in lines
     assert "PARAMETER num_ctx 1024" in lines
     assert 'PARAMETER stop "<|im_end|>"' in lines
     assert "FROM ./policy-Q8_0.gguf" in modelfile(FILES[:2], 1024)
+
+
+def test_a_client_that_asks_for_nothing_else_gets_plain_greedy_answers_with_thinking_off() -> None:
+    parameters = set(re.findall(r"^PARAMETER (.+)$", modelfile(FILES, 1024), re.MULTILINE))
+    assert {"temperature 0", "top_k 0", "top_p 1", "min_p 0", "repeat_penalty 1"} <= parameters
+    (command,) = re.findall(r"llama-server .*\\\n.*", readme(FILES, name="m", source_digest="", context=1024))
+    assert "--temp 0 --top-k 0 --top-p 1 --min-p 0 --repeat-penalty 1" in command
+    assert """--chat-template-kwargs '{"enable_thinking": false}'""" in command
 
 
 def test_template_has_the_fixed_parts_of_the_chat_template(tokenizer_folder: Path) -> None:
