@@ -1,6 +1,5 @@
 """The training assets: each starts a process of its own and describes what came back; the work is in those modules."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -38,8 +37,6 @@ from fc_assets.training.training_log import GRPO_COLUMNS, SFT_COLUMNS, columns, 
 
 GROUP = "training"
 TRAIN_FILE = split_file(SHAREGPT_TRAIN)
-CHECKPOINTS = "checkpoints"
-"""The trainer's own checkpoints, in the step's resume folder."""
 
 
 @dg.asset(
@@ -94,12 +91,11 @@ def lora_adapter(
             train=sharegpt_train.path / TRAIN_FILE,
             settings=settings,
             out=step.out / ADAPTER_FOLDER,
-            checkpoints=resume / CHECKPOINTS,
+            checkpoints=resume,
         )
         done = runtime.run_job(context, job, step.scratch)
-        shutil.rmtree(resume)
         write_json(step.records / RUN_COST, done.cost.model_dump(mode="json"))
-        return step.publish(inputs, _describe_sft(done.report, done.cost), report=done.report)
+        return step.publish(inputs, _describe_sft(done.report, done.cost), report=done.report, resume=resume)
 
 
 @dg.asset(
@@ -177,13 +173,12 @@ def grpo_policy(
             settings=settings,
             max_difference=merged_with.max_merge_logit_difference,
             out=step.out,
-            checkpoints=resume / CHECKPOINTS,
+            checkpoints=resume,
         )
         done = runtime.run_job(context, job, step.scratch)
-        shutil.rmtree(resume)
         write_json(step.records / RUN_COST, done.cost.model_dump(mode="json"))
         described = _describe_grpo(done.report, done.cost, list(settings.rewards.model_dump()))
-        return step.publish([base, sft, *inputs], described, report=done.report)
+        return step.publish([base, sft, *inputs], described, report=done.report, resume=resume)
 
 
 def _source(base_model: Artifact) -> BaseModelResult:

@@ -9,7 +9,6 @@ model, which has no name elsewhere. The rewards' definitions do not belong here.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from fc_assets.training.grpo.prompt_selection import draw_turns, without_capped_
 from fc_assets.training.grpo.reward_functions import RewardFunctions
 from fc_assets.training.jobs import GrpoJob, GrpoResult, GrpoRun
 from fc_assets.training.merging.adapters import as_one_adapter, merge_adapter, require_same_model
+from fc_assets.training.trainer.holding import alone_in_its_folder
 
 _LOGGED = ("reward", "loss", "completions/mean_length")
 
@@ -39,6 +39,7 @@ def completions_per_pass(settings: GrpoSettings) -> int:
     return completions // settings.gradient_accumulation
 
 
+@alone_in_its_folder
 def train(job: GrpoJob, log: Log) -> GrpoRun:
     """Optimise the policy, merge its adapter, save both, and return what happened."""
     settings = job.settings
@@ -73,7 +74,6 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
     adapter_difference = require_same_model(
         _as_published(job).to(merged.model.device), merged.model, tokenizer, drawn, 2 * job.max_difference, log
     )
-    shutil.rmtree(job.checkpoints, ignore_errors=True)
 
     report = GrpoResult(
         log=run.logged("reward"),
@@ -96,7 +96,8 @@ def _save_adapter(job: GrpoJob, trained: Any) -> None:
     from fc_assets.training.trainer import checkpoints
 
     base, _ = checkpoints.load_checkpoint(job.base, bf16=False)
-    with tempfile.TemporaryDirectory(prefix="fc-assets-adapter-") as folder:
+    # In the step's own folder, beside what is published: it is swept away after a KILL.
+    with tempfile.TemporaryDirectory(prefix="adapter-", dir=job.out.parent) as folder:
         checkpoints.save_adapter(trained, job.base_source, Path(folder))
         one = as_one_adapter(base, [job.sft_adapter, Path(folder)])
     checkpoints.save_adapter(one, job.base_source, job.out / ADAPTER_FOLDER)
@@ -116,10 +117,10 @@ def _trainer(job: GrpoJob, model: Any, tokenizer: Any, turns: list[Turn], reward
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer
 
-    from fc_assets.training.trainer import arguments, running
+    from fc_assets.training.trainer import arguments, resuming, running, watching
 
     settings = job.settings
-    return GRPOTrainer(
+    return watching.watched(GRPOTrainer, watching.Watch("grpo", settings, _row_names))(
         model=model,
         reward_funcs=rewards.functions,
         args=GRPOConfig(
@@ -146,8 +147,13 @@ def _trainer(job: GrpoJob, model: Any, tokenizer: Any, turns: list[Turn], reward
         ),
         processing_class=tokenizer,
         peft_config=arguments.lora_config(settings.lora),
-        callbacks=[running.RunLogCallback(log, _LOGGED)],
+        callbacks=[running.RunLogCallback(log, _LOGGED), resuming.KeptState(rewards.samples, rewards.restore_samples)],
     )
+
+
+def _row_names(inputs: list[dict[str, Any]]) -> list[str]:
+    """The turns of what trl's GRPOTrainer gets for a step: its rows, each once for every completion."""
+    return [row["turn_id"] for row in inputs]
 
 
 if __name__ == "__main__":

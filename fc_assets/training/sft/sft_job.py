@@ -7,19 +7,21 @@ beside it. `merge_job` merges it.
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 from fc_assets.calls.conversations import read_turns
 from fc_assets.foundation.child_processes.jobs import Log, run_job
 from fc_assets.training.jobs import SftJob, SftResult, SftRun
 from fc_assets.training.sequences import EncodedTurn, encode_split
+from fc_assets.training.sft.row_names import RowNames
+from fc_assets.training.trainer.holding import alone_in_its_folder
 
 _LOGGED = ("loss", "mean_token_accuracy", "learning_rate")
 _SPAN_CHARS = 400
 """Characters of the first learnt answer in the run's log; the report has all of it."""
 
 
+@alone_in_its_folder
 def train(job: SftJob, log: Log) -> SftRun:
     """Train the adapter, save it, and return what happened."""
     log.info("importing the trainer")
@@ -42,7 +44,6 @@ def train(job: SftJob, log: Log) -> SftRun:
     run = running.run_trainer(trainer, job.checkpoints, log)
     checkpoints.save_adapter(trainer.model, job.base_source, job.out)
     tokenizer.save_pretrained(job.out)
-    shutil.rmtree(job.checkpoints, ignore_errors=True)
 
     records = run.logged("loss")
     report = SftResult(
@@ -65,10 +66,10 @@ def _trainer(job: SftJob, model: Any, tokenizer: Any, turns: list[EncodedTurn], 
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    from fc_assets.training.trainer import arguments, running
+    from fc_assets.training.trainer import arguments, running, watching
 
     settings = job.settings
-    return SFTTrainer(
+    return watching.watched(SFTTrainer, watching.Watch("sft", settings, RowNames(turns)))(
         model=model,
         args=SFTConfig(
             **arguments.shared_arguments(settings, job.checkpoints),

@@ -34,6 +34,7 @@ def shared_arguments(settings: SftSettings | GrpoSettings, checkpoints: Path) ->
         "bf16": settings.bf16,
         "gradient_checkpointing": settings.gradient_checkpointing,
         "logging_steps": settings.log_every,
+        "logging_nan_inf_filter": False,  # it would log a loss that is no number as the mean of those before it
         "save_steps": settings.save_every,
         "save_total_limit": _CHECKPOINTS_KEPT,
         "seed": settings.seed,
