@@ -317,6 +317,8 @@ class Runtime:
         if last.startswith("error: "):
             raise FcAssetsError(last.removeprefix("error: "))
         ended = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+        if last.startswith(processes.MEMORY_NOTE):
+            ended += f" ({last})"
         raise FcAssetsError(
             f"{module} {ended}; nothing was published, so materialise again once the cause is gone. "
             f"Its log is {log}, and ends:\n{child.log_tail()}"

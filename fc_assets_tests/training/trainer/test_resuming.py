@@ -1,4 +1,4 @@
-"""A checkpoint is used only whole: whatever a kill, a full disk or a bad disk makes of one, the curve stays the same."""
+"""A checkpoint is used only whole: whatever a kill or a full disk makes of one, the curve stays the same."""
 
 import shutil
 from pathlib import Path
