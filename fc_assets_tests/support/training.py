@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,11 +17,12 @@ import torch
 from peft import get_peft_model
 from transformers import Qwen3Config, Qwen3ForCausalLM, Trainer, TrainerCallback, TrainingArguments, set_seed
 
-from fc_assets.foundation.child_processes.jobs import Job, write_job
-from fc_assets.foundation.resources import CHILD_ENVIRONMENT
+from fc_assets.foundation.child_processes.jobs import run_job, write_job
 from fc_assets.names import MANIFEST, SHAREGPT_TRAIN, split_file
 from fc_assets.profiles import EMBEDDED, GrpoSettings, LoraSettings, SftSettings, load_profile
+from fc_assets.training.grpo import grpo_job as grpo_job_module
 from fc_assets.training.jobs import CheckpointSource, GrpoJob, SftJob, TrainingResult
+from fc_assets.training.sft import sft_job as sft_job_module
 from fc_assets.training.trainer.arguments import lora_config, shared_arguments
 from fc_assets.training.trainer.checkpoints import load_checkpoint, save_adapter
 from fc_assets.training.trainer.running import TrainingRun, run_trainer
@@ -170,37 +170,53 @@ def grpo_job(folder: Path, settings: GrpoSettings) -> GrpoJob:
     )
 
 
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(["trl.trainer.sft_trainer", "trl.trainer.grpo_trainer", __name__])
+
+
 @dataclass
 class Attempt:
-    """A job's process, as a step starts it but without a supervisor, so that a kill hits nothing else."""
+    """A trainer in a process of its own, forked where its slow imports are done already, and its log."""
 
-    process: subprocess.Popen[bytes]
+    process: multiprocessing.process.BaseProcess
     log: Path
 
     def kill(self) -> None:
         """End it as the kernel would, without warning."""
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        self.process.kill()
+        self.process.join()
+
+    @property
+    def code(self) -> int | None:
+        return self.process.exitcode
 
 
-def start(job: Job[Any], scratch: Path) -> Attempt:
+def start(job: SftJob | GrpoJob, scratch: Path) -> Attempt:
     """Start `job`; its output is appended to a log in `scratch`."""
     scratch.mkdir(parents=True, exist_ok=True)
-    files = write_job(job, scratch)
-    log = scratch / "log"
-    with log.open("ab") as stream:
-        environment = {**os.environ, **CHILD_ENVIRONMENT, "OMP_NUM_THREADS": "1"}
-        process = subprocess.Popen([sys.executable, *files.argv[1:]], stdout=stream, stderr=stream, env=environment)
-    return Attempt(process, log)
+    process = _SERVER.Process(target=_work, args=(job, scratch))
+    process.start()
+    return Attempt(process, scratch / "log")
 
 
-def finish(job: Job[Any], scratch: Path, timeout_s: float = 240) -> TrainingResult:
+def _work(job: SftJob | GrpoJob, scratch: Path) -> None:
+    with (scratch / "log").open("ab") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    sys.argv[1:] = [write_job(job, scratch).argv[-1]]
+    torch.set_num_threads(1)
+    if isinstance(job, SftJob):
+        run_job(SftJob, sft_job_module.train)
+    else:
+        run_job(GrpoJob, grpo_job_module.train)
+
+
+def finish(job: SftJob | GrpoJob, scratch: Path, timeout_s: float = 240) -> TrainingResult:
     """Run `job` to its end and return its report."""
     attempt = start(job, scratch)
-    try:
-        code = attempt.process.wait(timeout_s)
-    finally:
-        attempt.kill()
+    attempt.process.join(timeout_s)
+    code = attempt.code
+    attempt.kill()
     assert code == 0, attempt.log.read_text()[-3000:]
     report: TrainingResult = write_job(job, scratch).result().report
     return report
@@ -244,7 +260,7 @@ def finish_with_kills(job: SftJob | GrpoJob, scratch: Path, seed: int, kills: in
 def _wait_for(attempt: Attempt, condition: Any, pause_s: float) -> None:
     deadline = time.monotonic() + 180
     while not condition():
-        assert attempt.process.poll() is None, f"it ended unasked:\n{attempt.log.read_text()[-3000:]}"
+        assert attempt.code is None, f"it ended unasked:\n{attempt.log.read_text()[-3000:]}"
         assert time.monotonic() < deadline, f"nothing happened:\n{attempt.log.read_text()[-3000:]}"
         time.sleep(pause_s)
 

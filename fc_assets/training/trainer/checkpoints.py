@@ -8,15 +8,12 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from fc_assets.errors import FcAssetsError
 from fc_assets.names import MODEL_CARD
 from fc_assets.training.jobs import CheckpointSource
 
 
 def load_checkpoint(folder: Path, *, bf16: bool) -> tuple[Any, Any]:
     """Model and tokenizer of a local checkpoint, weights in fp32 or bf16; no remote code, safetensors only."""
-    if bf16 and not torch.cuda.is_available():
-        raise FcAssetsError("bf16 is set but no CUDA device is visible; choose the demo profile or set bf16 to false")
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.bfloat16 if bf16 else torch.float32, use_safetensors=True, local_files_only=True
     )
