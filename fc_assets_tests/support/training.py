@@ -99,7 +99,6 @@ def toy_trainer(folder: Path, settings: SftSettings | None = None, *, poisoned: 
             per_device_train_batch_size=2,
             num_train_epochs=3,
             max_steps=settings.max_steps,
-            use_cpu=True,
         ),
         train_dataset=[{"input_ids": row, "labels": row, "attention_mask": [1] * len(row)} for row in rows],
     )

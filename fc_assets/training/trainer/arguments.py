@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import LoraConfig
 
 from fc_assets.profiles import GrpoSettings, LoraSettings, SftSettings
@@ -40,5 +41,6 @@ def shared_arguments(settings: SftSettings | GrpoSettings, checkpoints: Path) ->
         "seed": settings.seed,
         "report_to": "none",
         "disable_tqdm": True,
-        "dataloader_pin_memory": settings.bf16,  # memory is pinned for a GPU, and bf16 is set only where there is one
+        "use_cpu": not torch.cuda.is_available(),  # transformers takes bf16 on a processor only when it is told so
+        "dataloader_pin_memory": torch.cuda.is_available(),
     }

@@ -68,7 +68,7 @@ def watched(trainer_class: Any, watch: Watch) -> Any:
                 loss: torch.Tensor = super().training_step(model, inputs, *args, **kwargs)
             except RuntimeError as error:
                 if _SAMPLED_FROM_NAN in str(error):
-                    self._stop("the model's probabilities", math.nan)
+                    self._stop("a probability of the model", math.nan)
                 raise
             if not bool(torch.isfinite(loss)):
                 self._stop("the loss", float(loss))

@@ -14,15 +14,17 @@ from fc_assets.foundation.child_processes.parent_watch import end_with_the_worke
 from fc_assets_tests.foundation.child_processes import run_worker
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("method", [pytest.param("dagster", marks=pytest.mark.slow), "spawn", "forkserver"])
 def test_a_killed_worker_takes_its_step_and_its_trainer_along(method: str, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     worker = subprocess.Popen([sys.executable, "-m", run_worker.__name__, method, str(pids)])
-    _wait_until(pids.is_file, 60)
-    family = [int(pid) for pid in pids.read_text().split()]
-    family += [child.pid for child in psutil.Process(family[1]).children(recursive=True)]
-    os.kill(worker.pid, signal.SIGKILL)
-    worker.wait()
+    try:
+        _wait_until(pids.is_file, 150)
+        family = [int(pid) for pid in pids.read_text().split()]
+        family += [child.pid for child in psutil.Process(family[1]).children(recursive=True)]
+    finally:
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.wait()
     _wait_until(lambda: not any(_lives(pid) for pid in family), 20)
 
 

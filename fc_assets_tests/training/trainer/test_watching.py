@@ -46,6 +46,14 @@ def test_a_gradient_that_is_not_finite_is_not_applied(tmp_path: Path) -> None:
     assert bool(torch.isfinite(first).all())
 
 
+def test_weights_from_which_nothing_can_be_sampled_have_diverged(tmp_path: Path) -> None:
+    """GRPO samples before it computes a loss."""
+    trainer = toy_trainer(tmp_path)
+    trainer.model.register_forward_hook(lambda *_: torch.multinomial(torch.tensor([torch.nan, 1.0]), 1))
+    with pytest.raises(FcAssetsError, match=r"At step 1 a probability of the model is nan, on the rows r"):
+        run_trainer(trainer, tmp_path, ReadLog())
+
+
 class Spoil(TrainerCallback):
     """Weights that are no numbers although every gradient was finite: an optimizer's overflow."""
 
