@@ -74,8 +74,11 @@ def toy_settings(**changes: Any) -> SftSettings:
     return demo.model_copy(update={**few, **changes})
 
 
-def toy_trainer(folder: Path, settings: SftSettings | None = None, *, poisoned: bool = False) -> Any:
-    """A watched trainer of a tiny model on 12 rows called r0 to r11; a `poisoned` row r7 has no finite loss."""
+def toy_trainer(folder: Path, settings: SftSettings | None = None, *, poisoned: bool = False, **arguments: Any) -> Any:
+    """A watched trainer of a tiny model on 12 rows called r0 to r11; a `poisoned` row r7 has no finite loss.
+
+    It validates on the rows that it learns, if `arguments` ask for it.
+    """
     settings = settings or toy_settings()
     set_seed(settings.seed)
     config = Qwen3Config(
@@ -92,6 +95,7 @@ def toy_trainer(folder: Path, settings: SftSettings | None = None, *, poisoned: 
     def name_rows(inputs: Any) -> list[str]:
         return [names[tuple(row)] for row in inputs["input_ids"].tolist()]
 
+    data = [{"input_ids": row, "labels": row, "attention_mask": [1] * len(row)} for row in rows]
     return watched(Trainer, Watch("sft", settings, name_rows))(
         model=model,
         args=TrainingArguments(
@@ -99,8 +103,10 @@ def toy_trainer(folder: Path, settings: SftSettings | None = None, *, poisoned: 
             per_device_train_batch_size=2,
             num_train_epochs=3,
             max_steps=settings.max_steps,
+            **arguments,
         ),
-        train_dataset=[{"input_ids": row, "labels": row, "attention_mask": [1] * len(row)} for row in rows],
+        train_dataset=data,
+        eval_dataset=data,
     )
 
 

@@ -103,8 +103,10 @@ def restore_finished(trainer: Any, checkpoint: Path) -> None:
     `train(resume_from_checkpoint=...)` would take one step too many.
     """
     state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
-    best = state.best_model_checkpoint if trainer.args.load_best_model_at_end else None
-    trainer._load_from_checkpoint(str(best or checkpoint))  # the very function that resuming uses; there is no other
+    weights = checkpoint
+    if trainer.args.load_best_model_at_end and state.best_model_checkpoint:
+        weights = checkpoint.parent / Path(state.best_model_checkpoint).name  # the home may have been moved since
+    trainer._load_from_checkpoint(str(weights))  # the very function that resuming uses; there is no public one
     trainer.state = state
     for callback in trainer.callback_handler.callbacks:
         if isinstance(callback, KeptState):

@@ -4,10 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from fc_assets.names import MANIFEST
 from fc_assets.training.jobs import LogRecord
-from fc_assets_tests.support.training import CutError, ReadLog, train_toy
+from fc_assets.training.trainer.running import run_trainer
+from fc_assets_tests.support.training import CutError, ReadLog, toy_trainer, train_toy
 
 FILES = (
     "adapter_config.json adapter_model.safetensors optimizer.pt rng_state.pth scheduler.pt trainer_state.json "
@@ -99,10 +101,28 @@ def test_with_no_whole_checkpoint_training_starts_anew_and_says_so(
     assert "no whole checkpoint is left, so training starts anew" in log.text
 
 
-def test_a_finished_training_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
     first = train_toy(tmp_path / "checkpoints", ReadLog())
     log = ReadLog()
     again = train_toy(tmp_path / "checkpoints", log, cut_at=6)  # one step more would raise
     assert again.logged("loss") == first.logged("loss")
     assert again.steps == first.steps == 6
     assert "nothing is trained again" in log.text
+
+
+@pytest.mark.parametrize("best", [False, True], ids=["last", "best"])
+def test_a_finished_training_has_the_weights_that_it_ended_with(best: bool, tmp_path: Path) -> None:
+    keep_best = {  # the loss of these few random rows rises, so that the best checkpoint is an early one
+        "eval_strategy": "steps",
+        "eval_steps": 2,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+    }
+    first, again = (toy_trainer(tmp_path, **(keep_best if best else {})) for _ in range(2))
+    run_trainer(first, tmp_path, ReadLog())
+    if best:
+        assert first.state.best_global_step < 6
+    run_trainer(again, tmp_path, ReadLog())
+    for (name, ended), (_, found) in zip(first.model.named_parameters(), again.model.named_parameters(), strict=True):
+        assert torch.equal(ended, found), name
