@@ -57,7 +57,9 @@ class CutError(Exception):
     """The toy's training was cut, as by a kill."""
 
 
-class _Cut(TrainerCallback):
+class Cut(TrainerCallback):
+    """Cut the toy's training once `step` is done."""
+
     def __init__(self, step: int) -> None:
         self.step = step
 
@@ -85,7 +87,8 @@ def toy_trainer(folder: Path, settings: SftSettings | None = None, *, poisoned: 
         vocab_size=32, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
         num_key_value_heads=1, head_dim=8, tie_word_embeddings=True,
     )  # fmt: skip
-    model = get_peft_model(Qwen3ForCausalLM(config), lora_config(settings.lora))
+    dtype = torch.bfloat16 if settings.bf16 else torch.float32
+    model = get_peft_model(Qwen3ForCausalLM(config).to(dtype), lora_config(settings.lora))
     generator = torch.Generator().manual_seed(1)
     rows = [torch.randint(1, 32, (6,), generator=generator).tolist() for _ in range(TOY_ROWS)]
     names = {tuple(row): f"r{number}" for number, row in enumerate(rows)}
@@ -125,7 +128,7 @@ def train_toy(folder: Path, log: ReadLog, *, cut_at: int | None = None) -> Train
     """Train the toy in `folder`; raise `CutError` when step `cut_at` is done."""
     trainer = toy_trainer(folder)
     if cut_at is not None:
-        trainer.add_callback(_Cut(cut_at))
+        trainer.add_callback(Cut(cut_at))
     return run_trainer(trainer, folder, log)
 
 
@@ -216,7 +219,7 @@ def _work(job: SftJob | GrpoJob, scratch: Path) -> None:
         run_job(GrpoJob, grpo_job_module.train)
 
 
-def finish(job: SftJob | GrpoJob, scratch: Path, timeout_s: float = 240) -> TrainingResult:
+def finish(job: SftJob | GrpoJob, scratch: Path, timeout_s: float = 500) -> TrainingResult:
     """Run `job` to its end and return its report."""
     attempt = start(job, scratch)
     attempt.process.join(timeout_s)

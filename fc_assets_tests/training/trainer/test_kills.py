@@ -30,12 +30,14 @@ def test_sft_that_was_killed_has_the_curve_of_one_that_was_not(bf16: bool, tmp_p
     demo = load_profile("demo").sft
     lora = demo.lora.model_copy(update={"dropout": 0.1})
     few = {"lora": lora, "max_steps": 10, "save_every": 2, "log_every": 3, "bf16": bf16}
+    if bf16:  # some processors take seconds for a step
+        few |= {"max_steps": 4, "save_every": 1}
     settings = demo.model_copy(update=few)
     whole = finish(sft_job(tmp_path / "whole", settings), tmp_path / "whole" / "scratch")
     job = sft_job(tmp_path / "killed", settings)
-    report, kills, log = finish_with_kills(job, tmp_path / "killed" / "scratch", seed=7, kills=4)
+    report, kills, log = finish_with_kills(job, tmp_path / "killed" / "scratch", seed=7, kills=2 if bf16 else 4)
     assert_killed(kills, log)
-    assert report.steps == whole.steps == 10
+    assert report.steps == whole.steps == few["max_steps"]
     assert_same_curve(figures(report), figures(whole))
     same = [(tmp_path / name / "out" / "adapter" / "adapter_model.safetensors") for name in ("whole", "killed")]
     assert same[0].read_bytes() == same[1].read_bytes()

@@ -9,7 +9,7 @@ import torch
 from fc_assets.names import MANIFEST
 from fc_assets.training.jobs import LogRecord
 from fc_assets.training.trainer.running import run_trainer
-from fc_assets_tests.support.training import CutError, ReadLog, toy_trainer, train_toy
+from fc_assets_tests.support.training import Cut, CutError, ReadLog, toy_settings, toy_trainer, train_toy
 
 FILES = (
     "adapter_config.json adapter_model.safetensors optimizer.pt rng_state.pth scheduler.pt trainer_state.json "
@@ -126,3 +126,14 @@ def test_a_finished_training_has_the_weights_that_it_ended_with(best: bool, tmp_
     run_trainer(again, tmp_path, ReadLog())
     for (name, ended), (_, found) in zip(first.model.named_parameters(), again.model.named_parameters(), strict=True):
         assert torch.equal(ended, found), name
+
+
+def test_in_bf16_the_curve_is_the_same_too(tmp_path: Path) -> None:
+    settings = toy_settings(bf16=True)
+    whole = run_trainer(toy_trainer(tmp_path / "whole", settings), tmp_path / "whole", ReadLog())
+    cut = toy_trainer(tmp_path / "cut", settings)
+    cut.add_callback(Cut(5))
+    with pytest.raises(CutError):
+        run_trainer(cut, tmp_path / "cut", ReadLog())
+    resumed = run_trainer(toy_trainer(tmp_path / "cut", settings), tmp_path / "cut", ReadLog())
+    assert resumed.logged("loss") == whole.logged("loss")
