@@ -81,7 +81,7 @@ class Artifact:
 
     def verify(self) -> Artifact:
         """Read every byte again and return self; raise `ArtifactChangedError` naming what differs."""
-        _expect(self.asset, self.path, self.digest, _scan(self.path))
+        _expect(self.asset, self.path, self.digest, scan_folder(self.path))
         return self
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -98,7 +98,8 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _scan(folder: Path) -> dict[str, FileEntry]:
+def scan_folder(folder: Path) -> dict[str, FileEntry]:
+    """Every file below `folder` but its manifest, by its relative path. Raises `FcAssetsError` for a symbolic link."""
     files = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -144,14 +145,15 @@ class ArtifactStore:
         """A folder that outlives a killed step, from which its next attempt continues.
 
         `identity` is all that the work depends on: an attempt with the same one finds the same folder, and what
-        attempts with another one left behind is removed. The step deletes it when it has succeeded.
+        attempts with another one left behind is removed, unless a process that still runs holds it (`resume_folders`).
         """
         key = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:16]
         parent = self.home / "resume" / asset
         if parent.is_dir():
             for other in parent.iterdir():
                 if other.name != key:
-                    shutil.rmtree(other, ignore_errors=True)
+                    with contextlib.suppress(BlockingIOError), locked(other, wait=False):
+                        shutil.rmtree(other, ignore_errors=True)
         folder = parent / key
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -168,7 +170,7 @@ class ArtifactStore:
         process lives: `sweep` removes those that a killed process left behind.
         """
         self.sweep()
-        with _locked(self.staging()):  # so that no sweep sees the folder before it is locked
+        with locked(self.staging()):  # so that no sweep sees the folder before it is locked
             folder = Path(tempfile.mkdtemp(prefix=asset.replace("/", "-") + ".", dir=self.staging()))
             lock = os.open(folder, os.O_RDONLY)
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -188,9 +190,9 @@ class ArtifactStore:
     def sweep(self) -> int:
         """Remove staging folders whose process is gone; return how many."""
         removed = 0
-        with _locked(self.staging()):
+        with locked(self.staging()):
             for folder in self.staging().iterdir():
-                with contextlib.suppress(BlockingIOError), _locked(folder, wait=False):
+                with contextlib.suppress(BlockingIOError), locked(folder, wait=False):
                     shutil.rmtree(folder, ignore_errors=True)
                     removed += 1
         return removed
@@ -210,7 +212,7 @@ class ArtifactStore:
         `folder` must lie on the same file system as the home (inside a `workspace`). Publishing the same bytes twice is
         not an error: the first copy of the files stays, and its manifest is replaced by this attempt's description.
         """
-        files = _scan(folder)
+        files = scan_folder(folder)
         if not files:
             raise FcAssetsError(f"{asset} wrote no file into {folder}; there is nothing to publish")
         digest = content_digest(files)
@@ -228,22 +230,22 @@ class ArtifactStore:
         )
         if target.exists():
             try:
-                _expect(asset, target, digest, _scan(target))
+                _expect(asset, target, digest, scan_folder(target))
             except ArtifactChangedError:
                 shutil.rmtree(target)  # a damaged copy: the one in hand has the right bytes
             else:
                 _replace_manifest(target, artifact)
                 return artifact
         write_json(folder / MANIFEST, _manifest(artifact))
-        _flush(folder)
+        flush_folder(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             folder.rename(target)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            _expect(asset, target, digest, _scan(target))  # another process published the same bytes first
-        _flush_directory(target.parent)
+            _expect(asset, target, digest, scan_folder(target))  # another process published the same bytes first
+        flush_directory(target.parent)
         return artifact
 
     def open(self, asset: str, digest: str) -> Artifact:
@@ -257,7 +259,7 @@ class ArtifactStore:
                 f"{asset} with digest {digest} is not in the home {self.home}: set {HOME_VARIABLE} to the folder whose "
                 f"artifacts/{asset} holds {folder.name}, or materialise {asset} again"
             )
-        files = _scan(folder)
+        files = scan_folder(folder)
         _expect(asset, folder, digest, files)
         manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
         return Artifact(
@@ -274,7 +276,7 @@ class ArtifactStore:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
+def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold the advisory lock of a folder; without `wait`, raise BlockingIOError when another process has it."""
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -304,17 +306,19 @@ def _replace_manifest(folder: Path, artifact: Artifact) -> None:
         (Path(scratch) / MANIFEST).replace(folder / MANIFEST)
 
 
-def _flush(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Have everything below `folder` on the disk itself, so that it survives a loss of power."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as stream:
                 os.fsync(stream.fileno())
         elif path.is_dir():
-            _flush_directory(path)
-    _flush_directory(folder)
+            flush_directory(path)
+    flush_directory(folder)
 
 
-def _flush_directory(folder: Path) -> None:
+def flush_directory(folder: Path) -> None:
+    """Have the names in a folder on the disk itself."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

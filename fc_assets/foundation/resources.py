@@ -7,6 +7,7 @@ is how the next step gets it back, verified. No stage's work belongs here.
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +19,9 @@ import dagster as dg
 from pydantic import BaseModel
 
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation import resume_folders
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore, default_home
-from fc_assets.foundation.child_processes import processes
+from fc_assets.foundation.child_processes import parent_watch, processes
 from fc_assets.foundation.child_processes.jobs import Job, Result, write_job
 from fc_assets.foundation.json_files import finite, write_json
 from fc_assets.foundation.metadata import describe, record_of
@@ -166,11 +168,13 @@ class AssetStep:
         metadata: Mapping[str, object],
         check_results: Sequence[dg.AssetCheckResult] = (),
         report: Mapping[str, object] | BaseModel | None = None,
+        resume: Path | None = None,
     ) -> dg.MaterializeResult[Artifact]:
         """Publish `out` and describe it: lineage, digest as data version, settings, and the stage's own metadata.
 
         A `report` is what the step's own process returned; it is kept in the artefact as `report.json`, for checks
-        and for later readers, so it must hold nothing that differs when the same work is done again.
+        and for later readers, so it must hold nothing that differs when the same work is done again. `resume` is the
+        folder that an attempt could go on from: it stays until Dagster has recorded what is returned here.
         """
         if report is not None:
             write_json(self.out / REPORT, report.model_dump(mode="json") if isinstance(report, BaseModel) else report)
@@ -186,6 +190,8 @@ class AssetStep:
             settings={**_inherited(inputs), **own},
         )
         self._keep_records(artifact)
+        if resume is not None:
+            resume_folders.note_published(resume, name, self.run_id)
         return dg.MaterializeResult(
             asset_key=self.key,
             value=artifact,
@@ -203,6 +209,12 @@ class AssetStep:
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(kept, ignore_errors=True)  # of an earlier attempt in the same run
             self.records.replace(kept)
+
+
+def _is_recorded(instance: dg.DagsterInstance, published: resume_folders.Publication) -> bool:
+    """Whether the materialisation that a run has published is in the instance: its step ends before it is."""
+    event = instance.get_latest_materialization_event(dg.AssetKey.from_user_string(published.asset))
+    return event is not None and event.run_id == published.run
 
 
 def _inherited(inputs: Sequence[Artifact]) -> dict[str, Any]:
@@ -245,6 +257,8 @@ class Runtime:
 
         Errors for people become `StepError`.
         """
+        parent_watch.end_with_the_worker()
+        resume_folders.sweep_recorded(self.store.home, functools.partial(_is_recorded, context.instance))
         key = key or context.asset_key
         version = context.assets_def.code_versions_by_key.get(key)
         context.instance.add_run_tags(context.run.run_id, {PROFILE_TAG: self.profile.name})
@@ -322,6 +336,8 @@ class Runtime:
         if last.startswith("error: "):
             raise FcAssetsError(last.removeprefix("error: "))
         ended = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+        if last.startswith(processes.MEMORY_NOTE):
+            ended += f" ({last})"
         raise FcAssetsError(
             f"{module} {ended}; nothing was published, so materialise again once the cause is gone. "
             f"Its log is {log}, and ends:\n{child.log_tail()}"

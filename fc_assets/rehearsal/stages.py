@@ -85,6 +85,8 @@ def rehearse(rehearsal: Rehearsal, folder: Path) -> Iterator[StageFigures]:
             settings=profile.sft,
             out=adapter,
             checkpoints=folder / "sft-checkpoints",
+            events=folder / "sft-events",
+            trackers=(),
         )
         run = run_watched(job, folder / "sft-job", watch, rehearsal.launcher)
         speed = SFT_STEPS * profile.sft.rows_per_step * run.report.tokens_mean / run.cost.seconds
@@ -96,7 +98,7 @@ def rehearse(rehearsal: Rehearsal, folder: Path) -> Iterator[StageFigures]:
             adapter=adapter,
             train=train,
             bf16=profile.sft.bf16,
-            max_difference=profile.sft.max_merge_logit_difference,
+            bounds=profile.sft.merge,
             out=merged,
         )
         run_watched(job, folder / "merge-job", watch, rehearsal.launcher)
@@ -111,9 +113,11 @@ def rehearse(rehearsal: Rehearsal, folder: Path) -> Iterator[StageFigures]:
             sft_adapter=adapter,
             train=train,
             settings=settings,
-            max_difference=profile.sft.max_merge_logit_difference,
+            bounds=profile.sft.merge,
             out=folder / "grpo",
             checkpoints=folder / "grpo-checkpoints",
+            events=folder / "grpo-events",
+            trackers=(),
         )
         try:
             run = run_watched(job, folder / "grpo-job", watch, rehearsal.launcher)

@@ -51,8 +51,6 @@ from fc_assets.training.training_log import (
 
 GROUP = "training"
 TRAIN_FILE = split_file(SHAREGPT_TRAIN)
-CHECKPOINTS = "checkpoints"
-"""The trainer's own checkpoints, in the step's resume folder."""
 
 
 @dg.asset(
@@ -109,13 +107,13 @@ def lora_adapter(
             train=sharegpt_train.path / TRAIN_FILE,
             settings=settings,
             out=step.out / ADAPTER_FOLDER,
-            checkpoints=resume / CHECKPOINTS,
+            checkpoints=resume,
             events=resume / EVENTS,
             trackers=runtime.profile.trackers.report_to,
         )
         done = runtime.run_job(context, job, step.scratch)
         _keep_records(resume, step.records, done.cost)
-        return step.publish(inputs, _describe_sft(done.report, done.cost), report=done.report)
+        return step.publish(inputs, _describe_sft(done.report, done.cost), report=done.report, resume=resume)
 
 
 @dg.asset(
@@ -199,21 +197,20 @@ def grpo_policy(
             settings=settings,
             bounds=bounds,
             out=step.out,
-            checkpoints=resume / CHECKPOINTS,
+            checkpoints=resume,
             events=resume / EVENTS,
             trackers=runtime.profile.trackers.report_to,
         )
         done = runtime.run_job(context, job, step.scratch)
         _keep_records(resume, step.records, done.cost)
         described = _describe_grpo(done.report, done.cost, list(settings.rewards.model_dump()))
-        return step.publish([base, sft, *inputs], described, report=done.report)
+        return step.publish([base, sft, *inputs], described, report=done.report, resume=resume)
 
 
 def _keep_records(resume: Path, records: Path, cost: TrainingCost) -> None:
-    """Keep the event files, which begin with the first attempt, and what the run took; nothing is left to resume."""
+    """Keep the event files, which begin with the first attempt, and what the run took."""
     if (events := resume / EVENTS).is_dir():
-        events.replace(records / EVENTS)
-    shutil.rmtree(resume)
+        shutil.copytree(events, records / EVENTS)
     write_json(records / RUN_COST, cost.model_dump(mode="json"))
 
 

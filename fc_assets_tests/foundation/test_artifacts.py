@@ -10,6 +10,7 @@ import pytest
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import Artifact, ArtifactChangedError, ArtifactStore, NoSpaceError
+from fc_assets.foundation.resume_folders import held
 
 
 @pytest.fixture
@@ -130,3 +131,11 @@ def test_a_resume_folder_is_found_again_only_by_the_same_work(store: ArtifactSto
     assert (store.resume_folder("thing", {"lr": 1}) / "checkpoint").is_file()
     assert not list(store.resume_folder("thing", {"lr": 2}).iterdir())
     assert not first.exists()
+
+
+def test_a_resume_folder_in_which_somebody_works_is_left_alone(store: ArtifactStore) -> None:
+    first = store.resume_folder("thing", {"lr": 1})
+    with held(first, "run"):
+        (first / "checkpoint").write_text("x")
+        store.resume_folder("thing", {"lr": 2})
+        assert (first / "checkpoint").is_file()

@@ -34,6 +34,15 @@ def hopeless(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtim
         return step.publish([], {})
 
 
+@dg.asset
+def resumable(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime]) -> dg.MaterializeResult[Artifact]:
+    with runtime.step(context) as step:
+        resume = runtime.resume_folder(context.asset_key, [], runtime.profile.sft)
+        (step.out / "attempt").write_text("first" if not (resume / "work").exists() else "resumed")
+        (resume / "work").write_text("hours of it")
+        return step.publish([], {}, resume=resume)
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
@@ -91,12 +100,12 @@ def test_one_field_is_overridden_in_the_run_config(home: Path) -> None:
 
 
 def test_a_wrong_override_is_refused(home: Path) -> None:
-    config = {"resources": {"profile": {"config": {"sft": {"batch_size": 0}}}}}
+    config = {"resources": {"profile": {"config": {"sft": {"rows_per_step": 0}}}}}
     with dg.DagsterInstance.ephemeral() as instance:
         result = materialize(home, instance, [first], config)
         assert not result.success
         text = " ".join(str(event.event_specific_data) for event in result.all_events)
-        assert "sft.batch_size" in text
+        assert "sft.rows_per_step" in text
         assert "greater than or equal to 1" in text
 
 
@@ -130,3 +139,35 @@ def test_a_childs_complaint_is_the_steps_sentence_and_leaves_nothing(home: Path)
         assert "Traceback" not in failure(result)
         assert list((home / "staging").iterdir()) == []
         assert not (home / "artifacts").exists()
+
+
+def test_what_can_be_resumed_stays_until_the_materialisation_is_recorded(home: Path) -> None:
+    """A kill, or an instance that is full, between publishing and recording costs nothing."""
+    with dg.DagsterInstance.ephemeral() as lost:
+        assert materialize(home, lost, [resumable]).success
+        (work,) = (home / "resume").rglob("work")
+    with dg.DagsterInstance.ephemeral() as instance:
+        attempt = materialize(home, instance, [resumable]).output_for_node("resumable")
+        assert (attempt.path / "attempt").read_text() == "resumed", "the first was recorded nowhere"
+        assert work.is_file()
+        assert materialize(home, instance, [first]).success
+        assert not list((home / "resume").rglob("*/*")), "any later step sweeps what is recorded"
+        attempt = materialize(home, instance, [resumable]).output_for_node("resumable")
+        assert (attempt.path / "attempt").read_text() == "first", "what is recorded is made anew when it is asked for"
+
+
+def test_a_step_whose_recording_fails_keeps_what_can_be_resumed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        store_event = instance.event_log_storage.store_event
+
+        def full(event: dg.EventLogEntry) -> None:
+            if event.dagster_event and event.dagster_event.event_type_value == "ASSET_MATERIALIZATION":
+                raise OSError(28, "No space left on device")
+            store_event(event)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(instance.event_log_storage, "store_event", full)
+            assert not materialize(home, instance, [resumable]).success
+        assert materialize(home, instance, [first]).success
+        attempt = materialize(home, instance, [resumable]).output_for_node("resumable")
+        assert (attempt.path / "attempt").read_text() == "resumed"

@@ -16,7 +16,7 @@ from fc_assets.calls.conversations import read_turns
 from fc_assets.data.assets import ASSETS as DATA
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
 from fc_assets.foundation.resources import Runtime, build_resources
-from fc_assets.names import EVENTS, REPORT, RUN_COST
+from fc_assets.names import EVENTS, MANIFEST, REPORT, RUN_COST
 from fc_assets.profiles import Profile, load_profile
 from fc_assets.training.assets import ASSETS as TRAINING
 from fc_assets.training.assets import TRAIN_FILE
@@ -70,7 +70,7 @@ def kill_once_it_has_saved(home: Path) -> threading.Thread:
     def work() -> None:
         deadline = time.monotonic() + 200
         while time.monotonic() < deadline:
-            if list((home / "resume" / "lora_adapter").rglob("checkpoint-*/trainer_state.json")):
+            if list((home / "resume" / "lora_adapter").rglob(f"checkpoint-*/{MANIFEST}")):
                 for process in psutil.Process().children(recursive=True):
                     line = process.cmdline()
                     if "fc_assets.training.sft.sft_job" in line and "processes.py" not in " ".join(line):
@@ -109,13 +109,13 @@ def test_a_killed_trainer_says_so_and_the_next_run_goes_on(
     events = [path for path in (records / EVENTS).iterdir() if path.name.startswith("events.out")]
     assert len(events) == 2, "TensorBoard has a file of each attempt"
     assert [record["step"] for record in report["log"]] == list(range(1, 9)), "the log goes on where it was cut"
-    log = max(
-        (home / "logs").rglob("fc_assets.training.sft.sft_job.log"), key=lambda path: path.stat().st_mtime
-    ).read_text()
     assert [span["text"].startswith("<think>") for span in report["learnt_spans"]] == [True] * 10
-    assert not [path for path in (home / "resume").rglob("*") if path.is_file()], log[-2000:]
-    again = output(materialize(profile, home, instance, "lora_adapter"), "lora_adapter")
-    assert again.files == adapter.files, "made in one go it is the same as resumed"
+    assert list((home / "resume").rglob("checkpoint-8")), "it stays until a later step sees that it is recorded"
+    result = materialize(profile, home, instance, "lora_adapter")
+    assert output(result, "lora_adapter").files == adapter.files, "made in one go it is the same as resumed"
+    said = [event.message or "" for event in instance.all_logs(result.run_id)]
+    assert any("turns to learn" in message for message in said)
+    assert not any("resuming" in message for message in said), "what is recorded is not what an attempt left"
 
 
 def test_merge_and_grpo_make_checkpoints_that_stand_alone(
@@ -125,6 +125,7 @@ def test_merge_and_grpo_make_checkpoints_that_stand_alone(
     report = merged.read_json(REPORT)
     assert report["merge_error"] <= profile.sft.merge.max_error
     assert report["adapter_kl"] > 100 * report["rounding_kl"]
+    assert not list((home / "resume").rglob("checkpoint-*")), "the adapter is recorded"
     policy = output(materialize(profile, home, instance, "grpo_policy"), "grpo_policy")
     assert (policy.path / "adapter" / "adapter_model.safetensors").is_file()
     for folder in (merged.path / "model", policy.path / "model"):

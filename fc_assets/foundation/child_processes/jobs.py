@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, open_dagster_pipes
+from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, PipesContext, open_dagster_pipes
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fc_assets.errors import FcAssetsError
@@ -100,6 +100,11 @@ def run_job(job_class: type[JobClass], work: Callable[[JobClass, Log], JobResult
     except FcAssetsError as error:
         raise SystemExit(f"error: {error}") from None
     result_file.write_text(result.model_dump_json(), encoding="utf-8")
+
+
+def run_id() -> str | None:
+    """The Dagster run that this process works for; None when it was started by hand."""
+    return str(PipesContext.get().run_id) if PipesContext.is_initialized() else None
 
 
 def _read_job(job_class: type[JobClass], file: Path) -> tuple[JobClass, Path]:

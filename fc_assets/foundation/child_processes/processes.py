@@ -29,6 +29,12 @@ from pathlib import Path
 GRACE_SECONDS = (8.0, 4.0, 4.0)
 # What asks a process to end.
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+MEMORY_NOTE = "memory is a likely cause: "
+"""How the last line of a child's log begins when it was killed with nearly all of the machine's memory in its hands."""
+_NEAR = 0.8
+"""Share of the memory from which on that is said."""
+_MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""A container's own limit in bytes, or `max`: control groups of version 2 and 1."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -167,11 +173,23 @@ def _reap() -> dict[int, int]:
     ended = {}
     with contextlib.suppress(ChildProcessError):
         while True:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
             if pid == 0:
                 break
             ended[pid] = os.waitstatus_to_exitcode(status)
+            if ended[pid] == -signal.SIGKILL:
+                _note_memory(usage.ru_maxrss * 1024)
     return ended
+
+
+def _note_memory(peak: int) -> None:
+    """Say what memory a killed process had taken, in bytes, if it was nearly all: the kernel's own log is not ours."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for file in _MEMORY_LIMITS:
+        with contextlib.suppress(OSError, ValueError), open(file) as stream:
+            memory = min(memory, int(stream.read()))
+    if peak >= _NEAR * memory:
+        print(f"{MEMORY_NOTE}it had {peak / 1e6:.0f} MB of {memory / 1e6:.0f} MB", file=sys.stderr, flush=True)
 
 
 def _supervise(lifeline: int, argv: list[str]) -> int:

@@ -29,10 +29,8 @@ _CUDA_HOST_RAM = 1_500_000_000
 """Main memory of a process that uses a card, besides its own: CUDA's libraries and pinned buffers; an assumption."""
 _VLLM_RAM = 3_000_000_000
 """Main memory of vLLM's processes, besides weights and cache; an assumption."""
-_COMPARED_LOGITS = 2 * FP32
-"""Of a position's logits in a merge's comparison: those of two models, in fp32."""
-_MERGE_TYPES = 2 * FP32
-"""Of a parameter while an adapter is merged: the model, and a copy of what changes, in fp32."""
+_COMPARED_LOGITS = 500_000_000
+"""Hidden states and slices of logits while two models are compared; bounded, see `training.merging.comparison`."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +74,17 @@ def sft_need(shape: ModelShape, settings: SftSettings, card: AnyCard) -> Need:
 
 def merge_need(shape: ModelShape, settings: SftSettings, card: AnyCard) -> Need:
     """Merging an adapter and comparing: in main memory, on any machine."""
-    ram = MemorySum(
-        {
-            "process": PROCESS_RAM,
-            "merging in fp32": shape.parameters * _MERGE_TYPES,
-            "compared logits": settings.max_length * shape.vocabulary * _COMPARED_LOGITS,
-        }
-    )
+    ram = MemorySum({"process": PROCESS_RAM, **_merging(shape)})
     return Need(None, ram, disk.model_files(shape, BF16 if settings.bf16 else FP32))
+
+
+def _merging(shape: ModelShape) -> dict[str, int]:
+    """One model at a time in fp32, the output matrix that another one left, and what is compared with both."""
+    return {
+        "merging in fp32": shape.parameters * FP32,
+        "kept output matrix": shape.vocabulary * shape.hidden * FP32,
+        "compared logits": _COMPARED_LOGITS,
+    }
 
 
 def grpo_need(shape: ModelShape, settings: GrpoSettings, card: AnyCard) -> Need:
@@ -102,7 +103,7 @@ def grpo_need(shape: ModelShape, settings: GrpoSettings, card: AnyCard) -> Need:
         device="cpu" if card is None else "cuda",
     )
     gpu, ram = _trainer(shape, load)
-    merging = {"merging at the end": shape.parameters * _MERGE_TYPES}
+    merging = {"merging at the end": sum(_merging(shape).values())}
     resting = on_device(at_rest(trainer_memory(shape, load)), load.device) if gpu is None else ram
     ram = _larger(ram, MemorySum({**resting.parts, **merging}))
     files = (

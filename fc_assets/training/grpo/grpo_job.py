@@ -8,7 +8,6 @@ here.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from fc_assets.training.grpo.prompt_selection import Askable, askable_turns, dra
 from fc_assets.training.grpo.reward_functions import RewardFunctions
 from fc_assets.training.jobs import GrpoJob, GrpoResult, GrpoRun
 from fc_assets.training.merging.policy import Ancestors, publish_policy
+from fc_assets.training.trainer.holding import alone_in_its_folder
 from fc_assets.training.training_log import CLIPPED, NO_SIGNAL, PROBE_EXACT, mean_of
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _LOGGED = ("reward", "loss", "completions/mean_length", CLIPPED, NO_SIGNAL)
 
 
+@alone_in_its_folder
 def train(job: GrpoJob, log: Log) -> GrpoRun:
     """Optimise the policy, merge its adapter, save both, and return what happened."""
     settings = job.settings
@@ -58,7 +59,8 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
     tracking.track(trainer, job.events, job.trackers, log)
     run = running.run_trainer(trainer, job.checkpoints, log)
     cost = run.cost()
-    with tempfile.TemporaryDirectory(prefix="fc-assets-adapter-") as folder:
+    # In the step's own folder, beside what is published: it is swept away after a KILL.
+    with tempfile.TemporaryDirectory(prefix="adapter-", dir=job.out.parent) as folder:
         checkpoints.save_adapter(trainer.model, job.base_source, Path(folder))
         del trainer, model  # publishing needs the memory
         running.release_memory()
@@ -66,7 +68,6 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
         merged, adapter_rounding_kl = publish_policy(
             Path(folder), ancestors, job.out, drawn, job.bounds, log, bf16=settings.bf16
         )
-    shutil.rmtree(job.checkpoints, ignore_errors=True)
 
     records = run.logged("reward")
     report = GrpoResult(
@@ -99,7 +100,7 @@ def _trainer(
     from fc_assets.training.grpo.exact_base import ExactBase
     from fc_assets.training.grpo.signal_watch import SignalWatch
     from fc_assets.training.grpo.trainer_arguments import grpo_arguments
-    from fc_assets.training.trainer import arguments, running
+    from fc_assets.training.trainer import arguments, resuming, running, watching
     from fc_assets.training.trainer.probe import Probe
 
     settings = job.settings
@@ -108,7 +109,7 @@ def _trainer(
         f"the longest prompt has {askable.longest_prompt} tokens: {trainer_arguments.per_device_train_batch_size} "
         f"completions in a pass, {trainer_arguments.gradient_accumulation_steps} passes in a step"
     )
-    return GRPOTrainer(
+    return watching.watched(GRPOTrainer, watching.Watch("grpo", settings, _row_names))(
         model=model,
         reward_funcs=rewards.functions,
         args=trainer_arguments,
@@ -120,6 +121,7 @@ def _trainer(
             Probe(askable.probe, tokenizer, settings.max_completion, settings.micro_batch_tokens, log),
             running.RunLogCallback(log, _LOGGED),
             SignalWatch(log, settings.max_completion),
+            resuming.KeptState(rewards.samples, rewards.restore_samples),
         ],
     )
 
@@ -167,6 +169,11 @@ def _as_dataset(tokenizer: Any, turns: Sequence[Turn]) -> Any:
             for turn in turns
         ]
     )
+
+
+def _row_names(inputs: list[dict[str, Any]]) -> list[str]:
+    """The turns of what trl's GRPOTrainer gets for a step: its rows, each once for every completion."""
+    return [row["turn_id"] for row in inputs]
 
 
 if __name__ == "__main__":

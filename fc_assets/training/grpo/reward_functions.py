@@ -6,6 +6,7 @@ What each signal measures is `calls.rewards`; which turns GRPO is asked is `prom
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from fc_assets.calls.conversations import Turn
@@ -35,6 +36,18 @@ class RewardFunctions:
         self._turns = {turn.id: turn for turn in turns}
         self._batch: tuple[tuple[str, str], ...] = ()
         self._judged: list[Rewards] = []
+
+    def samples(self) -> dict[str, list[dict[str, Any]]]:
+        """The kept completions as JSON, for a checkpoint: an attempt that resumes does not see the first batch."""
+        return {
+            "first": [asdict(sample) for sample in self.first_samples],
+            "last": [asdict(sample) for sample in self.last_samples],
+        }
+
+    def restore_samples(self, kept: Mapping[str, Any]) -> None:
+        """Take what `samples` gave at a checkpoint."""
+        self.first_samples = [SampledCompletion(**sample) for sample in kept["first"]]
+        self.last_samples = [SampledCompletion(**sample) for sample in kept["last"]]
 
     def _function(self, signal: str) -> RewardFunction:
         def reward(completions: Sequence[str], turn_id: Sequence[str], **_: Any) -> list[float]:

@@ -8,7 +8,6 @@ loss there (`probe`). The adapter is saved in peft's format with its tokenizer b
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,8 @@ from fc_assets.profiles import SftSettings
 from fc_assets.training.held_out import hold_out
 from fc_assets.training.jobs import LearntSpan, LogRecord, SftJob, SftResult, SftRun
 from fc_assets.training.sequences import EncodedTurn, encode, encode_split
+from fc_assets.training.sft.row_names import RowNames
+from fc_assets.training.trainer.holding import alone_in_its_folder
 
 _LOGGED = ("loss", "mean_token_accuracy", "learning_rate", "eval_loss", "eval_parse_rate", "eval_exact_match")
 _SPANS = 10
@@ -35,6 +36,7 @@ class TrainingData:
     held_out: list[Turn]
 
 
+@alone_in_its_folder
 def train(job: SftJob, log: Log) -> SftRun:
     """Train the adapter, save it, and return what happened."""
     log.info("importing the trainer")
@@ -63,7 +65,6 @@ def train(job: SftJob, log: Log) -> SftRun:
         log.info(f"the checkpoint of step {best} is kept, the best on the held-out turns")
     checkpoints.save_adapter(trainer.model, job.base_source, job.out)
     checkpoints.copy_tokenizer(job.model, job.out)
-    shutil.rmtree(job.checkpoints, ignore_errors=True)
 
     records = run.logged("loss")
     lengths = [len(turn.input_ids) for turn in data.learnt]
@@ -102,11 +103,11 @@ def sft_trainer(job: SftJob, model: Any, tokenizer: Any, data: TrainingData, log
 
     from fc_assets.training.sft.probe import AnswerProbe
     from fc_assets.training.sft.sft_trainer import TokenBudgetTrainer
-    from fc_assets.training.trainer import arguments, running
+    from fc_assets.training.trainer import arguments, running, watching
 
     settings, held = job.settings, data.held_out
     stopping = [EarlyStoppingCallback(settings.early_stopping)] if held and settings.early_stopping else []
-    return TokenBudgetTrainer(
+    return watching.watched(TokenBudgetTrainer, watching.Watch("sft", settings, RowNames(data.learnt)))(
         model=model,
         args=SFTConfig(
             **arguments.shared_arguments(settings, job.checkpoints),

@@ -36,6 +36,7 @@ def shared_arguments(settings: SftSettings | GrpoSettings, checkpoints: Path) ->
         "use_cpu": not torch.cuda.is_available(),  # transformers takes bf16 on a processor only when it is told so
         "gradient_checkpointing": settings.gradient_checkpointing,
         "logging_steps": settings.log_every,
+        "logging_nan_inf_filter": False,  # it would log a loss that is no number as the mean of those before it
         "save_steps": settings.save_every,
         "save_total_limit": _CHECKPOINTS_KEPT,
         "seed": settings.seed,

@@ -1,6 +1,6 @@
-"""The training loop: progress in the run's log, resuming, and what the run took.
+"""The training loop: progress in the run's log, and what the run took.
 
-Losses and rewards do not belong here.
+Losses and rewards do not belong here; what a KILL must not spoil is `resuming`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any
 import psutil
 import torch
 from transformers import TrainerCallback
-from transformers.trainer_utils import get_last_checkpoint
 
 from fc_assets.foundation.child_processes.jobs import Log
 from fc_assets.foundation.child_processes.memory import peak_rss_mb
 from fc_assets.training.jobs import LogRecord, TrainingCost
+from fc_assets.training.trainer import resuming
 
 _STEP_SECONDS = "step_time"
 """How trl calls the time of a step in its log."""
@@ -60,17 +60,20 @@ class TrainingRun:
 
 
 def run_trainer(trainer: Any, checkpoints: Path, log: Log) -> TrainingRun:
-    """Train, from the last whole checkpoint in `checkpoints` if a killed attempt left one."""
+    """Train, from the last whole checkpoint in `checkpoints` if a killed attempt left one (see `resuming`).
+
+    A training that an earlier attempt has finished is taken as it is. Raises `FcAssetsError` where a `watching` trainer
+    cannot go on.
+    """
     started = time.monotonic()
-    outcome = trainer.train(resume_from_checkpoint=_last_checkpoint(checkpoints, log))
-    return TrainingRun(trainer.state.log_history, outcome.global_step, time.monotonic() - started)
-
-
-def _last_checkpoint(folder: Path, log: Log) -> str | None:
-    checkpoint: str | None = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    if checkpoint:
-        log.info(f"resuming from {Path(checkpoint).name}, left by an earlier attempt with the same inputs")
-    return checkpoint
+    checkpoint = resuming.last_whole_checkpoint(checkpoints, log)
+    if checkpoint and resuming.is_finished(checkpoint):
+        log.info("that attempt had trained to the end, so nothing is trained again")
+        resuming.restore_finished(trainer, checkpoint)
+    else:
+        trainer.add_callback(resuming.ResumableSteps(trainer.args.seed))
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return TrainingRun(trainer.state.log_history, trainer.state.global_step, time.monotonic() - started)
 
 
 class RunLogCallback(TrainerCallback):  # type: ignore[misc]  # transformers is not read by the type checker

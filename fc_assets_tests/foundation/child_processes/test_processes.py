@@ -1,6 +1,7 @@
 """Nothing outlives its run: every way in which a parent, a child or a supervisor can end."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -82,6 +83,19 @@ def test_a_signal_is_a_negative_status(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
     with processes.running("worker", argv, log=tmp_path / "log") as child:
         assert child.wait(20) == -9
+
+
+def test_a_child_that_was_killed_says_when_memory_was_nearly_out(tmp_path: Path) -> None:
+    killed = [sys.executable, "-c", "import os; held = b'x' * 50_000_000; os.kill(os.getpid(), 9)"]
+    supervisor = Path(processes.__file__)
+    with processes.running("worker", killed, log=tmp_path / "log") as child:
+        assert child.wait(20) == -9
+    assert child.log_tail() == "", "it was far from the machine's memory"
+    supervisor.write_text(supervisor.read_text().replace("_NEAR = 0.8", "_NEAR = 0.0"))
+    with processes.running("worker", killed, log=tmp_path / "log") as child:
+        assert child.wait(20) == -9
+    peak, total = re.fullmatch(rf"{processes.MEMORY_NOTE}it had (\d+) MB of (\d+) MB", child.log_tail()).groups()
+    assert 50 <= int(peak) < int(total)
 
 
 def test_the_status_of_git_where_there_is_no_checkout_is_no_success(tmp_path: Path) -> None:
