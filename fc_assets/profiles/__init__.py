@@ -34,11 +34,13 @@ from fc_assets.profiles.serving import ServerSettings
 from fc_assets.profiles.training import (
     EMBEDDED,
     BaseModelSettings,
+    DpoSettings,
     GrpoSettings,
     LoraSettings,
     RewardWeights,
     SftSettings,
 )
+from fc_assets.profiles.variants import blocks_release, variant_models
 
 __all__ = [
     "DEFAULT_PROFILE",
@@ -53,6 +55,7 @@ __all__ = [
     "CurationSettings",
     "DataSettings",
     "DeploymentSettings",
+    "DpoSettings",
     "EdgeSettings",
     "EvaluationSettings",
     "GateSettings",
@@ -68,6 +71,7 @@ __all__ = [
     "Settings",
     "SftSettings",
     "Thresholds",
+    "blocks_release",
     "differences",
     "load_profile",
     "parse_profile",
@@ -75,5 +79,6 @@ __all__ = [
     "recorded_sections",
     "settings_digest",
     "settings_of",
+    "variant_models",
     "without_credentials",
 ]

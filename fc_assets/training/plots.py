@@ -1,4 +1,4 @@
-"""Pictures of a training run: loss, and reward with its signals. Takes log records, gives PNG bytes.
+"""Pictures of a training run: loss, reward with its signals, preference. Takes log records, gives PNG bytes.
 
 What the numbers mean is `training_log`; the style of a figure is `foundation.presentation.figures`.
 """
@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 from fc_assets.foundation.presentation.figures import ACCENT, COLOURS, FAINT, new_figure, to_png
 from fc_assets.training.jobs import LogRecord
-from fc_assets.training.training_log import reward_column, running_mean, series
+from fc_assets.training.training_log import (
+    PREFERENCE_ACCURACY,
+    PREFERENCE_MARGIN,
+    reward_column,
+    running_mean,
+    series,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,6 +53,24 @@ def reward_curve(log: Sequence[LogRecord], signals: Sequence[str]) -> bytes:
     right.set_ylabel(f"signal, mean of {_WINDOW} steps")
     right.set_ylim(0, 1.02)
     right.legend(frameon=False, loc="lower right", fontsize="small")
+    return to_png(figure)
+
+
+def preference_curve(log: Sequence[LogRecord]) -> bytes:
+    """DPO's loss over steps, and the running mean of how far and how often the better answer is preferred."""
+    figure, left, right = _two_panels()
+    steps, loss = series(log, "step"), series(log, "loss")
+    left.scatter(steps, loss, s=10, color=FAINT, label="step")
+    left.plot(steps, running_mean(loss, _WINDOW), color=ACCENT, linewidth=2, label=f"mean of {_WINDOW} steps")
+    left.set_ylabel("loss")
+    left.legend(frameon=False, loc="upper right")
+    for name, colour, label in (
+        (PREFERENCE_MARGIN, COLOURS[0], "margin of the rewards"),
+        (PREFERENCE_ACCURACY, COLOURS[1], "share of pairs preferred"),
+    ):
+        right.plot(steps, running_mean(series(log, name), _WINDOW), linewidth=1.8, color=colour, label=label)
+    right.set_ylabel(f"mean of {_WINDOW} steps")
+    right.legend(frameon=False, loc="upper left", fontsize="small")
     return to_png(figure)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import dagster as dg
 from aiohttp import web
 
-from fc_assets.evaluation.assets import ASSETS
-from fc_assets.evaluation.checks import CHECKS
+from fc_assets.evaluation.assets import assets
+from fc_assets.evaluation.checks import checks
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
 from fc_assets.foundation.resources import Runtime, build_resources
 from fc_assets.names import MODEL_FOLDER, SHAREGPT_VAL, VARIANT_MODELS, split_file
@@ -135,7 +135,7 @@ class World:
 
     def _run(self, chosen: dg.AssetSelection) -> dg.ExecuteInProcessResult:
         return dg.materialize(
-            [*self.models, self.split, *ASSETS, *CHECKS],
+            [*self.models, self.split, *assets(self.profile), *checks(self.profile)],
             selection=chosen,
             resources=self.resources,
             instance=self.instance,

@@ -2,28 +2,24 @@
 
 trl's GRPOTrainer on the merged SFT model with a fresh LoRA adapter, rewarded by `calls.rewards`. Prompts are rendered
 strings (the trainer would ignore a row's tools otherwise), with thinking off. Rows whose own expected answer does not
-earn the full reward are left out and counted. The policy is saved merged, ready to serve. The adapter beside it holds
-SFT and GRPO as one, so that the base model and it give the policy: the one that was trained fits only the merged SFT
-model, which has no name elsewhere. The rewards' definitions do not belong here.
+earn the full reward are left out and counted. The policy is published as `merging.policy` says. The rewards'
+definitions do not belong here.
 """
 
 from __future__ import annotations
 
 import shutil
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from fc_assets.calls.conversations import Turn, read_turns
 from fc_assets.calls.prompts import render_prompt
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.child_processes.jobs import Log, run_job
-from fc_assets.names import ADAPTER_FOLDER, MODEL_FOLDER
 from fc_assets.profiles import GrpoSettings
 from fc_assets.training.grpo.prompt_selection import draw_turns, without_capped_turns
 from fc_assets.training.grpo.reward_functions import RewardFunctions
 from fc_assets.training.jobs import GrpoJob, GrpoResult, GrpoRun
-from fc_assets.training.merging.adapters import as_one_adapter, merge_adapter, require_same_model
+from fc_assets.training.merging.policy import publish_policy
 
 _LOGGED = ("reward", "loss", "completions/mean_length")
 
@@ -65,14 +61,7 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
     total = checkpoints.count_parameters(trainer.model)
 
     run = running.run_trainer(trainer, job.checkpoints, log)
-    _save_adapter(job, trainer.model)
-    merged = merge_adapter(trainer.model, tokenizer, drawn, job.max_difference, log)
-    merged.model.save_pretrained(job.out / MODEL_FOLDER, safe_serialization=True)
-    tokenizer.save_pretrained(job.out / MODEL_FOLDER)
-    # Two merges were rounded on the way to the checkpoint, SFT's and this one; the adapter knows neither.
-    adapter_difference = require_same_model(
-        _as_published(job).to(merged.model.device), merged.model, tokenizer, drawn, 2 * job.max_difference, log
-    )
+    published = publish_policy(job, trainer.model, tokenizer, drawn, log, bf16=settings.bf16)
     shutil.rmtree(job.checkpoints, ignore_errors=True)
 
     report = GrpoResult(
@@ -82,34 +71,13 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
         capped=capped,
         first_samples=rewards.first_samples,
         last_samples=rewards.last_samples,
-        max_logit_difference=merged.max_logit_difference,
-        adapter_effect=merged.adapter_effect,
-        adapter_difference=adapter_difference,
+        max_logit_difference=published.max_logit_difference,
+        adapter_effect=published.adapter_effect,
+        adapter_difference=published.adapter_difference,
         trainable_parameters=trainable,
         parameters=total,
     )
     return GrpoRun(report=report, cost=run.cost())
-
-
-def _save_adapter(job: GrpoJob, trained: Any) -> None:
-    """Save the SFT adapter and the trained one as one adapter of the base."""
-    from fc_assets.training.trainer import checkpoints
-
-    base, _ = checkpoints.load_checkpoint(job.base, bf16=False)
-    with tempfile.TemporaryDirectory(prefix="fc-assets-adapter-") as folder:
-        checkpoints.save_adapter(trained, job.base_source, Path(folder))
-        one = as_one_adapter(base, [job.sft_adapter, Path(folder)])
-    checkpoints.save_adapter(one, job.base_source, job.out / ADAPTER_FOLDER)
-
-
-def _as_published(job: GrpoJob) -> Any:
-    """The base model with the adapter that was saved, as somebody who has only these two loads them."""
-    from peft import PeftModel
-
-    from fc_assets.training.trainer import checkpoints
-
-    base, _ = checkpoints.load_checkpoint(job.base, bf16=job.settings.bf16)
-    return PeftModel.from_pretrained(base, str(job.out / ADAPTER_FOLDER))
 
 
 def _trainer(job: GrpoJob, model: Any, tokenizer: Any, turns: list[Turn], rewards: RewardFunctions, log: Log) -> Any:

@@ -1,6 +1,6 @@
 """A LoRA adapter merged into its base, two adapters made one, and the proof that nothing else came of it.
 
-Used by the processes that make `merged_model` and `grpo_policy`, which load and save the models. Training does not
+Used by the processes that make `merged_model` and the policies, which load and save the models. Training does not
 belong here.
 """
 
