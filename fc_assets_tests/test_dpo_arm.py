@@ -14,6 +14,7 @@ from fc_assets.definitions import build_defs
 from fc_assets.foundation.gpu import GPU_POOL
 from fc_assets.foundation.resources import build_resources
 from fc_assets.profiles import SECTIONS, Profile, load_profile, parse_profile, profile_names
+from fc_assets.release.promotion import Gate, GateEvaluation, LineageNode, decide, trace
 from fc_assets_tests.support.graph import ASSETS, ROOT
 
 ARM = {"dpo_policy": "training", "predictions/dpo": "evaluation", "bfcl_scores/dpo": "evaluation"}
@@ -83,6 +84,20 @@ def test_its_gates_are_those_of_the_others_and_none_of_them_blocks(off: AssetGra
         assert {name for judged, name in named if judged == asset} == wanted
     assert {name for judged, name in named if judged == "eval_report"} == ON_REPORT
     assert {name for judged, name in named if judged == "dpo_policy"} == {"preference_rose", "margin_is_finite"}
+
+
+def test_a_release_asks_nothing_of_it(off: AssetGraph, on: AssetGraph) -> None:
+    """It is in the lineage of the report, and so in the release's record; no gate on it is a condition."""
+    assert parents(on, "promoted_policy") == parents(off, "promoted_policy")
+    upstream = {"eval_report": {"predictions/dpo"}, "predictions/dpo": {"dpo_policy"}}
+    lineage = trace(
+        lambda name: LineageNode(name, f"{name} 1", 1, {each: f"{each} 1" for each in upstream.get(name, ())})
+    )
+    assert {"predictions/dpo", "dpo_policy"} <= set(lineage)
+    gates = [Gate(key.asset_key.to_user_string(), key.name) for key in blocking(on)]
+    passed = {gate: GateEvaluation(passed=True, target=1) for gate in gates}
+    decision = decide(lineage, {}, gates, passed)
+    assert not decision.unmet and not [each for each in decision.gates if each.gate.asset in ARM]
 
 
 def test_a_run_cannot_switch_it() -> None:

@@ -166,6 +166,34 @@ def test_a_bar_that_is_lowered_shows(
     assert {each.metadata["threshold_setting"].value for each in (red, green)} == {setting}
 
 
+@pytest.mark.parametrize(
+    ("changes", "red"),
+    [
+        ({"parse_rate": 0.5}, {"parse_rate"}),
+        ({"irrelevance_accuracy": 0.5}, {"keeps_silence"}),
+        ({"difference": -0.5}, {"is_not_worse_than_sft"}),
+    ],
+)
+def test_an_arm_is_judged_as_the_others_and_only_warns(tmp_path: Path, changes: dict[str, Any], red: set[str]) -> None:
+    def fill(found: dict[str, Any]) -> dict[str, Any]:
+        metrics = dict.fromkeys(Thresholds.model_fields, 1.0) | {"irrelevance_accuracy": 0.9} | found
+        numbers = results(**metrics)
+        numbers["comparisons"] = [{**test, "first": "sft", "second": "dpo"} for test in numbers["comparisons"]]
+        return {**numbers, "variants": {**numbers["variants"], "dpo": numbers["variants"]["sft"]}}
+
+    store, profile = ArtifactStore(tmp_path), load_profile("demo")
+    with store.workspace("eval_report") as folder:
+        (folder / "out").mkdir()
+        (folder / "out" / "results.json").write_text(json.dumps(fill(changes)))
+        report = store.publish("eval_report", folder / "out")
+    judged = [gate for gate in report_gates(["base", "sft", "grpo", "dpo"]) if gate.name.startswith("dpo_")]
+    verdicts = {gate.name.removeprefix("dpo_"): gate.result(report, profile) for gate in judged}
+    assert {name for name, verdict in verdicts.items() if not verdict.passed} == red
+    assert {verdict.severity for verdict in verdicts.values()} == {dg.AssetCheckSeverity.WARN}
+    assert not any(gate.blocking for gate in judged)
+    assert {gate.bar.setting for gate in judged if gate.bar} > {f"gates.dpo.{name}" for name in Thresholds.model_fields}
+
+
 def test_the_words_of_a_bar_are_recorded(tmp_path: Path) -> None:
     store, profile = ArtifactStore(tmp_path), load_profile("demo")
     with store.workspace("bfcl") as folder:

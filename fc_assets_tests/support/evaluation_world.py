@@ -85,7 +85,7 @@ class KnowingServer:
         return web.json_response(models_of(self.home, names))
 
 
-def source(key: str, fill: Callable[[Path], object]) -> dg.AssetsDefinition:
+def source(key: str | dg.AssetKey, fill: Callable[[Path], object]) -> dg.AssetsDefinition:
     """An upstream asset whose artefact `fill` writes."""
 
     @dg.asset(key=key)
