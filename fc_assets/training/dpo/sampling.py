@@ -59,8 +59,7 @@ class TransformersSampler:
         self.prompts_at_once = max(1, settings.sampling_batch // settings.generations)
         model, _ = checkpoints.load_checkpoint(folder, bf16=settings.bf16)
         self.model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-        own = model.generation_config.eos_token_id
-        self.stops = {*(own if isinstance(own, list) else [own]), tokenizer.eos_token_id} - {None}
+        self.stops = stop_ids(folder, tokenizer)
 
     def groups(self, prompts: Sequence[EncodedPrompt], seed: int) -> list[Group]:
         import torch
@@ -76,7 +75,7 @@ class TransformersSampler:
                     num_return_sequences=self.settings.generations,
                     max_new_tokens=self.settings.max_completion,
                     pad_token_id=self.tokenizer.pad_token_id,
-                    eos_token_id=sorted(self.stops),
+                    eos_token_id=self.stops,
                     # A checkpoint may come with sampling settings of its own.
                     **{"do_sample": True, "temperature": self.settings.temperature, "top_p": 1.0, "top_k": 0},
                 )
@@ -98,11 +97,11 @@ class TransformersSampler:
 class VllmSampler:
     """The checkpoint in vLLM's engine, which has the device for itself until this process ends."""
 
-    def __init__(self, folder: Path, settings: DpoSettings) -> None:
+    def __init__(self, folder: Path, tokenizer: Any, settings: DpoSettings) -> None:
         os.environ.update(_VLLM_ENVIRONMENT)
         from vllm import LLM
 
-        self.settings = settings
+        self.settings, self.stops = settings, stop_ids(folder, tokenizer)
         self.prompts_at_once = max(1, _VLLM_BATCH // settings.generations)
         self.engine = LLM(
             model=str(folder),
@@ -120,6 +119,7 @@ class VllmSampler:
             n=self.settings.generations,
             temperature=self.settings.temperature,
             max_tokens=self.settings.max_completion,
+            stop_token_ids=self.stops,
             seed=seed,
         )
         asked = [{"prompt_token_ids": prompt.ids} for prompt in prompts]
@@ -130,10 +130,18 @@ class VllmSampler:
         ]
 
 
+def stop_ids(folder: Path, tokenizer: Any) -> list[int]:
+    """Every token that ends an answer: the checkpoint's own list, and the tokenizer's end of text."""
+    from transformers import GenerationConfig
+
+    own = GenerationConfig.from_pretrained(folder, local_files_only=True).eos_token_id
+    return sorted({*(own if isinstance(own, list) else [own]), tokenizer.eos_token_id} - {None})
+
+
 def load_sampler(folder: Path, tokenizer: Any, settings: DpoSettings) -> Sampler:
     """The engine that `settings` name, with the checkpoint in `folder`."""
     if settings.engine == "vllm":
-        return VllmSampler(folder, settings)
+        return VllmSampler(folder, tokenizer, settings)
     return TransformersSampler(folder, tokenizer, settings)
 
 
