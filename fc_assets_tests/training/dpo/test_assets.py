@@ -11,8 +11,7 @@ import pytest
 
 from fc_assets.data.assets import ASSETS as DATA
 from fc_assets.evaluation.assets import assets as evaluation_assets
-from fc_assets.evaluation.assets import bfcl_key, predictions_key
-from fc_assets.evaluation.bfcl.model import BfclReport, ModeSummary
+from fc_assets.evaluation.assets import predictions_key
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
 from fc_assets.foundation.resources import build_resources, latest_artifact
 from fc_assets.names import MODEL_FOLDER, PREFERENCE_PAIRS, REPORT
@@ -20,7 +19,7 @@ from fc_assets.profiles import EMBEDDED, Profile, load_profile, parse_profile, v
 from fc_assets.training.assets import ASSETS as TRAINING
 from fc_assets.training.dpo.assets import assets as dpo_assets
 from fc_assets.training.dpo.checks import checks as dpo_checks
-from fc_assets_tests.support.evaluation_world import failures, source
+from fc_assets_tests.support.evaluation_world import bfcl_stand_ins, failures, source
 from fc_assets_tests.support.killing import kill_when
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -113,14 +112,9 @@ def test_the_pairs_are_in_the_artefact_and_on_the_page(location: Location) -> No
 def test_it_has_its_column_in_the_report(location: Location) -> None:
     """GRPO's policy and the leaderboard's scores are stand-ins: they are not what is tested."""
 
-    def bfcl(out: Path) -> None:
-        mode = ModeSummary(headline={}, parse_share=1.0, failed=0, too_long=0, categories=())
-        report = BfclReport(bfcl_eval="1", sampled=0, sizes={}, modes={"chat_template": mode})
-        (out / REPORT).write_text(report.model_dump_json())
-
     variants = variant_models(location.profile)
     grpo = source("grpo_policy", lambda out: shutil.copytree(EMBEDDED, out / MODEL_FOLDER))
-    assert location.make([grpo, *(source(bfcl_key(variant), bfcl) for variant in variants)]).success
+    assert location.make([grpo, *bfcl_stand_ins(location.profile)]).success
     upstream = [source(name, lambda out: None) for name in ("sharegpt_val", *variants.values())]
     definitions = [*upstream, *evaluation_assets(location.profile)]
     answered = location.make(definitions, *map(predictions_key, variants))
