@@ -20,12 +20,12 @@ ASSET_JOBS = [
     dg.define_asset_job(
         "train",
         selection=dg.AssetSelection.groups("training"),
-        description="Fetch the base model, then SFT, merge and GRPO, from the splits that exist.",
+        description="Fetch the base model, then SFT, merge and GRPO, from the splits that exist; DPO where it is on.",
     ),
     dg.define_asset_job(
         "evaluate",
         selection=dg.AssetSelection.groups("evaluation"),
-        description="Ask the three models, run the leaderboard's checker and write the report with its gates.",
+        description="Ask the models, run the leaderboard's checker and write the report with its gates.",
     ),
     dg.define_asset_job(
         "release",

@@ -31,19 +31,22 @@ from fc_assets.release import checks as release_checks
 from fc_assets.release import sensors as release_sensors
 from fc_assets.training import assets as training_assets
 from fc_assets.training import checks as training_checks
+from fc_assets.training.dpo import assets as dpo_assets
+from fc_assets.training.dpo import checks as dpo_checks
 
 
 def build_defs(profile: Profile | None = None, home: Path | None = None) -> dg.Definitions:
     """Fresh definitions for a profile (default: the one `$FC_PROFILE` names) and an artefact home."""
     profile = profile or load_profile()
-    gates = [*data_checks.CHECKS, *training_checks.CHECKS, *evaluation_checks.CHECKS]
+    gates = [*data_checks.CHECKS, *training_checks.CHECKS, *evaluation_checks.checks(profile)]
     blocking = [spec for definition in gates for spec in definition.check_specs if spec.blocking]
     return dg.Definitions(
         assets=with_settings(
             [
                 *data_assets.ASSETS,
                 *training_assets.ASSETS,
-                *evaluation_assets.ASSETS,
+                *dpo_assets.assets(profile),
+                *evaluation_assets.assets(profile),
                 release_assets.build_promoted_policy(blocking, profile),
                 *deployment_assets.ASSETS,
                 *load_test_assets.assets(profile),
@@ -53,6 +56,7 @@ def build_defs(profile: Profile | None = None, home: Path | None = None) -> dg.D
         ),
         asset_checks=[
             *gates,
+            *dpo_checks.checks(profile),
             *release_checks.CHECKS,
             *deployment_checks.CHECKS,
             *load_test_checks.CHECKS,

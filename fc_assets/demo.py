@@ -21,7 +21,7 @@ from fc_assets.foundation.presentation.terminal import console, text_table
 from fc_assets.profiles import PROFILE_VARIABLE, load_profile
 
 TABLES = (
-    (names.EVAL_REPORT, "comparison", "Three models on the validation split, 95 % intervals", ()),
+    (names.EVAL_REPORT, "comparison", "The models on the validation split, 95 % intervals", ()),
     (
         names.BENCHMARK_MATRIX,
         "cells",

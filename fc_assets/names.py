@@ -23,8 +23,10 @@ MERGED_MODEL = "merged_model"
 """Base and SFT adapter as one checkpoint; variant B."""
 GRPO_POLICY = "grpo_policy"
 """The policy after GRPO; variant C, and what a release ships."""
+DPO_POLICY = "dpo_policy"
+"""The policy after DPO; variant D, in the graph only where the profile has it on."""
 EVAL_REPORT = "eval_report"
-"""The comparison of the three variants."""
+"""The comparison of the variants."""
 PROMOTED_POLICY = "promoted_policy"
 """A release. The evaluation of the GRPO variant and its champion gate read the latest one without depending on it: the
 graph would otherwise be a circle, since a release is made from the evaluation."""
@@ -39,14 +41,18 @@ EDGE_REPORT = "edge_report"
 VLLM_DEPLOYMENT = "vllm_deployment"
 """Which release the serving stack runs."""
 
-# Variants: the three models that are compared.
-BASE, SFT, GRPO = "base", "sft", "grpo"
+# Variants: the models that are compared.
+BASE, SFT, GRPO, DPO = "base", "sft", "grpo", "dpo"
 VARIANT_MODELS = {BASE: BASE_MODEL, SFT: MERGED_MODEL, GRPO: GRPO_POLICY}
-"""Each variant and the asset that holds its checkpoint, in the order of comparison."""
-VARIANT_LABELS = {BASE: "Base", SFT: "SFT", GRPO: "SFT+GRPO"}
+"""Each variant of every graph and the asset that holds its checkpoint, in the order of comparison. A release rests on
+all of them."""
+ARM_MODELS = {DPO: DPO_POLICY}
+"""The same for the arms that a profile may add (`profiles.variants`). A release does not rest on them."""
+VARIANT_LABELS = {BASE: "Base", SFT: "SFT", GRPO: "SFT+GRPO", DPO: "SFT+DPO"}
 """How the variants are called in tables and plots."""
-TUNED_VARIANTS = (SFT, GRPO)
-"""The variants that training made; base is what they are compared with and has no threshold of its own."""
+TRAINED_FROM = {SFT: BASE, GRPO: SFT, DPO: SFT}
+"""The variants that training made, each with the one that it was trained from and must not be worse than. Base has no
+threshold of its own."""
 SHIPPED_VARIANT = GRPO
 """The variant that may be promoted."""
 CHAMPION = "champion"
@@ -69,9 +75,9 @@ MANIFEST = "MANIFEST.json"
 REPORT = "report.json"
 """What a step reported of its own work."""
 MODEL_FOLDER = "model"
-"""A checkpoint in Hugging Face's format: in `base_model`, `merged_model`, `grpo_policy` and `promoted_policy`."""
+"""A checkpoint in Hugging Face's format: in `base_model`, `merged_model`, the policies and `promoted_policy`."""
 ADAPTER_FOLDER = "adapter"
-"""A LoRA adapter in peft's format: in `lora_adapter` and `grpo_policy`."""
+"""A LoRA adapter in peft's format: in `lora_adapter` and the policies."""
 
 # Files among a run's records, which lie beside an artefact and in no digest
 EVENTS = "tensorboard"
@@ -101,6 +107,10 @@ DATASET_INFO = "dataset_info.json"
 """How LLaMA-Factory finds its way in a split."""
 DROPPED = "dropped.jsonl"
 """Rows that curation left out, with their reason; in `sharegpt_train`."""
+
+# dpo_policy
+PREFERENCE_PAIRS = "pairs.parquet"
+"""A row for each pair that DPO learnt from: the better and the worse completion with their rewards."""
 
 # predictions/*, bfcl_scores/*
 PREDICTIONS = "predictions.parquet"

@@ -22,7 +22,15 @@ MAX_LINES = 400
 PURE_DATA = {"catalogue.py"}
 MAX_MODULES = 14
 """Of one folder; a room with more has sub-folders by subject."""
-ORDINARY_WORDS = {names.BASE, names.SFT, names.GRPO, names.CHAMPION, names.MODEL_FOLDER, names.ADAPTER_FOLDER}
+ORDINARY_WORDS = {
+    names.BASE,
+    names.SFT,
+    names.GRPO,
+    names.DPO,
+    names.CHAMPION,
+    names.MODEL_FOLDER,
+    names.ADAPTER_FOLDER,
+}
 ORDINARY_WORDS |= {names.TOKENIZER_FOLDER, names.MODEL_CARD, names.GGUF_README}
 """Names that are also words of their own: the profile's sections, keys of a job, a repository's README."""
 

@@ -70,7 +70,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 def test_it_ends_well_and_prints_its_tables(demo: Demo) -> None:
     assert demo.done.returncode == 0, demo.done.stdout[-6000:] + demo.done.stderr[-6000:]
     for words in (
-        "Three models",
+        "The models",
         "Load test",
         "GGUF files",
         "make ui FC_PROFILE=demo, then open http://127.0.0.1:3000",

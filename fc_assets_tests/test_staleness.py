@@ -63,6 +63,7 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "base_model": ({"revision": "abc"}, {"base_model"} | SPLITS),
     "sft": ({"epochs": 9.0}, {"lora_adapter", "merged_model"}),
     "grpo": ({"beta": 0.5}, {"grpo_policy", "eval_report"}),
+    "dpo": ({"beta": 0.5}, set()),  # the demo does not have that arm
     "server": (
         {"max_num_seqs": 7},
         PREDICTIONS | BFCL | {"promoted_policy", "benchmark_matrix", "serving_recommendation", "vllm_deployment"},

@@ -32,20 +32,18 @@ from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.metadata import picture, picture_file, record_of, table
 from fc_assets.foundation.resources import AssetStep, Runtime, StepError
 from fc_assets.names import (
-    BASE,
     EVAL_REPORT,
     FAILURES_PLOT,
-    GRPO,
     METRICS_PLOT,
     MODEL_FOLDER,
     PROMOTED_POLICY,
-    SFT,
     SHAREGPT_VAL,
     SHIPPED_VARIANT,
-    VARIANT_MODELS,
+    VARIANT_LABELS,
     bfcl_scores,
     predictions,
 )
+from fc_assets.profiles import Profile, variant_models
 
 if TYPE_CHECKING:
     from fc_assets.evaluation.compare_variants import VariantComparison
@@ -233,44 +231,48 @@ def _errors_for_people(variant: str) -> Iterator[None]:
         raise StepError(f"evaluating {variant}: {error}") from error
 
 
-@dg.asset(
-    key=EVAL_REPORT,
-    group_name=GROUP,
-    kinds={"scipy", "matplotlib"},
-    owners=OWNERS,
-    code_version=code_version("fc_assets.evaluation.compare_variants", "fc_assets.evaluation.embedding.embedding_job"),
-    ins={
-        SHAREGPT_VAL: dg.AssetIn(),
-        **{f"predictions_{variant}": dg.AssetIn(key=predictions_key(variant)) for variant in VARIANT_MODELS},
-        **{f"bfcl_{variant}": dg.AssetIn(key=bfcl_key(variant)) for variant in VARIANT_MODELS},
-    },
-    description=(
-        "The A/B/C comparison of base, SFT and SFT+GRPO on the validation split: every metric with its 95 % interval "
-        "and the ceiling that the data allows, paired tests, strata, where the errors went, and the BFCL scores. Also "
-        "report.md, report.html and results.json in the artefact's folder."
-    ),
-)
-def eval_report(
-    context: dg.AssetExecutionContext,
-    runtime: dg.ResourceParam[Runtime],
-    sharegpt_val: Artifact,
-    predictions_base: Artifact,
-    predictions_sft: Artifact,
-    predictions_grpo: Artifact,
-    bfcl_base: Artifact,
-    bfcl_sft: Artifact,
-    bfcl_grpo: Artifact,
-) -> dg.MaterializeResult[Artifact]:
-    from fc_assets.evaluation.compare_variants import compare_variants  # brings numpy, which the definitions lack
+def build_eval_report(variants: Sequence[str]) -> dg.AssetsDefinition:
+    """The comparison of these variants."""
+    letters = "/".join("ABCD"[: len(variants)])
+    *others, last = (VARIANT_LABELS[variant].replace("Base", "base") for variant in variants)
 
-    answered = {BASE: predictions_base, SFT: predictions_sft, GRPO: predictions_grpo}
-    scores = {BASE: bfcl_base, SFT: bfcl_sft, GRPO: bfcl_grpo}
-    run_job = partial(runtime.run_job, context)
-    with runtime.step(context) as step:
-        found = compare_variants(sharegpt_val, answered, scores, runtime.profile, run_job, step.scratch)
-        files = found.write(step.out)
-        inputs = [sharegpt_val, *answered.values(), *scores.values()]
-        return step.publish(inputs, _report_metadata(found, files))
+    @dg.asset(
+        key=EVAL_REPORT,
+        group_name=GROUP,
+        kinds={"scipy", "matplotlib"},
+        owners=OWNERS,
+        code_version=code_version(
+            "fc_assets.evaluation.compare_variants", "fc_assets.evaluation.embedding.embedding_job"
+        ),
+        ins={
+            SHAREGPT_VAL: dg.AssetIn(),
+            **{f"predictions_{variant}": dg.AssetIn(key=predictions_key(variant)) for variant in variants},
+            **{f"bfcl_{variant}": dg.AssetIn(key=bfcl_key(variant)) for variant in variants},
+        },
+        description=(
+            f"The {letters} comparison of {', '.join(others)} and {last} on the validation split: every metric with "
+            "its 95 % interval and the ceiling that the data allows, paired tests, strata, where the errors went, and "
+            "the BFCL scores. Also report.md, report.html and results.json in the artefact's folder."
+        ),
+    )
+    def eval_report(
+        context: dg.AssetExecutionContext,
+        runtime: dg.ResourceParam[Runtime],
+        sharegpt_val: Artifact,
+        **of_variants: Artifact,
+    ) -> dg.MaterializeResult[Artifact]:
+        from fc_assets.evaluation.compare_variants import compare_variants  # brings numpy, which the definitions lack
+
+        answered = {variant: of_variants[f"predictions_{variant}"] for variant in variants}
+        scores = {variant: of_variants[f"bfcl_{variant}"] for variant in variants}
+        run_job = partial(runtime.run_job, context)
+        with runtime.step(context) as step:
+            found = compare_variants(sharegpt_val, answered, scores, runtime.profile, run_job, step.scratch)
+            files = found.write(step.out)
+            inputs = [sharegpt_val, *answered.values(), *scores.values()]
+            return step.publish(inputs, _report_metadata(found, files))
+
+    return eval_report
 
 
 def _report_metadata(found: "VariantComparison", files: Mapping[str, Path]) -> dict[str, object]:
@@ -283,7 +285,7 @@ def _report_metadata(found: "VariantComparison", files: Mapping[str, Path]) -> d
         **{
             f"{metric}_{variant}": report.metrics[variant][metric].value
             for metric in PLOTTED_METRICS
-            for variant in VARIANT_MODELS
+            for variant in report.variants
         },
         "paired_tests": table(asdict(test) for test in report.comparisons),
         "failures": picture_file(files[FAILURES_PLOT], "rows that failed, by first failure"),
@@ -292,4 +294,7 @@ def _report_metadata(found: "VariantComparison", files: Mapping[str, Path]) -> d
     }
 
 
-ASSETS = [*(build_evaluation(variant, model_asset) for variant, model_asset in VARIANT_MODELS.items()), eval_report]
+def assets(profile: Profile) -> list[dg.AssetsDefinition]:
+    """The evaluation of every variant that the profile's graph has, and their comparison."""
+    variants = variant_models(profile)
+    return [*(build_evaluation(variant, model) for variant, model in variants.items()), build_eval_report([*variants])]

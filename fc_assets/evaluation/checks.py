@@ -1,11 +1,11 @@
-"""The evaluation's gates as asset checks: which artefact each reads. All of them block.
+"""The evaluation's gates as asset checks: which artefact each reads. All block but those of an arm, which warn.
 
 One check operation serves several gates, since starting a process costs more than reading a file. What a gate asks is
 in `gates`, its bar is a setting of the profile.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation import gates
-from fc_assets.evaluation.assets import bfcl_key, eval_report, predictions_key, promoted_release
+from fc_assets.evaluation.assets import bfcl_key, predictions_key, promoted_release
 from fc_assets.evaluation.bfcl.model import BfclReport
 from fc_assets.evaluation.champion import ChampionComparison
 from fc_assets.evaluation.gates import Verdict
@@ -26,16 +26,17 @@ from fc_assets.foundation.thresholds import Bar, Kind
 from fc_assets.names import (
     BASE,
     CHAMPION_RECORD,
-    GRPO,
+    EVAL_REPORT,
     PARITY,
     REPORT,
     RESULTS,
     SFT,
-    TUNED_VARIANTS,
-    VARIANT_MODELS,
+    TRAINED_FROM,
+    VARIANT_LABELS,
 )
-from fc_assets.profiles import Profile, Thresholds
+from fc_assets.profiles import Profile, Thresholds, blocks_release, variant_models
 
+_REPORT_KEY = dg.AssetKey(EVAL_REPORT)
 _PARITY, _SUMMARY = TypeAdapter(Parity), TypeAdapter(AnswerSummary)
 
 NON_INFERIORITY = Bar[float]("gates.non_inferiority_margin", Kind.AT_MOST)
@@ -44,7 +45,7 @@ NON_INFERIORITY = Bar[float]("gates.non_inferiority_margin", Kind.AT_MOST)
 
 @dataclass(frozen=True)
 class EvaluationGate:
-    """One blocking check: what it is called, what it asks, and how it judges the artefact.
+    """One check: what it is called, what it asks, and how it judges the artefact. Unless it blocks, it warns.
 
     `judge` is given the value of the gate's bar, or None where it has none; no other setting is in its reach.
     """
@@ -54,6 +55,7 @@ class EvaluationGate:
     description: str
     judge: Callable[[Artifact, Any], Verdict]
     bar: Bar[Any] | None = None
+    blocking: bool = True
 
     @property
     def spec(self) -> dg.AssetCheckSpec:
@@ -62,7 +64,7 @@ class EvaluationGate:
             self.name,
             asset=self.asset,
             description=self.description,
-            blocking=True,
+            blocking=self.blocking,
             metadata=self.bar.definition if self.bar else None,
         )
 
@@ -70,7 +72,8 @@ class EvaluationGate:
         """Judge the artefact by the bar as `profile` has it."""
         limit = self.bar.value(profile) if self.bar else None
         record = self.bar.record(limit) if self.bar else {}
-        return _result(self.judge(artifact, limit), record, asset_key=self.asset, check_name=self.name)
+        found = _result(self.judge(artifact, limit), record, asset_key=self.asset, check_name=self.name)
+        return found if self.blocking else found._replace(severity=dg.AssetCheckSeverity.WARN)
 
 
 def variant_gates(variant: str) -> list[EvaluationGate]:
@@ -98,7 +101,7 @@ def variant_gates(variant: str) -> list[EvaluationGate]:
             Bar[tuple[str, ...]]("bfcl.categories", Kind.ALL_OF),
         ),
     ]
-    if variant in TUNED_VARIANTS:
+    if variant in TRAINED_FROM:
         found.append(
             EvaluationGate(
                 scores,
@@ -108,35 +111,56 @@ def variant_gates(variant: str) -> list[EvaluationGate]:
                 Bar[float]("gates.min_bfcl_parse_rate", Kind.AT_LEAST),
             )
         )
-    return found
+    return _as_gates_of(variant, found)
 
 
-def report_gates() -> list[EvaluationGate]:
-    """The gates on the comparison: thresholds for SFT and SFT+GRPO, and that neither step made things worse."""
-    found = [_threshold(variant, metric) for variant in TUNED_VARIANTS for metric in Thresholds.model_fields]
-    found += [_silence(variant) for variant in TUNED_VARIANTS]
+def report_gates(variants: Sequence[str]) -> list[EvaluationGate]:
+    """The gates on the comparison: thresholds for the tuned variants, and that no training made things worse."""
+    tuned = [variant for variant in variants if variant in TRAINED_FROM]
     return [
-        *found,
-        EvaluationGate(
-            eval_report.key,
-            "sft_is_better_than_base",
-            "SFT has significantly more exact matches than base (exact McNemar, Holm-corrected).",
-            lambda artifact, significance: gates.is_better(_results(artifact), BASE, SFT, significance),
-            Bar[float]("gates.significance", Kind.AT_MOST),
-        ),
-        EvaluationGate(
-            eval_report.key,
-            "grpo_is_not_worse_than_sft",
-            "SFT+GRPO loses no more exact match against SFT than gates.non_inferiority_margin.",
-            lambda artifact, margin: gates.is_not_worse(_results(artifact), SFT, GRPO, margin),
-            NON_INFERIORITY,
-        ),
+        *_of_each(tuned, lambda variant: [_threshold(variant, metric) for metric in Thresholds.model_fields]),
+        *_of_each(tuned, lambda variant: [_silence(variant)]),
+        *_of_each(tuned, lambda variant: [_better(variant) if variant == SFT else _not_worse(variant)]),
     ]
+
+
+def _of_each(variants: Sequence[str], gates_of: Callable[[str], list[EvaluationGate]]) -> Iterator[EvaluationGate]:
+    for variant in variants:
+        yield from _as_gates_of(variant, gates_of(variant))
+
+
+def _as_gates_of(variant: str, found: Sequence[EvaluationGate]) -> list[EvaluationGate]:
+    """The gates as those of this variant: an arm's stop nothing."""
+    return [replace(gate, blocking=blocks_release(variant)) for gate in found]
+
+
+def _better(variant: str) -> EvaluationGate:
+    source = TRAINED_FROM[variant]
+    return EvaluationGate(
+        _REPORT_KEY,
+        f"{variant}_is_better_than_{source}",
+        f"{VARIANT_LABELS[variant]} has significantly more exact matches than {source} (exact McNemar, "
+        "Holm-corrected).",
+        lambda artifact, significance: gates.is_better(_results(artifact), source, variant, significance),
+        Bar[float]("gates.significance", Kind.AT_MOST),
+    )
+
+
+def _not_worse(variant: str) -> EvaluationGate:
+    source = TRAINED_FROM[variant]
+    return EvaluationGate(
+        _REPORT_KEY,
+        f"{variant}_is_not_worse_than_{source}",
+        f"{VARIANT_LABELS[variant]} loses no more exact match against {VARIANT_LABELS[source]} than "
+        "gates.non_inferiority_margin.",
+        lambda artifact, margin: gates.is_not_worse(_results(artifact), source, variant, margin),
+        NON_INFERIORITY,
+    )
 
 
 def _threshold(variant: str, metric: str) -> EvaluationGate:
     return EvaluationGate(
-        eval_report.key,
+        _REPORT_KEY,
         f"{variant}_{metric}",
         f"{metric} of {variant} is at least gates.{variant}.{metric}.",
         lambda artifact, least: gates.reaches_threshold(_results(artifact), variant, metric, least),
@@ -146,7 +170,7 @@ def _threshold(variant: str, metric: str) -> EvaluationGate:
 
 def _silence(variant: str) -> EvaluationGate:
     return EvaluationGate(
-        eval_report.key,
+        _REPORT_KEY,
         f"{variant}_keeps_silence",
         f"On rows that expect no call {variant} is not worse than base by more than gates.irrelevance_margin.",
         lambda artifact, margin: gates.keeps_silence(_results(artifact), variant, BASE, margin),
@@ -189,7 +213,7 @@ def build_checks(name: str, judged: Sequence[EvaluationGate]) -> dg.AssetChecksD
 
 
 @dg.asset_check(
-    asset=eval_report,
+    asset=_REPORT_KEY,
     blocking=True,
     metadata=NON_INFERIORITY.definition,
     description=(
@@ -223,8 +247,11 @@ def _result(
     )
 
 
-CHECKS = [
-    *(build_checks(f"gates_of_{variant}", variant_gates(variant)) for variant in VARIANT_MODELS),
-    build_checks(f"gates_of_{eval_report.key.to_user_string()}", report_gates()),
-    grpo_is_not_worse_than_champion,
-]
+def checks(profile: Profile) -> list[dg.AssetChecksDefinition]:
+    """The gates on every variant that the profile's graph has, and on their comparison."""
+    variants = variant_models(profile)
+    return [
+        *(build_checks(f"gates_of_{variant}", variant_gates(variant)) for variant in variants),
+        build_checks(f"gates_of_{EVAL_REPORT}", report_gates([*variants])),
+        grpo_is_not_worse_than_champion,
+    ]

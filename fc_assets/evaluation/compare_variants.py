@@ -1,4 +1,4 @@
-"""The comparison of the three variants, put together: judged tables, the sections beside the metrics, the report.
+"""The comparison of the variants, put together: judged tables, the sections beside the metrics, the report.
 
 Plain values in and out; each section is made in its own module, and `assets` publishes what comes out.
 """

@@ -100,7 +100,13 @@ def profile_resource(profile: Profile) -> dg.ResourceDefinition:
 
     @dg.resource(config_schema=config_schema(profile), description=f"{profile.name}: {profile.description}")
     def build(context: dg.InitResourceContext) -> Profile:
-        return parse_profile(context.resource_config, f"{profile.name} with the run's overrides")
+        found = parse_profile(context.resource_config, f"{profile.name} with the run's overrides")
+        if found.dpo.enabled != profile.dpo.enabled:
+            raise FcAssetsError(
+                f"This run sets dpo.enabled to {str(found.dpo.enabled).lower()}, which no run can change: the graph is "
+                f"built when the code location is loaded. Set it in profile {profile.name} and load the location again"
+            )
+        return found
 
     return build
 

@@ -34,6 +34,7 @@ from fc_assets.profiles.serving import ServerSettings
 from fc_assets.profiles.training import (
     EMBEDDED,
     BaseModelSettings,
+    DpoSettings,
     GrpoSettings,
     LoraSettings,
     MergeSettings,
@@ -41,6 +42,7 @@ from fc_assets.profiles.training import (
     SftSettings,
     TrackerSettings,
 )
+from fc_assets.profiles.variants import blocks_release, variant_models
 
 __all__ = [
     "DEFAULT_PROFILE",
@@ -55,6 +57,7 @@ __all__ = [
     "CurationSettings",
     "DataSettings",
     "DeploymentSettings",
+    "DpoSettings",
     "EdgeSettings",
     "EvaluationSettings",
     "GateSettings",
@@ -72,6 +75,7 @@ __all__ = [
     "SftSettings",
     "Thresholds",
     "TrackerSettings",
+    "blocks_release",
     "differences",
     "load_profile",
     "parse_profile",
@@ -79,5 +83,6 @@ __all__ = [
     "recorded_sections",
     "settings_digest",
     "settings_of",
+    "variant_models",
     "without_credentials",
 ]

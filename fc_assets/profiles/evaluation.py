@@ -91,9 +91,13 @@ class GateSettings(Section):
     grpo: Thresholds = Thresholds(
         parse_rate=0.97, function_name_accuracy=0.93, param_f1=0.90, schema_hit=0.92, exec_rate=0.88
     )
+    dpo: Thresholds = Thresholds(
+        parse_rate=0.97, function_name_accuracy=0.93, param_f1=0.90, schema_hit=0.92, exec_rate=0.88
+    )
     significance: Annotated[float, Field(gt=0, lt=1)] = 0.05
     non_inferiority_margin: Share = Field(
-        0.02, description="How much exact match GRPO may lose against SFT, and a policy against the promoted one."
+        0.02,
+        description="How much exact match GRPO or DPO may lose against SFT, and a policy against the promoted one.",
     )
     irrelevance_margin: Share = Field(0.05, description="How much irrelevance accuracy may fall below base.")
     min_bfcl_parse_rate: Share = Field(0.5, description="Share of BFCL answers that parse, rows expecting a call.")

@@ -16,7 +16,7 @@ from fc_assets.profiles.evaluation import BfclSettings, EvaluationSettings, Gate
 from fc_assets.profiles.release import DeploymentSettings, HubSettings
 from fc_assets.profiles.sections import Section
 from fc_assets.profiles.serving import ServerSettings
-from fc_assets.profiles.training import BaseModelSettings, GrpoSettings, SftSettings, TrackerSettings
+from fc_assets.profiles.training import BaseModelSettings, DpoSettings, GrpoSettings, SftSettings, TrackerSettings
 
 PROFILE_VARIABLE = "FC_PROFILE"
 DEFAULT_PROFILE = "demo"
@@ -32,6 +32,7 @@ class Profile(Section):
     base_model: BaseModelSettings = BaseModelSettings()
     sft: SftSettings = SftSettings()
     grpo: GrpoSettings = GrpoSettings()
+    dpo: DpoSettings = DpoSettings()
     trackers: TrackerSettings = TrackerSettings()
     server: ServerSettings = ServerSettings()
     evaluation: EvaluationSettings = EvaluationSettings()

@@ -20,6 +20,7 @@ Settings = Mapping[str, Mapping[str, Any]]
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*@")
 _ASKING = ("server", "evaluation")
+_VARIANTS = (*names.VARIANT_MODELS, *names.ARM_MODELS)
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     names.XLAM_RAW: ("data",),
     # The tokenizer counts the tokens of its rows. `bfcl.python` says where a list of questions lies, not what is in it.
@@ -29,8 +30,9 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     names.LORA_ADAPTER: ("sft",),
     names.MERGED_MODEL: ("sft",),
     names.GRPO_POLICY: ("grpo",),
-    **{names.predictions(variant): _ASKING for variant in names.VARIANT_MODELS},
-    **{names.bfcl_scores(variant): (*_ASKING, "bfcl") for variant in names.VARIANT_MODELS},
+    names.DPO_POLICY: ("dpo", "grpo"),  # the rewards' weights
+    **{names.predictions(variant): _ASKING for variant in _VARIANTS},
+    **{names.bfcl_scores(variant): (*_ASKING, "bfcl") for variant in _VARIANTS},
     names.EVAL_REPORT: ("evaluation", "grpo"),  # the rewards' weights
     names.PROMOTED_POLICY: ("server", "deployment"),  # the memory that serving takes; the canary questions
     names.BENCHMARK_MATRIX: ("server", "benchmark"),
@@ -39,7 +41,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     names.EDGE_REPORT: ("edge",),
     names.VLLM_DEPLOYMENT: (*_ASKING, "deployment"),  # canary answers have as many tokens as those of the evaluation
 }
-"""The sections that make each asset."""
+"""The sections that make each asset, those of the arms that a profile may add included."""
 
 ORIGIN = ("data", "base_model")
 """Sections that everything downstream inherits: artefacts of another data set or base model are never mixed."""

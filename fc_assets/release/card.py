@@ -13,13 +13,13 @@ from typing import Any
 
 from fc_assets.foundation.presentation.templates import render_template
 from fc_assets.foundation.thresholds import Threshold
-from fc_assets.names import BASE, GRPO, GRPO_POLICY, LORA_ADAPTER, SFT, SHAREGPT_VAL, SHIPPED_VARIANT
+from fc_assets.names import BASE, DPO, GRPO, GRPO_POLICY, LORA_ADAPTER, SFT, SHAREGPT_VAL, SHIPPED_VARIANT
 from fc_assets.release.model_info import ModelInfo
 from fc_assets.release.record import BarRecord, GateRecord, ReleaseRecord
 from fc_assets.release.upstream import Licence, Measure
 from fc_assets.serving.vllm_command import SAME_AS_TRAINED_FLAGS
 
-CARD_LABELS = {BASE: "A: base", SFT: "B: SFT", GRPO: "C: SFT + GRPO"}
+CARD_LABELS = {BASE: "A: base", SFT: "B: SFT", GRPO: "C: SFT + GRPO", DPO: "D: SFT + DPO"}
 """How the card calls the variants, in the order of its columns."""
 
 _TEMPLATE = Path(__file__).parent / "templates" / "model_card.md.j2"

@@ -112,7 +112,7 @@ def lora_adapter(
             trackers=runtime.profile.trackers.report_to,
         )
         done = runtime.run_job(context, job, step.scratch)
-        _keep_records(resume, step.records, done.cost)
+        keep_records(resume, step.records, done.cost)
         return step.publish(inputs, _describe_sft(done.report, done.cost), report=done.report, resume=resume)
 
 
@@ -202,12 +202,12 @@ def grpo_policy(
             trackers=runtime.profile.trackers.report_to,
         )
         done = runtime.run_job(context, job, step.scratch)
-        _keep_records(resume, step.records, done.cost)
+        keep_records(resume, step.records, done.cost)
         described = _describe_grpo(done.report, done.cost, list(settings.rewards.model_dump()))
         return step.publish([base, sft, *inputs], described, report=done.report, resume=resume)
 
 
-def _keep_records(resume: Path, records: Path, cost: TrainingCost) -> None:
+def keep_records(resume: Path, records: Path, cost: TrainingCost) -> None:
     """Keep the event files, which begin with the first attempt, and what the run took."""
     if (events := resume / EVENTS).is_dir():
         shutil.copytree(events, records / EVENTS)

@@ -1,4 +1,4 @@
-"""Pictures of a training run: loss, reward with its signals, what became of the policy. Log records in, PNG bytes out.
+"""Pictures of a training run: loss, reward and its signals, the policy, preference. Log records in, PNG bytes out.
 
 What the numbers mean is `training_log`; the style of a figure is `foundation.presentation.figures`.
 """
@@ -16,6 +16,8 @@ from fc_assets.training.training_log import (
     KL,
     NO_SIGNAL,
     POLICY_CLIP,
+    PREFERENCE_ACCURACY,
+    PREFERENCE_MARGIN,
     PROBE_EXACT,
     reward_column,
     running_mean,
@@ -97,6 +99,24 @@ def _lines(axis: Axes, log: Sequence[LogRecord], labels: Mapping[str, str]) -> N
             means = running_mean(series(records, name), _WINDOW)
             axis.plot(series(records, "step"), means, linewidth=1.6, color=colour, label=label)
     axis.legend(frameon=False, fontsize="small")
+
+
+def preference_curve(log: Sequence[LogRecord]) -> bytes:
+    """DPO's loss over steps, and the running mean of how far and how often the better answer is preferred."""
+    figure, left, right = _two_panels()
+    steps, loss = series(log, "step"), series(log, "loss")
+    left.scatter(steps, loss, s=10, color=FAINT, label="step")
+    left.plot(steps, running_mean(loss, _WINDOW), color=ACCENT, linewidth=2, label=f"mean of {_WINDOW} steps")
+    left.set_ylabel("loss")
+    left.legend(frameon=False, loc="upper right")
+    for name, colour, label in (
+        (PREFERENCE_MARGIN, COLOURS[0], "margin of the rewards"),
+        (PREFERENCE_ACCURACY, COLOURS[1], "share of pairs preferred"),
+    ):
+        right.plot(steps, running_mean(series(log, name), _WINDOW), linewidth=1.8, color=colour, label=label)
+    right.set_ylabel(f"mean of {_WINDOW} steps")
+    right.legend(frameon=False, loc="upper left", fontsize="small")
+    return to_png(figure)
 
 
 def _two_panels() -> tuple[Figure, Axes, Axes]:

@@ -41,6 +41,14 @@ GRPO_COLUMNS = (
     NO_SIGNAL,
     "sampling/sampling_logp_difference/mean",
 )
+PREFERENCE_MARGIN = "rewards/margins"
+"""By how much more than its reference DPO's policy prefers the better answers: beta times nats."""
+PREFERENCE_ACCURACY = "rewards/accuracies"
+"""The share of pairs in which it does."""
+DPO_COLUMNS = (
+    *("step", "epoch", "loss", PREFERENCE_MARGIN, PREFERENCE_ACCURACY, "rewards/chosen", "rewards/rejected"),
+    *("entropy", "grad_norm", "learning_rate"),
+)
 """What the page shows of trl's log; all of it is in the artefact's report."""
 
 SIGNIFICANCE = 0.05

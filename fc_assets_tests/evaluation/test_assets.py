@@ -11,10 +11,12 @@ from fc_assets.evaluation.assets import bfcl_key, predictions_key
 from fc_assets.foundation.json_files import read_json
 from fc_assets.foundation.resources import build_resources, latest_artifact
 from fc_assets.names import CONSTRAINED_TIMINGS, PREDICTIONS, RUN_COST, TIMINGS, VARIANT_MODELS
+from fc_assets.profiles import variant_models
 from fc_assets_tests.support.evaluation_world import (
     ROWS,
     KnowingServer,
     World,
+    bfcl_stand_ins,
     failures,
     fast,
     gates,
@@ -165,3 +167,25 @@ def test_a_missing_upstream_is_named(tmp_path: Path, server: tuple[KnowingServer
     world = World(tmp_path, fast(server[1]))
     result = world.materialise(["eval_report"])
     assert "has not been materialised yet" in failures(result)
+
+
+def test_an_arm_is_asked_and_compared_beside_the_others(tmp_path: Path, server: tuple[KnowingServer, str]) -> None:
+    known, url = server
+    known.variants, known.wrong_on_thirds = (*VARIANT_MODELS, "dpo"), {"base", "dpo"}
+    world = World(tmp_path, {**fast(url), "dpo": {"enabled": True}})
+    variants = [*variant_models(world.profile)]
+    assert not failures(world.materialise([f"predictions/{variant}" for variant in variants]))
+    assert dg.materialize(bfcl_stand_ins(world.profile), resources=world.resources, instance=world.instance).success
+
+    result = world.materialise(["eval_report"])
+    assert not failures(result)
+    shown = result.get_asset_materialization_events()[0].materialization.metadata
+    columns = [column.name for column in shown["comparison"].schema.columns]
+    assert columns == ["metric", "Base", "SFT", "SFT+GRPO", "SFT+DPO", "gold ceiling"]
+    assert shown["exact_match_dpo"].value == pytest.approx(1 / 3)
+    report = latest_artifact(world.instance, world.store, dg.AssetKey("eval_report"))
+    assert {"predictions/dpo", "bfcl_scores/dpo"} < set(report.inputs)
+    assert "SFT to SFT+DPO" in (report.path / "report.md").read_text()
+    red = {found.check_name: found.severity for found in result.get_asset_check_evaluations() if not found.passed}
+    assert {"dpo_parse_rate", "dpo_is_not_worse_than_sft"} <= set(red), "it is as bad as base"
+    assert set(red.values()) == {dg.AssetCheckSeverity.WARN}

@@ -5,10 +5,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from fc_assets.evaluation.assets import bfcl_key, eval_report, predictions_key
+from fc_assets.evaluation.assets import bfcl_key, predictions_key
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import Runtime, latest_artifact
-from fc_assets.names import PROMOTED_POLICY, VARIANT_MODELS
+from fc_assets.names import EVAL_REPORT, PROMOTED_POLICY, VARIANT_MODELS
 from fc_assets_tests.support.evaluation_world import (
     ROWS,
     KnowingServer,
@@ -116,13 +116,13 @@ def test_a_policy_that_loses_to_the_champion_is_held_back(
     world.materialise(["predictions/grpo", "bfcl_scores/grpo"])
     result = world.materialise(["eval_report"])
     assert not gates(result)[GATE]
-    report = latest_artifact(world.instance, world.store, eval_report.key)
+    report = latest_artifact(world.instance, world.store, dg.AssetKey(EVAL_REPORT))
     exact = next(t for t in report.read_json("champion.json")["champion"]["tests"] if t["metric"] == "exact_match")
     assert exact["difference"] == pytest.approx(-2 / 3) and exact["only_second"] == 0
     assert report.read_json("champion.json")["champion"]["policy"] == champion
     assert "Against the promoted policy" in (report.path / "report.md").read_text()
 
     promote(world)  # by hand, say: the report's policy is the champion now
-    judged = world.judge(dg.AssetCheckKey(eval_report.key, GATE.split(": ")[1]))
+    judged = world.judge(dg.AssetCheckKey(dg.AssetKey(EVAL_REPORT), GATE.split(": ")[1]))
     (evaluation,) = judged.get_asset_check_evaluations()
     assert evaluation.passed and "itself" in str(evaluation.description)

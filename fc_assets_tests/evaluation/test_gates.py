@@ -11,7 +11,7 @@ import pytest
 from fc_assets.evaluation import gates
 from fc_assets.evaluation.bfcl.model import BfclReport, CategoryScore, ModeSummary
 from fc_assets.evaluation.champion import ChampionComparison
-from fc_assets.evaluation.checks import CHECKS, grpo_is_not_worse_than_champion, report_gates, variant_gates
+from fc_assets.evaluation.checks import checks, grpo_is_not_worse_than_champion, report_gates, variant_gates
 from fc_assets.evaluation.inference.parity import Parity, PromptDifference
 from fc_assets.evaluation.inference.predictions import AnswerSummary
 from fc_assets.foundation.artifacts import ArtifactStore
@@ -156,7 +156,7 @@ def test_a_bar_that_is_lowered_shows(
         (folder / "out").mkdir()
         (folder / "out" / "results.json").write_text(json.dumps(found))
         report = store.publish("eval_report", folder / "out")
-    gate = next(gate for gate in report_gates() if gate.name == name)
+    gate = next(gate for gate in report_gates(["base", "sft", "grpo"]) if gate.name == name)
     values = profile.model_dump()
     *sections, field = setting.split(".")
     reduce(dict.__getitem__, sections, values)[field] = lenient
@@ -164,6 +164,34 @@ def test_a_bar_that_is_lowered_shows(
     assert not red.passed and green.passed
     assert green.metadata["threshold"].value == lenient != red.metadata["threshold"].value
     assert {each.metadata["threshold_setting"].value for each in (red, green)} == {setting}
+
+
+@pytest.mark.parametrize(
+    ("changes", "red"),
+    [
+        ({"parse_rate": 0.5}, {"parse_rate"}),
+        ({"irrelevance_accuracy": 0.5}, {"keeps_silence"}),
+        ({"difference": -0.5}, {"is_not_worse_than_sft"}),
+    ],
+)
+def test_an_arm_is_judged_as_the_others_and_only_warns(tmp_path: Path, changes: dict[str, Any], red: set[str]) -> None:
+    def fill(found: dict[str, Any]) -> dict[str, Any]:
+        metrics = dict.fromkeys(Thresholds.model_fields, 1.0) | {"irrelevance_accuracy": 0.9} | found
+        numbers = results(**metrics)
+        numbers["comparisons"] = [{**test, "first": "sft", "second": "dpo"} for test in numbers["comparisons"]]
+        return {**numbers, "variants": {**numbers["variants"], "dpo": numbers["variants"]["sft"]}}
+
+    store, profile = ArtifactStore(tmp_path), load_profile("demo")
+    with store.workspace("eval_report") as folder:
+        (folder / "out").mkdir()
+        (folder / "out" / "results.json").write_text(json.dumps(fill(changes)))
+        report = store.publish("eval_report", folder / "out")
+    judged = [gate for gate in report_gates(["base", "sft", "grpo", "dpo"]) if gate.name.startswith("dpo_")]
+    verdicts = {gate.name.removeprefix("dpo_"): gate.result(report, profile) for gate in judged}
+    assert {name for name, verdict in verdicts.items() if not verdict.passed} == red
+    assert {verdict.severity for verdict in verdicts.values()} == {dg.AssetCheckSeverity.WARN}
+    assert not any(gate.blocking for gate in judged)
+    assert {gate.bar.setting for gate in judged if gate.bar} > {f"gates.dpo.{name}" for name in Thresholds.model_fields}
 
 
 def test_the_words_of_a_bar_are_recorded(tmp_path: Path) -> None:
@@ -197,7 +225,7 @@ def test_the_champions_margin_is_recorded_although_nobody_is_promoted_yet(tmp_pa
 
 
 def test_every_gate_blocks_and_has_a_name_of_its_own() -> None:
-    specs = [spec for check in CHECKS for spec in check.check_specs]
+    specs = [spec for check in checks(load_profile("demo")) for spec in check.check_specs]
     assert all(spec.blocking and spec.description for spec in specs)
     assert len({spec.key for spec in specs}) == len(specs)
     on_report = {spec.name for spec in specs if spec.asset_key.to_user_string() == "eval_report"}

@@ -10,16 +10,17 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from fc_assets.calls.metrics import aggregate
 from fc_assets.evaluation.answers import CUT
 from fc_assets.evaluation.intervals import BOOTSTRAP_SAMPLES
-from fc_assets.evaluation.report.comparison import estimate
+from fc_assets.evaluation.report.comparison import Family, estimate
 from fc_assets.evaluation.report.model import Counts, FailureExample, Report, Table
 from fc_assets.evaluation.scoring import gold_rows
 from fc_assets.evaluation.taxonomy import CATEGORIES
-from fc_assets.names import VARIANT_LABELS
+from fc_assets.names import ARM_MODELS, SHIPPED_VARIANT, TRAINED_FROM, VARIANT_LABELS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,7 @@ def build_report(
     extra_tables: Mapping[str, Table] | None = None,
     extra_texts: Mapping[str, str] | None = None,
 ) -> Report:
-    """Compare variants that `scoring.score_rows` judged on the same rows: base, sft, grpo first, others after them.
+    """Compare variants that `scoring.score_rows` judged on the same rows: those of `names` first, others after them.
 
     `weights`, of the reward signals, are those that the tables were judged with. Raises FcAssetsError where the tables
     are about different rows.
@@ -47,7 +48,7 @@ def build_report(
     known = [variant for variant in VARIANT_LABELS if variant in frames]
     order = [*known, *(variant for variant in frames if variant not in VARIANT_LABELS)]
     ordered = {variant: frames[variant] for variant in order}
-    estimates = estimate(ordered, samples, seed)
+    estimates = estimate(ordered, samples, seed, _families(order))
     failing = {variant: _failing(frame) for variant, frame in ordered.items()}
     return Report(
         variants=tuple(ordered),
@@ -66,6 +67,16 @@ def build_report(
         extra_tables=extra_tables or {},
         extra_texts=extra_texts or {},
     )
+
+
+def _families(variants: Sequence[str]) -> list[Family]:
+    """Each variant with the next; in a family of its own each arm with what it was trained from and what is shipped.
+
+    So an arm makes no test of the other variants stricter.
+    """
+    arms = [variant for variant in variants if variant in ARM_MODELS]
+    of_arms = [(other, arm) for arm in arms for other in (TRAINED_FROM[arm], SHIPPED_VARIANT) if other in variants]
+    return [[*pairwise(variant for variant in variants if variant not in arms)], of_arms]
 
 
 def _failing(frame: pd.DataFrame) -> list[_FailingRow]:

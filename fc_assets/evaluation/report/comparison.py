@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,10 +26,13 @@ TESTED_RATIO = "param_f1"
 STRATA_METRICS = (DECISION_METRIC, "function_name_accuracy", TESTED_RATIO, "parse_rate")
 NO_CALL = "no call"
 
+Family = Sequence[tuple[str, str]]
+"""Pairs of variants, first and second, whose tests are corrected together (Holm)."""
+
 
 @dataclass(frozen=True)
 class Estimates:
-    """Every estimate, the paired tests of each variant with the next, and how many clusters the rows fall into."""
+    """Every estimate, the paired tests, and how many clusters the rows fall into."""
 
     strata: Strata
     comparisons: Sequence[PairedTest]
@@ -91,13 +94,16 @@ class _Sums:
         return MetricEstimate(value, *_bounds(interval), count)
 
 
-def estimate(frames: Mapping[str, pd.DataFrame], samples: int, seed: int) -> Estimates:
+def estimate(
+    frames: Mapping[str, pd.DataFrame], samples: int, seed: int, families: Sequence[Family] | None = None
+) -> Estimates:
     """Every metric for every variant on all rows, the chief ones on each stratum, and the paired tests.
 
-    `frames` are tables of `scoring.score_rows` over the same rows, the variants in the order of comparison. Raises
-    FcAssetsError where they are not about the same rows.
+    The tests are those of `families`, by default one family of each variant with the next. `frames` are tables of
+    `scoring.score_rows` over the same rows, the variants in the order of comparison. Raises FcAssetsError where they
+    are not about the same rows.
     """
-    frames = _aligned(frames)
+    frames, families = _aligned(frames), [[*pairwise(frames)]] if families is None else families
     first = next(iter(frames.values()))
     clusters = np.unique(first["cluster"].to_numpy(dtype=str), return_inverse=True)[1]
     sums = _Sums(clusters)
@@ -107,7 +113,7 @@ def estimate(frames: Mapping[str, pd.DataFrame], samples: int, seed: int) -> Est
         sums.add(variant, ALL_ROWS, frame, everything, COLUMNS)
         for stratum, mask in strata.items():
             sums.add(variant, stratum, frame, mask, _columns(STRATA_METRICS))
-    for one, other in pairwise(frames):
+    for one, other in chain.from_iterable(families):
         for variant, partner in ((one, other), (other, one)):
             both = ~frames[partner]["infrastructure_failure"].to_numpy(dtype=bool)
             sums.add(variant, _with(partner), frames[variant], both, _columns((DECISION_METRIC, TESTED_RATIO)))
@@ -115,7 +121,8 @@ def estimate(frames: Mapping[str, pd.DataFrame], samples: int, seed: int) -> Est
     found = {ALL_ROWS: {v: {m.name: sums.estimate(v, ALL_ROWS, m) for m in METRICS} for v in frames}}
     for stratum in strata:
         found[stratum] = {v: {name: _in_stratum(sums, v, stratum, name) for name in STRATA_METRICS} for v in frames}
-    return Estimates(found, _paired_tests(frames, sums), int(clusters.max()) + 1)
+    tests = [test for family in families for test in _paired_tests(family, frames, sums)]
+    return Estimates(found, tests, int(clusters.max()) + 1)
 
 
 def _in_stratum(sums: _Sums, variant: str, stratum: str, metric: str) -> MetricEstimate:
@@ -169,10 +176,10 @@ def _with(partner: str) -> str:
     return f"rows that {partner} answered too"
 
 
-def _paired_tests(frames: Mapping[str, pd.DataFrame], sums: _Sums) -> list[PairedTest]:
+def _paired_tests(family: Family, frames: Mapping[str, pd.DataFrame], sums: _Sums) -> list[PairedTest]:
     found = [
         test
-        for first, second in pairwise(frames)
+        for first, second in family
         for test in (_exact_test(first, second, frames, sums), _ratio_test(first, second, TESTED_RATIO, sums))
     ]
     adjusted = intervals.holm([test.p_value for test in found])

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from peft import LoraConfig
 
-from fc_assets.profiles import GrpoSettings, LoraSettings, SftSettings
+from fc_assets.profiles import DpoSettings, GrpoSettings, LoraSettings, SftSettings
 
 _CHECKPOINTS_KEPT = 2
 
@@ -25,8 +25,8 @@ def lora_config(settings: LoraSettings) -> LoraConfig:
     )
 
 
-def shared_arguments(settings: SftSettings | GrpoSettings, checkpoints: Path) -> dict[str, Any]:
-    """The arguments that `SFTConfig` and `GRPOConfig` have in common, for `SFTConfig(**shared_arguments(...), ...)`."""
+def shared_arguments(settings: SftSettings | GrpoSettings | DpoSettings, checkpoints: Path) -> dict[str, Any]:
+    """The arguments that trl's configs have in common, for `SFTConfig(**shared_arguments(...), ...)`."""
     return {
         "output_dir": str(checkpoints),
         "learning_rate": settings.learning_rate,

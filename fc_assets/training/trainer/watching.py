@@ -82,7 +82,8 @@ def watched(trainer_class: Any, watch: Watch) -> Any:
         def _stop(self, what: str, value: float) -> None:
             step = self.state.global_step + 1
             rows = list(dict.fromkeys(row for inputs in self._of_this_step for row in watch.name_rows(inputs)))
-            raise DivergedError(f"At step {step} {what} is {value}, on the rows {_shown(rows)}")
+            where = f", on the rows {_shown(rows)}" if rows else ""
+            raise DivergedError(f"At step {step} {what} is {value}{where}")
 
     return WatchedTrainer
 

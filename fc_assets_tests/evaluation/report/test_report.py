@@ -96,6 +96,24 @@ def test_neighbours_are_compared(report: Report, frames: dict[str, pd.DataFrame]
     assert exact.low < exact.difference < exact.high and exact.p_value < exact.p_holm < 0.01 and exact.detectable > 0
 
 
+def test_an_arm_is_compared_with_its_origin_and_the_shipped_one_and_makes_no_other_test_stricter(
+    report: Report, frames: dict[str, pd.DataFrame]
+) -> None:
+    arm = score_rows(rows_with_errors(ROWS, 0.2), WEIGHTS)
+    found = build_report({"dpo": arm, **frames}, WEIGHTS, samples=SAMPLES)
+    assert found.variants == ("base", "sft", "grpo", "dpo")
+    assert [(test.first, test.second) for test in found.comparisons[4::2]] == [("sft", "dpo"), ("grpo", "dpo")]
+    exact = [test for test in found.comparisons if test.metric == "exact_match"]
+    corrected = [(test.first, test.second, test.p_value, test.p_holm) for test in exact]
+    assert corrected[:2] == [
+        (test.first, test.second, test.p_value, test.p_holm)
+        for test in report.comparisons
+        if test.metric == "exact_match"
+    ]
+    assert exact[2].difference > 0 > exact[3].difference
+    assert "SFT+DPO" in headline(found)[0]
+
+
 def test_strata_add_up(report: Report) -> None:
     kinds = [report.strata[kind]["grpo"]["exact_match"].rows for kind in ("one call", "parallel calls", "no call")]
     assert sum(kinds) == ROWS
