@@ -100,6 +100,10 @@ DATASET_INFO = "dataset_info.json"
 DROPPED = "dropped.jsonl"
 """Rows that curation left out, with their reason; in `sharegpt_train`."""
 
+# lora_adapter
+LLAMA_FACTORY = "llama_factory.yaml"
+"""The same fine-tuning as LLaMA-Factory is told it."""
+
 # predictions/*, bfcl_scores/*
 PREDICTIONS = "predictions.parquet"
 """A row for each answer; in `eval_report` the judged answers of all variants."""

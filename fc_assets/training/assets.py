@@ -15,6 +15,7 @@ from fc_assets.foundation.resources import Runtime
 from fc_assets.names import (
     ADAPTER_FOLDER,
     BASE_MODEL,
+    LLAMA_FACTORY,
     LORA_ADAPTER,
     MODEL_FOLDER,
     REPORT,
@@ -22,7 +23,7 @@ from fc_assets.names import (
     SHAREGPT_TRAIN,
     split_file,
 )
-from fc_assets.profiles import SftSettings
+from fc_assets.profiles import DataSettings, SftSettings
 from fc_assets.training.jobs import (
     BaseModelJob,
     BaseModelResult,
@@ -34,6 +35,7 @@ from fc_assets.training.jobs import (
     TrainingCost,
 )
 from fc_assets.training.plots import loss_curve, reward_curve
+from fc_assets.training.sft.llama_factory import write_arguments
 from fc_assets.training.training_log import GRPO_COLUMNS, SFT_COLUMNS, columns, quarter_means, reward_column, series
 
 GROUP = "training"
@@ -72,11 +74,12 @@ def base_model(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runt
     group_name=GROUP,
     kinds={"trl", "peft"},
     owners=OWNERS,
-    code_version=code_version("fc_assets.training.sft.sft_job"),
+    code_version=code_version("fc_assets.training.sft.sft_job", "fc_assets.training.sft.llama_factory"),
     **ON_THE_GPU,
     description=(
         "The LoRA adapter after supervised fine-tuning (SFT) on the training split. The loss sees only the answer: "
-        "the tool calls, or the refusal where no tool fits. Holds the adapter and the training log."
+        "the tool calls, or the refusal where no tool fits. Holds the adapter, the training log, and the same "
+        "fine-tuning as a YAML file for LLaMA-Factory."
     ),
 )
 def lora_adapter(
@@ -98,6 +101,8 @@ def lora_adapter(
         )
         done = runtime.run_job(context, job, step.scratch)
         shutil.rmtree(resume)
+        split_made_with = DataSettings.model_validate(sharegpt_train.settings["data"])
+        write_arguments(step.out / LLAMA_FACTORY, settings, job.base_source, split_made_with)
         write_json(step.records / RUN_COST, done.cost.model_dump(mode="json"))
         return step.publish(inputs, _describe_sft(done.report, done.cost), report=done.report)
 
