@@ -74,6 +74,8 @@ ADAPTER_FOLDER = "adapter"
 """A LoRA adapter in peft's format: in `lora_adapter` and `grpo_policy`."""
 
 # Files among a run's records, which lie beside an artefact and in no digest
+EVENTS = "tensorboard"
+"""Folder of a training's event files, in the records of its run."""
 RUN_COST = "run.json"
 """What a run took: host, seconds, memory."""
 TIMINGS = "timings.parquet"

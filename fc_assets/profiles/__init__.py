@@ -38,6 +38,7 @@ from fc_assets.profiles.training import (
     LoraSettings,
     RewardWeights,
     SftSettings,
+    TrackerSettings,
 )
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "Settings",
     "SftSettings",
     "Thresholds",
+    "TrackerSettings",
     "differences",
     "load_profile",
     "parse_profile",

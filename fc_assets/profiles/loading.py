@@ -16,7 +16,7 @@ from fc_assets.profiles.evaluation import BfclSettings, EvaluationSettings, Gate
 from fc_assets.profiles.release import DeploymentSettings, HubSettings
 from fc_assets.profiles.sections import Section
 from fc_assets.profiles.serving import ServerSettings
-from fc_assets.profiles.training import BaseModelSettings, GrpoSettings, SftSettings
+from fc_assets.profiles.training import BaseModelSettings, GrpoSettings, SftSettings, TrackerSettings
 
 PROFILE_VARIABLE = "FC_PROFILE"
 DEFAULT_PROFILE = "demo"
@@ -32,6 +32,7 @@ class Profile(Section):
     base_model: BaseModelSettings = BaseModelSettings()
     sft: SftSettings = SftSettings()
     grpo: GrpoSettings = GrpoSettings()
+    trackers: TrackerSettings = TrackerSettings()
     server: ServerSettings = ServerSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     bfcl: BfclSettings = BfclSettings()

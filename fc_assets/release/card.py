@@ -127,7 +127,7 @@ def _training(record: ReleaseRecord) -> CardTable:
             ["LoRA rank", str(sft["lora"]["rank"]), str(grpo["lora"]["rank"])],
             [
                 "batch",
-                f"{sft['batch_size']} sequences, accumulated {sft['gradient_accumulation']} times",
+                f"{sft['rows_per_step']} rows",
                 f"{grpo['prompts_per_step']} prompts with {grpo['generations']} completions each",
             ],
         ],

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import dagster as dg
 
@@ -15,6 +16,7 @@ from fc_assets.foundation.resources import Runtime
 from fc_assets.names import (
     ADAPTER_FOLDER,
     BASE_MODEL,
+    EVENTS,
     LLAMA_FACTORY,
     LORA_ADAPTER,
     MODEL_FOLDER,
@@ -36,7 +38,15 @@ from fc_assets.training.jobs import (
 )
 from fc_assets.training.plots import loss_curve, reward_curve
 from fc_assets.training.sft.llama_factory import write_arguments
-from fc_assets.training.training_log import GRPO_COLUMNS, SFT_COLUMNS, columns, quarter_means, reward_column, series
+from fc_assets.training.training_log import (
+    GRPO_COLUMNS,
+    SFT_COLUMNS,
+    VALIDATION_COLUMNS,
+    columns,
+    quarter_means,
+    reward_column,
+    series,
+)
 
 GROUP = "training"
 TRAIN_FILE = split_file(SHAREGPT_TRAIN)
@@ -78,8 +88,9 @@ def base_model(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runt
     **ON_THE_GPU,
     description=(
         "The LoRA adapter after supervised fine-tuning (SFT) on the training split. The loss sees only the answer: "
-        "the tool calls, or the refusal where no tool fits. Holds the adapter, the training log, and the same "
-        "fine-tuning as a YAML file for LLaMA-Factory."
+        "the tool calls, or the refusal where no tool fits. Rows held out from that split are answered at each "
+        "checkpoint, and the best checkpoint is kept. Holds the adapter, the training log, "
+        "and the same fine-tuning as a YAML file for LLaMA-Factory."
     ),
 )
 def lora_adapter(
@@ -98,12 +109,13 @@ def lora_adapter(
             settings=settings,
             out=step.out / ADAPTER_FOLDER,
             checkpoints=resume / CHECKPOINTS,
+            events=resume / EVENTS,
+            trackers=runtime.profile.trackers.report_to,
         )
         done = runtime.run_job(context, job, step.scratch)
-        shutil.rmtree(resume)
+        _keep_records(resume, step.records, done.cost)
         split_made_with = DataSettings.model_validate(sharegpt_train.settings["data"])
         write_arguments(step.out / LLAMA_FACTORY, settings, job.base_source, split_made_with)
-        write_json(step.records / RUN_COST, done.cost.model_dump(mode="json"))
         return step.publish(inputs, _describe_sft(done.report, done.cost), report=done.report)
 
 
@@ -183,12 +195,21 @@ def grpo_policy(
             max_difference=merged_with.max_merge_logit_difference,
             out=step.out,
             checkpoints=resume / CHECKPOINTS,
+            events=resume / EVENTS,
+            trackers=runtime.profile.trackers.report_to,
         )
         done = runtime.run_job(context, job, step.scratch)
-        shutil.rmtree(resume)
-        write_json(step.records / RUN_COST, done.cost.model_dump(mode="json"))
+        _keep_records(resume, step.records, done.cost)
         described = _describe_grpo(done.report, done.cost, list(settings.rewards.model_dump()))
         return step.publish([base, sft, *inputs], described, report=done.report)
+
+
+def _keep_records(resume: Path, records: Path, cost: TrainingCost) -> None:
+    """Keep the event files, which begin with the first attempt, and what the run took; nothing is left to resume."""
+    if (events := resume / EVENTS).is_dir():
+        events.replace(records / EVENTS)
+    shutil.rmtree(resume)
+    write_json(records / RUN_COST, cost.model_dump(mode="json"))
 
 
 def _source(base_model: Artifact) -> BaseModelResult:
@@ -197,8 +218,15 @@ def _source(base_model: Artifact) -> BaseModelResult:
 
 
 def _describe_sft(done: SftResult, cost: TrainingCost) -> dict[str, object]:
+    validated: dict[str, object] = {}
+    if done.validation:
+        validated = {
+            "best_step": done.best_step,
+            "held_out_turns": done.held_out,
+            "validations": table(columns(done.validation, VALIDATION_COLUMNS)),
+        }
     return {
-        "curves": picture(loss_curve(done.log), "loss and token accuracy"),
+        "curves": picture(loss_curve(done.log, done.validation), "loss and token accuracy"),
         "final_loss": done.final_loss,
         "token_accuracy": done.token_accuracy,
         "seconds": cost.seconds,
@@ -207,7 +235,8 @@ def _describe_sft(done: SftResult, cost: TrainingCost) -> dict[str, object]:
         "trainable_parameters": done.trainable_parameters,
         "peak_rss_mb": cost.peak_rss_mb,
         "training_log": table(columns(done.log, SFT_COLUMNS)),
-        "learnt_span": dg.MetadataValue.md(f"```text\n{done.learnt_span}\n```"),
+        **validated,
+        "learnt_spans": table(asdict(span) for span in done.learnt_spans),
     }
 
 

@@ -67,20 +67,33 @@ class TrainingResult(JobResult):
     parameters: int
 
 
+@dataclass(frozen=True)
+class LearntSpan:
+    """The text of the turn `row` on which there is a loss."""
+
+    row: str
+    text: str
+
+
 class SftResult(TrainingResult):
     """The report of an SFT run.
 
-    `overlong` are the ids of turns that do not fit; token counts are those of the learnt turns. `learnt_span` is the
-    text of the first turn on which there is a loss.
+    `validation` has a record for each validation: `step`, `epoch`, and of the `held_out` turns `loss`,
+    `mean_token_accuracy`, `parse_rate` and `exact_match`; it is empty, and `best_step` None, where none is held out.
+    The adapter is that of `best_step`, else that of the last step. `overlong` are the ids of turns that do not fit;
+    token counts are those of the learnt `turns`, and `learnt_spans` are the first of them.
     """
 
+    validation: list[LogRecord]
+    best_step: int | None
     final_loss: float
     token_accuracy: float
     turns: int
+    held_out: int
     overlong: list[str]
     tokens_mean: float
     tokens_max: int
-    learnt_span: str
+    learnt_spans: list[LearntSpan]
 
 
 class SftRun(JobResult):
@@ -94,6 +107,7 @@ class SftJob(Job[SftRun]):
     """Train an adapter for the checkpoint in `model` on the ShareGPT file `train`, and save it in `out`.
 
     `base_source` is what the adapter calls its base. `checkpoints` survives a kill, so that the next attempt resumes.
+    `events` and `trackers` are where the figures go: see `trainer.tracking`.
     """
 
     module: ClassVar[str] = "fc_assets.training.sft.sft_job"
@@ -104,6 +118,8 @@ class SftJob(Job[SftRun]):
     settings: SftSettings
     out: Path
     checkpoints: Path
+    events: Path
+    trackers: tuple[str, ...]
 
 
 class MergeResult(JobResult):
@@ -169,7 +185,7 @@ class GrpoJob(Job[GrpoRun]):
 
     `model` is the checkpoint `base` with `sft_adapter` merged. The adapter in `out` is both, SFT and GRPO, and is one
     for the base, which it calls `base_source`. Logits may differ by `max_difference` after each merge. `checkpoints`
-    survives a kill, so that the next attempt resumes.
+    survives a kill, so that the next attempt resumes. `events` and `trackers` are where the figures go.
     """
 
     module: ClassVar[str] = "fc_assets.training.grpo.grpo_job"
@@ -183,3 +199,5 @@ class GrpoJob(Job[GrpoRun]):
     max_difference: float
     out: Path
     checkpoints: Path
+    events: Path
+    trackers: tuple[str, ...]

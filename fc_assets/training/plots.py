@@ -20,8 +20,8 @@ _WINDOW = 10
 """Steps in a running mean."""
 
 
-def loss_curve(log: Sequence[LogRecord]) -> bytes:
-    """Training loss and token accuracy over steps."""
+def loss_curve(log: Sequence[LogRecord], validation: Sequence[LogRecord]) -> bytes:
+    """Training loss and token accuracy over steps; of validations, if there were any, the loss and the answers."""
     figure, left, right = _two_panels()
     steps = series(log, "step")
     left.plot(steps, series(log, "loss"), color=COLOURS[0], linewidth=1.8)
@@ -30,7 +30,19 @@ def loss_curve(log: Sequence[LogRecord]) -> bytes:
     right.plot(steps, series(log, "mean_token_accuracy"), color=COLOURS[1], linewidth=1.8)
     right.set_ylabel("token accuracy")
     right.set_ylim(0, 1.02)
+    if validation:
+        _add_validation(left, right, validation)
     return to_png(figure)
+
+
+def _add_validation(left: Axes, right: Axes, validation: Sequence[LogRecord]) -> None:
+    steps = series(validation, "step")
+    left.plot(steps, series(validation, "loss"), color=ACCENT, marker="o", markersize=4, label="held-out turns")
+    left.legend(frameon=False)
+    for name, label, colour in (("parse_rate", "parse rate", COLOURS[2]), ("exact_match", "exact match", ACCENT)):
+        right.plot(steps, series(validation, name), color=colour, marker="o", markersize=4, label=label)
+    right.set_ylabel("token accuracy; held-out turns: share of answers")
+    right.legend(frameon=False, loc="lower right")
 
 
 def reward_curve(log: Sequence[LogRecord], signals: Sequence[str]) -> bytes:

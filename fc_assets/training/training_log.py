@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from fc_assets.training.jobs import LogRecord
 
 SFT_COLUMNS = ("step", "epoch", "loss", "mean_token_accuracy", "entropy", "grad_norm", "learning_rate")
+VALIDATION_COLUMNS = ("step", "epoch", "loss", "mean_token_accuracy", "parse_rate", "exact_match")
 GRPO_COLUMNS = (
     "step",
     "reward",

@@ -19,7 +19,7 @@ def test_the_gpu_profile_is_the_recipe() -> None:
     assert profile.base_model.model == "Qwen/Qwen3-0.6B"
     lora = profile.sft.lora
     assert (lora.rank, lora.alpha, lora.dropout, lora.target_modules) == (32, 64, 0.05, "all-linear")
-    assert (profile.sft.batch_size, profile.sft.gradient_accumulation) == (2, 8)
+    assert (profile.sft.rows_per_step, profile.sft.micro_batch_tokens) == (16, 4096)
     assert (profile.sft.learning_rate, profile.sft.epochs, profile.sft.scheduler) == (2e-4, 3, "cosine")
     assert profile.sft.bf16
     assert (profile.data.validation_share, profile.data.seed) == (0.1, 42)
@@ -40,14 +40,14 @@ def test_the_environment_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_mistake_is_named_at_once() -> None:
-    values = {"name": "x", "description": "", "sft": {"lerning_rate": 1e-4, "batch_size": 0}, "evaluaton": {}}
+    values = {"name": "x", "description": "", "sft": {"lerning_rate": 1e-4, "rows_per_step": 0}, "evaluaton": {}}
     with pytest.raises(FcAssetsError) as caught:
         parse_profile(values, "mine.yaml")
     message = str(caught.value)
     assert "mine.yaml" in message
     assert "sft.lerning_rate: unknown key" in message
     assert "evaluaton: unknown key" in message
-    assert "sft.batch_size" in message
+    assert "sft.rows_per_step" in message
 
 
 def test_an_unknown_profile_lists_the_known_ones() -> None:

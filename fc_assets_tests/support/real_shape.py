@@ -1,7 +1,7 @@
 """The graph's own assets on a model of Qwen3-0.6B's exact shape: SFT, merge, GRPO, vLLM, GGUF, edge report.
 
-The profile is `gpu-12gb` with what a card has and a CPU has not (device, bf16, vLLM beside the trainer) taken away, and
-with so few rows and steps that each stage ends. The release is stood in for by the policy: random weights pass no gate.
+The profile is `gpu-12gb` with what a card has and a CPU has not (device, vLLM beside the trainer) taken away, and with
+so few rows and steps that each stage ends. The release is stood in for by the policy: random weights pass no gate.
 What the artefacts must hold is said in `test_real_shape`; `benchmarks.real_shape` records what each stage took.
 """
 
@@ -42,7 +42,7 @@ STAGES: Mapping[str, tuple[str, ...]] = {
 _SAMPLE_S = 0.25
 _CHANGES: Mapping[str, Mapping[str, Any]] = {
     "data": {"source": "generator", "rows": 240, "irrelevance_share": 0.3},
-    "sft": {"max_steps": 2, "gradient_accumulation": 1, "bf16": False, "log_every": 1},
+    "sft": {"max_steps": 2, "rows_per_step": 4, "validation_rows": 2, "log_every": 1, "save_every": 2},
     # Only prompts where no call is right: a random model earns nothing on the others, but on these it is paid for each
     # completion without `<tool_call>`. So the completions of a group differ in reward, and there is something to learn.
     "grpo": {
@@ -52,7 +52,6 @@ _CHANGES: Mapping[str, Mapping[str, Any]] = {
         "generations": 4,
         "gradient_accumulation": 2,
         "max_completion": 32,
-        "bf16": False,
         "vllm_colocate": False,
     },
     "server": {
@@ -122,7 +121,7 @@ class RealShape:
 
 
 def cpu_profile(base: Path) -> Profile:
-    """`gpu-12gb` on a CPU in fp32, from the checkpoint in the folder `base`, with few rows and steps."""
+    """`gpu-12gb` on a CPU, from the checkpoint in the folder `base`: training in bf16, serving in fp32."""
     values = load_profile("gpu-12gb").model_dump()
     changes = {**_CHANGES, "base_model": {"source": "folder", "path": str(base)}}
     return Profile.model_validate(

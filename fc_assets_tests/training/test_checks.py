@@ -21,7 +21,10 @@ REPORTS = {
             "log": [{"loss": loss} for loss in (4.0, 3.0, 2.0, 1.0)],
             "turns": 90,
             "overlong": [str(number) for number in range(10)],
-            "learnt_span": "<think>",
+            "learnt_spans": [],
+            "validation": [],
+            "best_step": None,
+            "held_out": 0,
         }
     ),
     MERGED_MODEL: MergeResult(max_logit_difference=0.01, adapter_effect=3.0, turns_compared=1, parameters=1),

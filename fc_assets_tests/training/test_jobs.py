@@ -12,6 +12,7 @@ from fc_assets.training.jobs import (
     CheckpointSource,
     GrpoJob,
     GrpoResult,
+    LearntSpan,
     SampledCompletion,
     SftResult,
     TrainingCost,
@@ -28,7 +29,10 @@ SFT_RESULT = SftResult(
     overlong=["row-7"],
     tokens_mean=4.5,
     tokens_max=6,
-    learnt_span="<think>",
+    learnt_spans=[LearntSpan("row-1", "<think>")],
+    validation=[],
+    best_step=None,
+    held_out=0,
 )
 
 
@@ -62,6 +66,8 @@ def test_a_job_comes_back_from_its_file(tmp_path: Path) -> None:
         max_difference=0.25,
         out=tmp_path,
         checkpoints=tmp_path / "checkpoints",
+        events=tmp_path / "events",
+        trackers=("mlflow",),
     )
     *_, file = write_job(job, tmp_path).argv
     assert GrpoJob.model_validate(json.loads(Path(file).read_text())["job"]) == job

@@ -46,7 +46,7 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
     log.info("importing the trainer")
     from transformers import set_seed
 
-    from fc_assets.training.trainer import checkpoints, running
+    from fc_assets.training.trainer import checkpoints, running, tracking
 
     running.use_physical_cores()
     set_seed(settings.seed)
@@ -64,6 +64,7 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
     trainable = checkpoints.count_parameters(trainer.model, trainable=True)
     total = checkpoints.count_parameters(trainer.model)
 
+    tracking.track(trainer, job.events, job.trackers, log)
     run = running.run_trainer(trainer, job.checkpoints, log)
     _save_adapter(job, trainer.model)
     merged = merge_adapter(trainer.model, tokenizer, drawn, job.max_difference, log)
@@ -124,6 +125,7 @@ def _trainer(job: GrpoJob, model: Any, tokenizer: Any, turns: list[Turn], reward
         reward_funcs=rewards.functions,
         args=GRPOConfig(
             **arguments.shared_arguments(settings, job.checkpoints),
+            gradient_accumulation_steps=settings.gradient_accumulation,
             per_device_train_batch_size=completions_per_pass(settings),
             num_generations=settings.generations,
             max_steps=settings.steps,

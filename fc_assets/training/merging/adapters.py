@@ -71,6 +71,8 @@ def as_one_adapter(base: Any, adapters: Sequence[Path]) -> Any:
     model = PeftModel.from_pretrained(base, str(adapters[0]), adapter_name=names[0])
     for name, adapter in zip(names[1:], adapters[1:], strict=True):
         model.load_adapter(str(adapter), name)
+    for name in names:  # each layer has its scale by now, and peft would scale the new adapter by it once more
+        model.peft_config[name].use_rslora = False
     model.add_weighted_adapter(names, [1.0] * len(names), "default", combination_type="cat")
     return model
 

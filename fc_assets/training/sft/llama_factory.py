@@ -36,6 +36,7 @@ def arguments(settings: SftSettings, base: CheckpointSource, data: DataSettings)
         "model_name_or_path": base.name,
         **({"model_revision": base.revision} if base.revision else {}),
         **_adapter(settings.lora),
+        **({"quantization_method": "bnb", "quantization_bit": 4} if settings.qlora else {}),
         **_sequences(settings, data),
         **_batches(settings),
         "learning_rate": settings.learning_rate,
@@ -64,6 +65,7 @@ def _adapter(lora: LoraSettings) -> dict[str, Any]:
         "lora_rank": lora.rank,
         "lora_alpha": lora.alpha,
         "lora_dropout": lora.dropout,
+        "use_rslora": lora.rslora,
         "lora_target": _ALL_LINEAR.get(lora.target_modules, lora.target_modules),
     }
 
@@ -86,7 +88,13 @@ def _sequences(settings: SftSettings, data: DataSettings) -> dict[str, Any]:
 
 
 def _batches(settings: SftSettings) -> dict[str, Any]:
+    """A step of as many rows as ours, in passes of equally many rows that fit even where all are of full length.
+
+    LLaMA-Factory has no passes that are bounded in tokens.
+    """
+    fitting = max(1, settings.micro_batch_tokens // settings.max_length)
+    in_a_pass = max(rows for rows in range(1, fitting + 1) if settings.rows_per_step % rows == 0)
     return {
-        "per_device_train_batch_size": settings.batch_size,
-        "gradient_accumulation_steps": settings.gradient_accumulation,
+        "per_device_train_batch_size": in_a_pass,
+        "gradient_accumulation_steps": settings.rows_per_step // in_a_pass,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import LoraConfig
 
 from fc_assets.profiles import GrpoSettings, LoraSettings, SftSettings
@@ -20,6 +21,7 @@ def lora_config(settings: LoraSettings) -> LoraConfig:
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=settings.target_modules,
+        use_rslora=settings.rslora,
     )
 
 
@@ -27,11 +29,11 @@ def shared_arguments(settings: SftSettings | GrpoSettings, checkpoints: Path) ->
     """The arguments that `SFTConfig` and `GRPOConfig` have in common, for `SFTConfig(**shared_arguments(...), ...)`."""
     return {
         "output_dir": str(checkpoints),
-        "gradient_accumulation_steps": settings.gradient_accumulation,
         "learning_rate": settings.learning_rate,
         "lr_scheduler_type": settings.scheduler,
         "warmup_steps": settings.warmup_share,
         "bf16": settings.bf16,
+        "use_cpu": not torch.cuda.is_available(),  # transformers takes bf16 on a processor only when it is told so
         "gradient_checkpointing": settings.gradient_checkpointing,
         "logging_steps": settings.log_every,
         "save_steps": settings.save_every,
@@ -39,5 +41,5 @@ def shared_arguments(settings: SftSettings | GrpoSettings, checkpoints: Path) ->
         "seed": settings.seed,
         "report_to": "none",
         "disable_tqdm": True,
-        "dataloader_pin_memory": settings.bf16,  # memory is pinned for a GPU, and bf16 is set only where there is one
+        "dataloader_pin_memory": torch.cuda.is_available(),
     }

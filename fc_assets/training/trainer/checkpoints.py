@@ -6,21 +6,43 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers.utils import is_bitsandbytes_available
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.names import MODEL_CARD
 from fc_assets.training.jobs import CheckpointSource
 
 
-def load_checkpoint(folder: Path, *, bf16: bool) -> tuple[Any, Any]:
-    """Model and tokenizer of a local checkpoint, weights in fp32 or bf16; no remote code, safetensors only."""
-    if bf16 and not torch.cuda.is_available():
-        raise FcAssetsError("bf16 is set but no CUDA device is visible; choose the demo profile or set bf16 to false")
+def load_checkpoint(folder: Path, *, bf16: bool, four_bits: bool = False) -> tuple[Any, Any]:
+    """Model and tokenizer of a local checkpoint, weights in fp32 or bf16; no remote code, safetensors only.
+
+    With `four_bits` the weights of linear layers are quantised as they are loaded: see `four_bit_config`.
+    """
     model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.bfloat16 if bf16 else torch.float32, use_safetensors=True, local_files_only=True
+        folder,
+        dtype=torch.bfloat16 if bf16 else torch.float32,
+        use_safetensors=True,
+        local_files_only=True,
+        quantization_config=four_bit_config(bf16=bf16) if four_bits else None,
     )
     return model, AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def four_bit_config(*, bf16: bool) -> BitsAndBytesConfig:
+    """QLoRA's quantisation of the base: NF4, its scales quantised too (Dettmers et al. 2023, arXiv 2305.14314).
+
+    Raises `FcAssetsError` where there is no CUDA device or no bitsandbytes.
+    """
+    lacking = "no CUDA device is visible" if not torch.cuda.is_available() else "bitsandbytes is not installed"
+    if not torch.cuda.is_available() or not is_bitsandbytes_available():
+        raise FcAssetsError(f"sft.qlora is set but {lacking}; set it to false, or train where both are there")
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if bf16 else torch.float32,
+    )
 
 
 def save_adapter(model: Any, base: CheckpointSource, out: Path) -> None:

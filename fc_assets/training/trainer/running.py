@@ -73,12 +73,20 @@ def _last_checkpoint(folder: Path, log: Log) -> str | None:
 
 
 class RunLogCallback(TrainerCallback):  # type: ignore[misc]  # transformers is not read by the type checker
-    """Each logged record to the run's log: step, total, and the numbers named in `names`."""
+    """Each logged record to the run's log: step, total, and the numbers named in `names`.
+
+    It also has trl log the steps after which it validates or ends: a log must not lack the last steps, nor be empty
+    where a training has fewer steps than lie between two records.
+    """
 
     def __init__(self, log: Log, names: tuple[str, ...]) -> None:
         self.log = log
         self.names = names
         self.started = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        control.should_log = control.should_log or control.should_evaluate or control.should_training_stop
+        return control
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **_: Any) -> None:
         parts = [f"{name.split('/')[-1]} {float(logs[name]):.4g}" for name in self.names if logs and name in logs]

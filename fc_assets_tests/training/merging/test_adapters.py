@@ -52,12 +52,12 @@ def new_adapter(model, seed: int, settings: LoraSettings) -> PeftModel:
     return let_it_learn(get_peft_model(model, lora_config(settings)))
 
 
-def merged_twice(folder: Path, dtype: torch.dtype) -> tuple[torch.nn.Module, list[Path]]:
+def merged_twice(folder: Path, dtype: torch.dtype, rslora: bool = False) -> tuple[torch.nn.Module, list[Path]]:
     """The embedded model into which two adapters of different rank and scale were merged; and the two, saved."""
     model, _ = load_checkpoint(EMBEDDED, bf16=False)
     model, saved = model.to(dtype), [folder / "first", folder / "second"]
     for seed, (settings, out) in enumerate(
-        zip((LoraSettings(rank=4, alpha=8), LoraSettings(rank=2, alpha=2)), saved, strict=True)
+        zip((LoraSettings(rank=4, alpha=8, rslora=rslora), LoraSettings(rank=2, alpha=2)), saved, strict=True)
     ):
         adapted = new_adapter(model, seed, settings)
         save_adapter(adapted, SOURCE, out)
@@ -88,8 +88,9 @@ def test_an_adapter_that_was_not_trained_is_refused(adapted: PeftModel, tokenize
         merge_adapter(adapted, tokenizer, TURNS, 1e-3, LOG)
 
 
-def test_two_adapters_as_one_give_the_model_that_they_were_merged_into(tmp_path: Path, tokenizer) -> None:
-    merged, adapters = merged_twice(tmp_path, torch.float32)
+@pytest.mark.parametrize("rslora", [False, True])
+def test_two_adapters_as_one_give_the_model_that_they_were_merged_into(tmp_path: Path, tokenizer, rslora: bool) -> None:
+    merged, adapters = merged_twice(tmp_path, torch.float32, rslora)
     one = published(tmp_path, adapters, torch.float32)
     assert require_same_model(one, merged, tokenizer, TURNS, 1e-3, LOG) <= 1e-3
     config = json.loads((tmp_path / "published" / "adapter_config.json").read_text())

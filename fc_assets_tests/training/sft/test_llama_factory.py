@@ -38,6 +38,24 @@ def test_the_file_says_what_the_profile_says() -> None:
     assert "model_revision" not in unnamed
 
 
+def test_a_pass_holds_as_many_rows_as_fit_and_divide_the_step() -> None:
+    def rows(**changes: int) -> tuple[int, int]:
+        found = arguments(SETTINGS.model_copy(update=changes), HUB, DataSettings())
+        return found["per_device_train_batch_size"], found["gradient_accumulation_steps"]
+
+    assert rows(rows_per_step=16, micro_batch_tokens=4096, max_length=2048) == (2, 8)
+    assert rows(rows_per_step=16, micro_batch_tokens=7000, max_length=2048) == (2, 8)
+    assert rows(rows_per_step=9, micro_batch_tokens=65536, max_length=2048) == (9, 1)
+    assert rows(rows_per_step=4, micro_batch_tokens=512, max_length=2048) == (1, 4)
+
+
+def test_kinds_of_adapters_are_named() -> None:
+    rslora = SETTINGS.lora.model_copy(update={"rslora": True})
+    found = arguments(SETTINGS.model_copy(update={"qlora": True, "lora": rslora}), HUB, DataSettings())
+    assert found["use_rslora"] and (found["quantization_method"], found["quantization_bit"]) == ("bnb", 4)
+    assert "quantization_bit" not in arguments(SETTINGS, HUB, DataSettings())
+
+
 def test_conversations_of_several_turns_keep_the_new_line_between_them() -> None:
     assert arguments(SETTINGS, HUB, DataSettings())["tool_format"] == "qwen"
     for data in (
