@@ -129,7 +129,7 @@ def llama_factory_seconds(folder: Path, settings: SftSettings) -> float:
     config = folder / LLAMA_FACTORY
     write_arguments(config, settings, SOURCE, DataSettings())
     return llama_factory.training_seconds(
-        config, dataset_dir=folder, output_dir=folder / "llama-factory", model_name_or_path=folder, save_strategy="no"
+        config, dataset_dir=folder, output_dir=folder / "llama-factory", model_name_or_path=folder
     )
 
 
