@@ -12,6 +12,7 @@ from fc_assets.calls.call import Call
 from fc_assets.calls.conversations import Turn
 from fc_assets.calls.prompts import answer_text
 from fc_assets.profiles import EMBEDDED
+from fc_assets.training.jobs import MergeResult
 
 SIGNAL_WEIGHTS = {"json_parse": 0.25, "schema_hit": 0.25, "simulated_exec": 0.25, "semantic_match": 0.25}
 SET_TIMER = {
@@ -19,6 +20,16 @@ SET_TIMER = {
     "description": "Start a timer.",
     "parameters": {"type": "object", "properties": {"minutes": {"type": "integer"}}, "required": ["minutes"]},
 }
+MERGE = MergeResult(
+    merge_error=0.05,
+    adapter_kl=3.0,
+    rounding_kl=0.2,
+    top1_agreement=0.9,
+    turns_compared=1,
+    tokens_compared=10,
+    parameters=1,
+)
+"""A merge beyond every bar."""
 FIVE_MINUTES = Call("set_timer", {"minutes": 5})
 
 

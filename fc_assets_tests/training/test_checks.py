@@ -11,8 +11,9 @@ from fc_assets.foundation.resources import Runtime, build_resources
 from fc_assets.names import GRPO_POLICY, LORA_ADAPTER, MERGED_MODEL
 from fc_assets.profiles import load_profile
 from fc_assets.training.checks import CHECKS, judge_reward
-from fc_assets.training.jobs import GrpoResult, MergeResult, SftResult
+from fc_assets.training.jobs import GrpoResult, SftResult
 from fc_assets.training.training_log import PROBE_EXACT, PROBE_ROWS
+from fc_assets_tests.training.conftest import MERGE
 
 REPORTS = {
     # 10 of 100 turns were left out.
@@ -37,19 +38,12 @@ REPORTS = {
             "overlong": [str(number) for number in range(10)],
             "capped": ["capped"],
             "probe": [],
+            "merge": MERGE,
             "first_samples": [],
             "last_samples": [],
         }
     ),
-    MERGED_MODEL: MergeResult(
-        merge_error=0.05,
-        adapter_kl=3.0,
-        rounding_kl=0.2,
-        top1_agreement=0.9,
-        turns_compared=1,
-        tokens_compared=10,
-        parameters=1,
-    ),
+    MERGED_MODEL: MERGE,
 }
 
 

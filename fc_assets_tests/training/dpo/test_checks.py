@@ -10,6 +10,7 @@ from fc_assets.foundation.resources import Runtime, build_resources
 from fc_assets.profiles import load_profile
 from fc_assets.training.dpo.checks import margin_is_finite, preference_rose
 from fc_assets.training.dpo.jobs import DpoResult, DpoTrainingResult, PairCounts
+from fc_assets_tests.training.conftest import MERGE
 
 NAN = float("nan")
 
@@ -21,7 +22,9 @@ def report(accuracies: list[float], margins: list[float], losses: list[float]) -
     ]
     return DpoResult(
         pairs=PairCounts.model_validate(dict.fromkeys(PairCounts.model_fields, 0) | {"unfit": [], "capped": []}),
-        training=DpoTrainingResult.model_validate(dict.fromkeys(DpoTrainingResult.model_fields, 0) | {"log": log}),
+        training=DpoTrainingResult(
+            log=log, steps=4, trainable_parameters=1, parameters=2, merge=MERGE, adapter_rounding_kl=0.0
+        ),
     )
 
 
