@@ -1,5 +1,6 @@
 """What the pages of the training assets show of a run, without training: the processes' results are given."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.child_processes.jobs import Job, JobResult
 from fc_assets.foundation.resources import Runtime, build_resources
-from fc_assets.names import BASE_MODEL, GRPO_POLICY, LORA_ADAPTER, MERGED_MODEL, SHAREGPT_TRAIN
-from fc_assets.profiles import RewardWeights, load_profile
+from fc_assets.names import BASE_MODEL, GRPO_POLICY, LORA_ADAPTER, MERGED_MODEL, MODEL_FOLDER, SHAREGPT_TRAIN
+from fc_assets.profiles import EMBEDDED, RewardWeights, load_profile
 from fc_assets.training.assets import ASSETS
 from fc_assets.training.jobs import (
     BaseModelResult,
@@ -42,15 +43,19 @@ def result(form: type[JobResult], **values: object) -> Any:
 def results(cost: TrainingCost) -> dict[type[Job[Any]], JobResult]:
     samples: dict[str, object] = {"first_samples": [], "last_samples": []}
     return {
-        SftJob: SftRun(report=result(SftResult, overlong=[], learnt_span="<think>"), cost=cost),
+        SftJob: SftRun(report=result(SftResult, overlong=[], validation=[], learnt_spans=[]), cost=cost),
         MergeJob: MERGE,
-        GrpoJob: GrpoRun(report=result(GrpoResult, capped=[], merge=MERGE, **samples), cost=cost),
+        GrpoJob: GrpoRun(
+            report=result(GrpoResult, capped=[], overlong=[], probe=[], merge=MERGE, **samples), cost=cost
+        ),
     }
 
 
 @dg.asset(name=BASE_MODEL)
 def base(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime]) -> dg.MaterializeResult[Artifact]:
     with runtime.step(context) as step:
+        (step.out / MODEL_FOLDER).mkdir()
+        shutil.copyfile(EMBEDDED / "config.json", step.out / MODEL_FOLDER / "config.json")
         return step.publish([], {}, report=BASE)
 
 
@@ -67,7 +72,13 @@ def test_memory_of_the_gpu_is_shown_where_there_is_one(
 ) -> None:
     cost = TrainingCost(host="here", seconds=1.0, step_seconds=[], peak_rss_mb=50.0, peak_gpu_mb=gpu)
     given = results(cost)
-    monkeypatch.setattr(Runtime, "run_job", lambda self, context, job, scratch: given[type(job)])
+
+    def done_at_once(self: Runtime, context: dg.AssetExecutionContext, job: Job[Any], scratch: Path) -> JobResult:
+        if isinstance(job, MergeJob):
+            shutil.copytree(job.model, job.out)
+        return given[type(job)]
+
+    monkeypatch.setattr(Runtime, "run_job", done_at_once)
     with dg.DagsterInstance.ephemeral() as instance:
         done = dg.materialize(
             [base, train, *(asset for asset in ASSETS if asset.key != dg.AssetKey(BASE_MODEL))],
