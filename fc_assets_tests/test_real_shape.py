@@ -34,7 +34,9 @@ def test_each_stage_ends_and_says_what_it_took(made: RealShape) -> None:
     assert all(cost.seconds > 0 and cost.peak_mb > 0 for cost in made.costs.values())
     adapter, policy = made.artefact(names.LORA_ADAPTER), made.artefact(names.GRPO_POLICY)
     assert adapter.read_json(REPORT)["steps"] == 2 and policy.read_json(REPORT)["steps"] == 1
-    assert policy.read_json(REPORT)["adapter_effect"] > 0, "the completions of a group differ, so one step moves logits"
+    assert policy.read_json(REPORT)["merge"]["adapter_kl"] > 0, (
+        "the completions of a group differ, so one step moves logits"
+    )
 
 
 @pytest.mark.parametrize("asset", [names.BASE_MODEL, names.MERGED_MODEL, names.GRPO_POLICY, names.PROMOTED_POLICY])
