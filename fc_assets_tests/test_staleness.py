@@ -70,6 +70,7 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     ),
     "evaluation": ({"max_tokens": 7}, PREDICTIONS | BFCL | {"eval_report", "vllm_deployment"}),
     "bfcl": ({"rows_per_category": 7}, BFCL),
+    "trackers": ({"report_to": ("wandb",)}, set()),
     "gates": ({"significance": 0.01}, set()),
     "benchmark": ({"output_tokens": 7}, {"benchmark_matrix", "serving_recommendation"}),
     "edge": ({"rows": 7}, {"gguf_artifacts", "edge_report"}),
