@@ -76,8 +76,14 @@ def read(model: Path, messages: Sequence[dict[str, str]], out: Path, *, adapter:
 
 
 def _make_environment() -> None:
-    if _READY.is_file():
-        return
+    if not _READY.is_file():
+        _install()
+    (site,) = _ENVIRONMENT.glob("lib/python*/site-packages")
+    # Each time: the checkout that made the environment need not be this one.
+    (site / "torch_of_the_project.pth").write_text(f"{Path(torch.__file__).parents[1]}\n")
+
+
+def _install() -> None:
     without_torch = _ENVIRONMENT.with_suffix(".overrides")
     without_torch.parent.mkdir(parents=True, exist_ok=True)
     without_torch.write_text('torch; sys_platform == "never"\n')
@@ -90,6 +96,4 @@ def _make_environment() -> None:
             subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_TIMEOUT_S, check=True)
     except subprocess.SubprocessError as error:
         pytest.skip(f"uv could not install {' '.join(PACKAGES)}, with which published files are read: {error}")
-    (site,) = _ENVIRONMENT.glob("lib/python*/site-packages")
-    (site / "torch_of_the_project.pth").write_text(f"{Path(torch.__file__).parents[1]}\n")
     _READY.touch()

@@ -57,8 +57,9 @@ def test_either_engine_samples_groups_and_an_attempt_that_follows_samples_none(t
         done = subprocess.run(files.argv, env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
         found.append((files.result(), read_pairs(job.pairs)))
-    assert "12 of 12 groups are sampled already" in done.stderr
     assert found[0] == found[1]
     counts, pairs = found[0]
-    assert (counts.prompts, counts.completions) == (12, 36)
-    assert len(pairs) == counts.pairs == 12 - counts.alike - len(counts.unfit) > 0
+    asked = counts.prompts  # each turn once: there are fewer without a call than `no_call_share` would have
+    assert 9 <= asked <= 12 and counts.completions == 3 * asked
+    assert f"{asked} of {asked} groups are sampled already" in done.stderr
+    assert len(pairs) == counts.pairs == asked - counts.alike - len(counts.unfit) > 0
