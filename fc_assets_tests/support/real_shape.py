@@ -20,7 +20,7 @@ import psutil
 from fc_assets import names
 from fc_assets.data.assets import ASSETS as DATA
 from fc_assets.edge.assets import ASSETS as EDGE
-from fc_assets.evaluation.assets import ASSETS as EVALUATION
+from fc_assets.evaluation.assets import assets as evaluation_assets
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
 from fc_assets.foundation.resources import Runtime, build_resources, latest_artifact
 from fc_assets.names import MODEL_FOLDER
@@ -111,7 +111,7 @@ class RealShape:
 
     def _materialise(self, assets: tuple[str, ...]) -> None:
         result = dg.materialize(
-            [*DATA, *TRAINING, *EVALUATION, _release(), *EDGE],
+            [*DATA, *TRAINING, *evaluation_assets(self.profile), _release(), *EDGE],
             selection=dg.AssetSelection.assets(*(dg.AssetKey.from_user_string(name) for name in assets)),
             resources=build_resources(self.profile, self.store.home),
             instance=self.instance,

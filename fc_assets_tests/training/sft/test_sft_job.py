@@ -29,7 +29,7 @@ def test_bf16_with_checkpointing_and_epochs_learns_on_a_processor(sft_job: Calla
 
 
 def test_fewer_steps_than_log_every_still_have_a_log(sft_job: Callable[..., SftJob]) -> None:
-    report = run(sft_job(max_steps=3, log_every=10)).report
+    report = run(sft_job(max_steps=3, log_every=10, save_every=10)).report
     assert [record["step"] for record in report.log] == [3]
     assert report.final_loss == report.log[-1]["loss"]
     assert [span.row for span in report.learnt_spans] == [f"row-{number}" for number in range(10)]
