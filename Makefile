@@ -7,7 +7,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster_home/$(PROFILE)
 export FC_ASSETS_HOME ?= $(CURDIR)/.fc_assets/$(PROFILE)
 PORT ?= 3000
 
-.PHONY: setup demo ui test test-slow lint lock docs clean up down status rollback
+.PHONY: setup demo ui test test-slow test-long lint lock docs clean up down status rollback
 setup:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found; install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) scripts/setup_env.py
@@ -30,6 +30,9 @@ test: setup
 
 test-slow: setup
 	@$(BIN)/python -m pytest -m slow --timeout 1800
+
+test-long: setup
+	@$(BIN)/python -m pytest -m long --timeout 3600
 
 # What holds the rules of docs/architecture.md: style, types, the order of the rooms, and definitions that load.
 lint: setup

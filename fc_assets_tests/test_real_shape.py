@@ -19,7 +19,7 @@ from fc_assets_tests.support.real_shape import STAGES, RealShape
 
 LAYERS = 2
 
-pytestmark = [pytest.mark.slow, pytest.mark.vllm, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.vllm, pytest.mark.timeout(2400)]
 
 
 @pytest.fixture(scope="module")

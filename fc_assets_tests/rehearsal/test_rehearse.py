@@ -74,9 +74,9 @@ def test_the_demo_is_rehearsed_with_every_stage(
     assert all(f"{stage}: ended after" in printed for stage in STAGES)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.vllm
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_a_card_s_profile_is_rehearsed_on_a_cpu_at_the_true_shape(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

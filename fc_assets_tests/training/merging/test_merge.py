@@ -109,7 +109,7 @@ def test_what_is_lost_in_the_files_is_refused(adapter: Path, tmp_path: Path, mon
         merged(adapter, tmp_path / "out")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_at_qwen3s_shape_rounding_passes_and_a_tenth_too_little_does_not(tmp_path: Path, spoilt_merge: Spoil) -> None:
     base = qwen3.write_checkpoint(tmp_path / "base")
     adapter = write_adapter(tmp_path / "adapter", base, rank=32, alpha=64, size=0.001)

@@ -75,7 +75,7 @@ def test_the_same_settings_give_the_same_bytes_and_no_folder_is_in_them(tmp_path
     assert not {"dataset_dir", "output_dir"} & set(yaml.safe_load(first))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("system", ["", "You call functions."])
 def test_llama_factory_makes_our_token_ids_and_loss_mask_of_200_rows(tmp_path: Path, system: str) -> None:
