@@ -53,7 +53,7 @@ class DataSettings(Section):
     irrelevance_share: Share = Field(0.1, description="Share of rows whose tools cannot answer the query.")
     max_reject_share: Share = Field(0.01, description="More rejected rows than this fail the step.")
     required_policy: Literal["unless_optional_or_default", "all", "none"] = Field(
-        "unless_optional_or_default", description="Which xLAM parameters are required; the data set does not say."
+        "unless_optional_or_default", description="Which flat parameters are required where their tool does not say."
     )
     hermes: HermesSettings = HermesSettings()
     curation: CurationSettings = CurationSettings()
