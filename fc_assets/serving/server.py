@@ -37,7 +37,11 @@ _POLL_SECONDS = 0.1
 _PORT_ATTEMPTS = 3
 _PORT_TAKEN = "address already in use"
 _TAIL_LINES = 10
-_EXCEPTION = re.compile(r"^(?:\(.*?\) ERROR .*?\] +)?(?:[\w.]*(?:Error|Exception): |  Value error, )(.+)", re.MULTILINE)
+_EXCEPTION = re.compile(
+    # A line may begin with its process, "(APIServer pid=7) ", and with the place in vLLM that logged it.
+    r"^(?:\(\w+ pid=\d+\) )?(?:ERROR .*?\] +)?(?:[\w.]*(?:Error|Exception): |  Value error, )(.+)",
+    re.MULTILINE,
+)
 _NOT_A_CAUSE = ("Engine core initialization failed", "WorkerProc initialization failed")  # the reason is further up
 
 

@@ -40,7 +40,8 @@ def endpoint(folder: Path) -> Iterator[Endpoint]:
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
         assert len(family) >= 3  # supervisor, API server, engine
         yield running
-    assert not [process for process in family if process.is_running()]
+    # One that has ended and waits for its parent to ask after it holds nothing any more.
+    assert not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_it_says_what_it_is(endpoint: Endpoint) -> None:
@@ -111,9 +112,9 @@ def test_killing_it_in_a_cell_keeps_the_finished_ones_and_names_that_cell(endpoi
 
 
 def test_a_setting_that_vllm_refuses_is_told_in_its_own_words(tmp_path: Path) -> None:
-    settings: ServerSettings = PROFILE.server.model_copy(update={"max_model_len": 1_000_000})
+    settings: ServerSettings = PROFILE.server.model_copy(update={"max_model_len": 100_000})
     with (
-        pytest.raises(Exception, match=r"before it could serve m: User-specified max_model_len \(1000000\)"),
+        pytest.raises(Exception, match=r"before it could serve m: User-specified max_model_len \(100000\)"),
         serve(EMBEDDED, settings, name="m", log=tmp_path / "vllm.log", model_digest="d1"),
     ):
         pass
