@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from packaging.requirements import Requirement
 
+from fc_assets.foundation.planning.fit import MIN_DRIVER
 from fc_assets.profiles import DeploymentSettings, load_profile, profile_names
 from fc_assets_tests.support.graph import ROOT
 
@@ -48,6 +49,10 @@ def test_one_vllm_trains_is_tested_and_serves() -> None:
     assert {pins(EXTRAS[stack])[name] for stack, (_, name) in STACKS.items()} == {version}
     for image in (DeploymentSettings().image, *(load_profile(name).deployment.image for name in profile_names())):
         assert image in (f"vllm/vllm-openai:v{version}", "fc-assets-inference:cpu"), image
+
+
+def test_set_up_and_preflight_ask_for_the_same_driver() -> None:
+    assert SETUP.CUDA_DRIVER == MIN_DRIVER
 
 
 def test_trl_samples_with_that_vllm_of_both_stacks() -> None:

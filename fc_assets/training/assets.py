@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.asset_options import ON_THE_GPU, OWNERS
 from fc_assets.foundation.code_version import code_version
@@ -185,9 +186,6 @@ def grpo_policy(
     sharegpt_train: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
     settings, inputs = runtime.profile.grpo, [merged_model, sharegpt_train]
-    # The bounds of the merge before it, as its record has them: this run's own section may say something else. A record
-    # of a version that judged by single logits has none.
-    bounds = MergeSettings.model_validate(merged_model.settings["sft"].get("merge", {}))
     with runtime.step(context) as step:
         require_grpo(merged_model.path / MODEL_FOLDER, settings, this_machine(runtime.store.home), context.log)
         # The very ones that were merged: the latest may be others by now.
@@ -200,7 +198,7 @@ def grpo_policy(
             sft_adapter=sft.path / ADAPTER_FOLDER,
             train=sharegpt_train.path / TRAIN_FILE,
             settings=settings,
-            bounds=bounds,
+            bounds=merge_bounds(merged_model),
             out=step.out,
             checkpoints=resume,
             events=resume / EVENTS,
@@ -210,6 +208,17 @@ def grpo_policy(
         keep_records(resume, step.records, done.cost)
         described = _describe_grpo(done.report, done.cost, list(settings.rewards.model_dump()))
         return step.publish([base, sft, *inputs], described, report=done.report, resume=resume)
+
+
+def merge_bounds(merged_model: Artifact) -> MergeSettings:
+    """The bounds that the merge before a policy was held to, as its record has them: this run's own may be others.
+
+    Raises `FcAssetsError` for a record that judged a merge by something else.
+    """
+    sft = merged_model.settings["sft"]
+    if "merge" not in sft:
+        raise FcAssetsError(f"{merged_model.asset} was made by a version that judged merges otherwise; make it again")
+    return MergeSettings.model_validate(sft["merge"])
 
 
 def keep_records(resume: Path, records: Path, cost: TrainingCost) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.json_files import write_json
 from fc_assets.foundation.resources import Runtime, build_resources
@@ -55,3 +56,15 @@ def test_a_step_that_does_not_fit_starts_nothing(
     assert failure.node_name == asset
     assert f"{asset}: {said} this machine: it needs " in failure.event_specific_data.user_failure_data.description
     assert not (tmp_path / "logs").exists(), "no process was started"
+
+
+def test_a_merge_that_was_judged_by_something_else_is_asked_for_again(tmp_path: Path) -> None:
+    """Records of older versions have another bound: a policy is not held to one that nobody set."""
+    bounds = load_profile("demo").sft.merge
+    now, before = (
+        Artifact(MERGED_MODEL, tmp_path, "0" * 64, {}, settings={"sft": recorded})
+        for recorded in ({"merge": bounds.model_dump()}, {"max_merge_logit_difference": 0.25})
+    )
+    assert assets.merge_bounds(now) == bounds
+    with pytest.raises(FcAssetsError, match="merged_model was made by a version that judged merges otherwise"):
+        assets.merge_bounds(before)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 FLAG_BFCL = "near_duplicate_of_bfcl"
 FLAG_NEAR_DUPLICATE = "near_duplicate"
 _BATCH = 1000
-Row = TypeVar("Row")
+_Row = TypeVar("_Row")
 
 
 class CuratedExample(NamedTuple):
@@ -201,7 +201,7 @@ def _later_questions(example: Example) -> Iterator[str]:
                 yield normal_query(turn["value"])
 
 
-def _batches(stream: Iterable[Row]) -> Iterator[list[Row]]:
+def _batches(stream: Iterable[_Row]) -> Iterator[list[_Row]]:
     rest = iter(stream)
     while batch := list(islice(rest, _BATCH)):
         yield batch

@@ -10,8 +10,8 @@ from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.metadata import picture, table
 from fc_assets.foundation.resources import Runtime
 from fc_assets.names import ADAPTER_FOLDER, BASE_MODEL, EVENTS, LORA_ADAPTER, MODEL_FOLDER, PREFERENCE_PAIRS, REPORT
-from fc_assets.profiles import Profile, SftSettings
-from fc_assets.training.assets import GROUP, TRAIN_FILE, keep_records
+from fc_assets.profiles import Profile
+from fc_assets.training.assets import GROUP, TRAIN_FILE, keep_records, merge_bounds
 from fc_assets.training.dpo.jobs import DpoJob, DpoRecipe, DpoResult, PairsJob
 from fc_assets.training.dpo.pairs import PreferencePair, read_pairs
 from fc_assets.training.jobs import BaseModelResult, TrainingCost
@@ -52,8 +52,6 @@ def dpo_policy(
     profile, inputs = runtime.profile, [merged_model, sharegpt_train]
     recipe = DpoRecipe(settings=profile.dpo, rewards=profile.grpo.rewards)
     model, train = merged_model.path / MODEL_FOLDER, sharegpt_train.path / TRAIN_FILE
-    # The bound of the merge before it, as its record has it: this run's own section may say something else.
-    merged_with = SftSettings.model_validate(merged_model.settings["sft"])
     with runtime.step(context) as step:
         # The very ones that were merged: the latest may be others by now.
         base, sft = (runtime.store.open(name, merged_model.inputs[name]) for name in (BASE_MODEL, LORA_ADAPTER))
@@ -72,7 +70,7 @@ def dpo_policy(
             train=train,
             pairs=pairs,
             settings=profile.dpo,
-            bounds=merged_with.merge,
+            bounds=merge_bounds(merged_model),
             out=step.out,
             checkpoints=resume,
             events=resume / EVENTS,

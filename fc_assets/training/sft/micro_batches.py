@@ -43,9 +43,3 @@ def micro_batches(lengths: Sequence[int], budget: int, at_least: int = 1) -> lis
 def _padded(rows: int, longest: int, budget: int) -> float:
     """Padded tokens of a group; infinite where it does not fit."""
     return rows * longest if rows == 1 or rows * longest <= budget else math.inf
-
-
-def padding_share(lengths: Sequence[int], groups: Sequence[Sequence[int]]) -> float:
-    """The share of padding in all tokens that these groups are made of, 0 to 1."""
-    padded = sum(len(group) * max(lengths[row] for row in group) for group in groups)
-    return 1 - sum(lengths[row] for group in groups for row in group) / padded

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fc_assets.calls.conversations import Turn
-from fc_assets.calls.judge import judge
-from fc_assets.calls.prompts import render_prompt
 from fc_assets.training.sequences import completion_text
-from fc_assets.training.trainer.probe import answers
+from fc_assets.training.trainer.probe import ask
+from fc_assets.training.training_log import PROBE_EXACT, PROBE_PARSE
 
 _ROOM = 2
 """An answer may have this many times the tokens of the longest expected one; a longer one is not going to match."""
@@ -33,17 +32,8 @@ class AnswerProbe:
 
     def __call__(self, model: Any) -> tuple[int, Mapping[str, float]]:
         """How many answers match exactly, and the shares of those that parse and that match."""
-        judged = [
-            judge(text, turn.tools, turn.calls)
-            for turn, text in zip(self.turns, self.answers(model), strict=True)
-        ]  # fmt: skip
-        exact = sum(judgement.exact for judgement in judged)
-        parsed = sum(judgement.parse_ok for judgement in judged)
-        return exact, {"parse_rate": parsed / len(judged), "exact_match": exact / len(judged)}
-
-    def answers(self, model: Any) -> list[str]:
-        """The model's answer to each turn, without the token that ends it."""
-        prompts = [render_prompt(self.tokenizer, turn.messages, turn.tools, thinking_off=True) for turn in self.turns]
         expected = self.tokenizer([completion_text(turn, "") for turn in self.turns], add_special_tokens=False)
         room = _ROOM * max(map(len, expected.input_ids))
-        return answers(model, self.tokenizer, prompts, room, self.batch_tokens)
+        record = ask(model, self.tokenizer, self.turns, room, self.batch_tokens)
+        exact = round(record[PROBE_EXACT] * len(self.turns))
+        return exact, {"parse_rate": record[PROBE_PARSE], "exact_match": record[PROBE_EXACT]}
