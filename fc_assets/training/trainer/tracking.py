@@ -26,11 +26,19 @@ def track(trainer: Any, events: Path, trackers: Sequence[str], log: Log) -> None
     if is_tensorboard_available():
         from torch.utils.tensorboard import SummaryWriter
 
-        trainer.add_callback(TensorBoardCallback(SummaryWriter(log_dir=str(events))))
+        trainer.add_callback(_Figures(SummaryWriter(log_dir=str(events))))
     else:
         log.info("tensorboard is not installed, so that no event files are written")
     for name in trackers:
         trainer.add_callback(_callback(name))
+
+
+class _Figures(TensorBoardCallback):  # type: ignore[misc]  # transformers' callbacks are untyped
+    """Writes figures alone: the trainer's arguments and the model's configuration hold absolute paths, which would tie
+    the files to the place where they were made. The settings stand in the artefact's manifest."""
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        pass
 
 
 def _callback(name: str) -> Any:

@@ -43,6 +43,8 @@ def test_figures_are_written_as_events(tmp_path: Path) -> None:
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("train/loss")] == [(1, 1.0), (2, 0.5)]
     assert not (tmp_path / "out").exists()
+    (written,) = (tmp_path / "events").iterdir()
+    assert str(tmp_path).encode() not in written.read_bytes(), "a home can be moved"
 
 
 def test_without_tensorboard_the_log_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
