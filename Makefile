@@ -25,11 +25,15 @@ ui: setup
 up down status rollback: setup
 	@$(BIN)/fc-assets $@
 
+# In as many processes as the smallest machine that is promised has cores; WORKERS=4 for a larger one.
+WORKERS ?= 2
 test: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
+# The demo alone, after the others: its load test measures times.
 test-slow: setup
-	@$(BIN)/python -m pytest -m slow --timeout 1800
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow --timeout 1800 --ignore fc_assets_tests/test_demo.py
+	@$(BIN)/python -m pytest -m slow --timeout 1800 fc_assets_tests/test_demo.py
 
 test-long: setup
 	@$(BIN)/python -m pytest -m long --timeout 3600
