@@ -12,8 +12,10 @@ from importlib import import_module
 from fc_assets.errors import FcAssetsError
 
 _STACK = "fc_assets.deployment.cli"
+_MAINTENANCE = "fc_assets.maintenance.cli"
 COMMANDS = {
     "demo": ("fc_assets.demo", "materialise the whole graph and print the tables"),
+    "doctor": (_MAINTENANCE, "say what on this machine prevents which step, and what to do"),
     "rehearse": ("fc_assets.rehearsal.cli", "try a profile out on this machine: memory, speed, hours"),
     "score": ("fc_assets.evaluation.cli", "the evaluation report for any file of predictions"),
     "bench": ("fc_assets.load_test.cli", "load-test a running OpenAI-compatible server"),
@@ -21,6 +23,7 @@ COMMANDS = {
     "down": (_STACK, "stop the serving stack"),
     "status": (_STACK, "say what serves"),
     "rollback": (_STACK, "serve the release that served before"),
+    "gc": (_MAINTENANCE, "list what nobody needs in the artefact home, or delete it"),
 }
 """Each command: the module whose `main` takes the command line, and what it does."""
 

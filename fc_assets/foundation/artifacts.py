@@ -162,6 +162,11 @@ class ArtifactStore:
         """Where a run's own records of an artefact lie: times, memory, logs. They are in no digest."""
         return self.home / "records" / asset / digest[:16] / run
 
+    def disk_use(self, asset: str) -> int:
+        """Bytes of all artefacts of an asset that are kept, and of their runs' records."""
+        folders = (self.home / "artifacts" / asset, self.home / "records" / asset)
+        return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
+
     @contextlib.contextmanager
     def workspace(self, asset: str) -> Iterator[Path]:
         """A temporary folder for one step; gone afterwards, however the step ends.

@@ -76,6 +76,18 @@ def download_snapshot(request: HubRequest, patterns: Sequence[str]) -> Path:
         raise hub_error(error, request) from None
 
 
+def why_not_readable(request: HubRequest) -> str | None:
+    """Why the hub would not let this machine's token read what `request` names, as a sentence; None where it would."""
+    from huggingface_hub import HfApi
+
+    kind = "dataset" if request.kind == "data set" else "model"
+    try:
+        HfApi(token=token() or None).auth_check(request.name, repo_type=kind)
+    except Exception as error:  # the hub's own errors, httpx's, OSError
+        return str(hub_error(error, request))
+    return None
+
+
 def hub_error(error: Exception, request: HubRequest) -> FcAssetsError:
     """`error` as one sentence that says what is wrong and what to do; it never holds the token."""
     causes = list(_causes(error))

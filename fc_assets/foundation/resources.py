@@ -202,7 +202,11 @@ class AssetStep:
             asset_key=self.key,
             value=artifact,
             data_version=dg.DataVersion(artifact.digest),
-            metadata={**finite(dict(metadata)), **describe(artifact, self.store.home)},
+            metadata={
+                **finite(dict(metadata)),
+                **describe(artifact, self.store.home),
+                "all_versions_mb": self.store.disk_use(name) / 1e6,
+            },
             check_results=list(check_results),
             # Dagster would record the definition's version, made from the location's settings: an asset made with
             # other ones in the launchpad would then look fresh.

@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.artifacts import Artifact, ArtifactStore
 from fc_assets.foundation.resources import Runtime, build_resources, profile_resource
 from fc_assets.profiles import Profile, load_profile, profile_names
 from fc_assets_tests.foundation.refusing_job import RefusingJob
@@ -68,6 +68,7 @@ def test_lineage_and_data_version_are_digests(home: Path) -> None:
         assert event.metadata["inputs"].value == {"first": upstream.metadata["sha256"].value}
         assert event.tags["dagster/data_version"] == event.metadata["sha256"].value
         assert event.metadata["profile"].value == "demo"
+        assert event.metadata["all_versions_mb"].value == ArtifactStore(Path(home)).disk_use("second") / 1e6 > 0
         assert Path(home, event.metadata["path"].value, "copy.txt").read_text() == "32"
         assert upstream.metadata["broken"].value is None
 

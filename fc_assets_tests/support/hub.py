@@ -177,8 +177,10 @@ class _Handler(BaseHTTPRequestHandler):
         return self._token() == self.hub.token
 
     def _api(self, repo: str, rest: list[str]) -> None:
-        if self._refused(repo, reading=False):
+        if self._refused(repo, reading=rest == ["auth-check"]):
             return
+        if rest == ["auth-check"]:
+            return self._json(200, {})
         if len(rest) > 1 and rest[1] not in ("main", self._head()):
             self._error(404, "RevisionNotFound", f"Invalid rev id: {rest[1]}")
             return
