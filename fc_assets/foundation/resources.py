@@ -24,6 +24,7 @@ from fc_assets.foundation.artifacts import Artifact, ArtifactStore, default_home
 from fc_assets.foundation.child_processes import parent_watch, processes
 from fc_assets.foundation.child_processes.jobs import Job, Result, write_job
 from fc_assets.foundation.json_files import finite, write_json
+from fc_assets.foundation.launchpad import config_schema
 from fc_assets.foundation.metadata import describe, record_of
 from fc_assets.names import REPORT
 from fc_assets.profiles import (
@@ -63,36 +64,6 @@ class StepError(dg.Failure):
 
     def __init__(self, message: str) -> None:
         super().__init__(description=message, allow_retries=False)
-
-
-def config_schema(section: BaseModel) -> dict[str, dg.Field]:
-    """A Dagster config schema with one optional field for each setting, its default being the section's value."""
-    fields = {}
-    for name, info in type(section).model_fields.items():
-        value = getattr(section, name)
-        if isinstance(value, BaseModel):
-            # Leaves fill in for a section that is given in part, the section's own default for one left out whole.
-            fields[name] = dg.Field(
-                config_schema(value),
-                default_value=value.model_dump(mode="json"),
-                description=type(value).__doc__,
-                is_required=False,
-            )
-        else:
-            fields[name] = dg.Field(
-                _config_type(value), default_value=_plain(value), description=info.description, is_required=False
-            )
-    return fields
-
-
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _config_type(value: object) -> object:
-    if isinstance(value, tuple):
-        return dg.Array(_config_type(value[0]) if value else str)
-    return type(value)
 
 
 def profile_resource(profile: Profile) -> dg.ResourceDefinition:
