@@ -17,6 +17,7 @@ demo: setup
 	@$(BIN)/fc-assets demo
 
 ui: setup
+	@$(BIN)/python -m fc_assets.profiles
 	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || \
 		{ echo "error: port $(PORT) is in use on this machine; name another one: make ui PORT=3001" >&2; exit 1; }
 	@$(BIN)/dagster dev -h 127.0.0.1 -p $(PORT)

@@ -79,3 +79,9 @@ def test_clean_removes_this_profiles_homes_and_no_others(checkout: Path) -> None
         home.mkdir(parents=True)
     make("clean", FC_PROFILE="gpu-12gb")
     assert [home.exists() for home in homes] == [True, False, True, False]
+
+
+def test_a_mistyped_profile_is_refused_before_the_page_starts(checkout: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        make("ui", f"BIN={Path(sys.executable).parent}", FC_PROFILE="gpu-9000")
+    assert "error: There is no profile 'gpu-9000'" in refused.value.stderr

@@ -13,6 +13,7 @@ from fc_assets.profiles.benchmark import BenchmarkSettings
 from fc_assets.profiles.data import DataSettings
 from fc_assets.profiles.edge import EdgeSettings
 from fc_assets.profiles.evaluation import BfclSettings, EvaluationSettings, GateSettings
+from fc_assets.profiles.extending import extended
 from fc_assets.profiles.release import DeploymentSettings, HubSettings
 from fc_assets.profiles.sections import Section
 from fc_assets.profiles.serving import ServerSettings
@@ -66,19 +67,42 @@ def _complaint(kind: str, message: str) -> str:
 
 
 def load_profile(name: str | None = None) -> Profile:
-    """The profile called `name`, else the one named by `$FC_PROFILE`, else `demo`. A path to a YAML file works too."""
+    """The profile called `name`, else the one named by `$FC_PROFILE`, else `demo`. A path to a YAML file works too.
+
+    A file may leave its `name` out, and may extend another profile. Raises `FcAssetsError`.
+    """
     name = name or os.environ.get(PROFILE_VARIABLE) or DEFAULT_PROFILE
-    file = Path(name) if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
+    file = _file(name, Path())
     if not file.is_file():
         raise FcAssetsError(
             f"There is no profile {name!r}: set {PROFILE_VARIABLE} to one of {', '.join(profile_names())}, "
             "or to the path of a YAML file"
         )
+    values = extended(_read(file), file, _read_extended)
+    if isinstance(values, dict):
+        values = {"name": file.stem, **values}
+    return _named_as_its_file(parse_profile(values, file.name), file)
+
+
+def _file(name: str, folder: Path) -> Path:
+    return folder / name if name.endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
+
+
+def _read_extended(name: str, by: Path) -> tuple[object, Path]:
+    file = _file(name, by.parent)
+    if not file.is_file():
+        raise FcAssetsError(
+            f"Profile {by} extends {name!r}, which does not exist: write one of {', '.join(profile_names())}, "
+            "or the path of a YAML file, relative to this one"
+        )
+    return _read(file), file
+
+
+def _read(file: Path) -> object:
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise FcAssetsError(f"Profile {file} is not YAML: {error}; correct it and start again") from None
-    return _named_as_its_file(parse_profile(values, file.name), file)
 
 
 def _named_as_its_file(profile: Profile, file: Path) -> Profile:

@@ -65,3 +65,43 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     file.write_text("name: [mine\n")
     with pytest.raises(FcAssetsError, match="not YAML"):
         load_profile(str(file))
+
+
+def test_a_file_extends_a_profile_and_names_what_differs(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "extends: demo\nsft: {max_steps: 7, lora: {rank: 4}}\nbfcl: {categories: [java]}\n"
+    )
+    mine, demo = load_profile(str(tmp_path / "mine.yaml")), load_profile("demo")
+    assert (mine.name, mine.sft.max_steps, mine.sft.lora.rank) == ("mine", 7, 4)
+    assert mine.sft.lora.dropout == demo.sft.lora.dropout == 0.0
+    assert mine.bfcl.categories == ("java",) and mine.bfcl.max_tokens == demo.bfcl.max_tokens
+    assert mine.data == demo.data and mine.description != demo.description
+    assert {"max_steps", "lora"} == {
+        name for name, value in mine.sft.model_dump().items() if value != demo.sft.model_dump()[name]
+    }
+
+
+def test_files_extend_one_another_relative_to_themselves(tmp_path: Path) -> None:
+    (tmp_path / "team").mkdir()
+    (tmp_path / "team" / "ours.yaml").write_text("extends: gpu-12gb\nsft: {epochs: 2, learning_rate: 1.0e-4}\n")
+    (tmp_path / "mine.yaml").write_text("extends: team/ours.yaml\ndescription: my own\nsft: {epochs: 1}\n")
+    mine = load_profile(str(tmp_path / "mine.yaml"))
+    assert (mine.name, mine.description) == ("mine", "my own")
+    assert (mine.sft.epochs, mine.sft.learning_rate) == (1, 1e-4)
+    assert mine.server == load_profile("gpu-12gb").server
+
+
+@pytest.mark.parametrize(
+    ("extends", "said"),
+    [
+        ("demmo", r"mine\.yaml extends 'demmo', which does not exist: write one of demo, gpu-12gb"),
+        ("other.yaml", r"mine\.yaml extends other\.yaml extends mine\.yaml: a profile cannot extend itself"),
+        ("list.yaml", r"mine\.yaml is not valid"),
+    ],
+)
+def test_what_cannot_be_extended_is_named(tmp_path: Path, extends: str, said: str) -> None:
+    (tmp_path / "mine.yaml").write_text(f"extends: {extends}\n")
+    (tmp_path / "other.yaml").write_text("extends: mine.yaml\n")
+    (tmp_path / "list.yaml").write_text("- demo\n")
+    with pytest.raises(FcAssetsError, match=said):
+        load_profile(str(tmp_path / "mine.yaml"))
