@@ -1,4 +1,4 @@
-"""`python -m fc_assets.profiles`: is the profile that `$FC_PROFILE` names there, and valid? For `make ui`, beforehand."""
+"""`python -m fc_assets.profiles`: is the profile that `$FC_PROFILE` names valid? `make ui` asks beforehand."""
 
 import sys
 
