@@ -50,13 +50,6 @@ if TYPE_CHECKING:
 
 GROUP = "evaluation"
 
-PLOTTED_METRICS = (
-    *("parse_rate", "function_name_accuracy", "param_f1", "schema_hit", "exec_rate"),
-    *("exact_match", "semantic_consistency", "irrelevance_accuracy", "reward"),
-)
-"""Metrics that Dagster plots over time, one number for each variant."""
-
-
 _ASKING = ("fc_assets.evaluation.inference.client", "fc_assets.evaluation.inference.generate_job")
 """Modules that get an answer, with either engine."""
 
@@ -276,21 +269,23 @@ def build_eval_report(variants: Sequence[str]) -> dg.AssetsDefinition:
 
 
 def _report_metadata(found: "VariantComparison", files: Mapping[str, Path]) -> dict[str, object]:
-    from fc_assets.evaluation.report.render import headline
+    from fc_assets.evaluation.report.render import HEADLINE, all_metrics, headline
 
     report = found.report
     return {
         "comparison": table(headline(report)),
         "metrics": picture_file(files[METRICS_PLOT], "every metric with its 95 % interval"),
-        **{
-            f"{metric}_{variant}": report.metrics[variant][metric].value
-            for metric in PLOTTED_METRICS
-            for variant in report.variants
-        },
         "paired_tests": table(asdict(test) for test in report.comparisons),
         "failures": picture_file(files[FAILURES_PLOT], "rows that failed, by first failure"),
         "failure_counts": table({"variant": name, **counts} for name, counts in report.failures.items()),
         **{name: table(records) for name, records in found.tables.items()},
+        "all_metrics": table(all_metrics(report)),
+        # One number a metric and variant, which Dagster plots over time.
+        **{
+            f"{short.replace(' ', '_')}_{variant}": report.metrics[variant][metric].value
+            for metric, short in HEADLINE.items()
+            for variant in report.variants
+        },
     }
 
 

@@ -51,7 +51,7 @@ def test_variants_are_evaluated_compared_and_judged(
     metadata = result.get_asset_materialization_events()[0].materialization.metadata
     assert metadata["exact_match_sft"].value == metadata["parse_rate_grpo"].value == 1.0
     assert metadata["exact_match_base"].value == pytest.approx(1 / 3)
-    assert metadata["irrelevance_accuracy_sft"].value == 1.0
+    assert metadata["irrelevance_sft"].value == 1.0
     folder = world.store.home / str(metadata["path"].value)
     assert {"report.md", "report.html", "results.json"} <= {file.name for file in folder.iterdir()}
     assert "Berkeley" in (folder / "report.md").read_text()

@@ -23,6 +23,17 @@ _MAX_TEXT = 600  # characters of a query or an answer shown in an example
 _DASH = "\u2013"
 _SIGNIFICANT = 0.05
 
+HEADLINE: Mapping[str, str] = {
+    "parse_rate": "parse rate",
+    "function_name_accuracy": "function name",
+    "param_f1": "parameter F1",
+    "schema_hit": "schema hit",
+    "exec_rate": "exec rate",
+    "exact_match": "exact match",
+    "irrelevance_accuracy": "irrelevance",
+}
+"""The metrics that are shown first, each by a name that leaves room for the numbers beside it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Section:
@@ -69,7 +80,19 @@ def html(report: Report, pictures: Mapping[str, bytes]) -> str:
 
 
 def headline(report: Report) -> list[dict[str, Any]]:
-    """The A/B/C table as records: one for each metric, with its value and interval for each variant and the ceiling."""
+    """The A/B/C table in a few narrow columns: each headline metric with half the width of its interval."""
+    return [
+        {
+            "metric": short,
+            **{label(variant): _compact(report.metrics[variant][name]) for variant in report.variants},
+            "ceiling": _compact_number(report.gold[name]),
+        }
+        for name, short in HEADLINE.items()
+    ]
+
+
+def all_metrics(report: Report) -> list[dict[str, Any]]:
+    """Every metric with its interval for each variant, and what the data allows at most."""
     return [
         {
             "metric": metric.name,
@@ -208,6 +231,17 @@ def _examples(report: Report) -> Iterator[tuple[str, str, Sequence[FailureExampl
 def _estimate_text(estimate: MetricEstimate) -> str:
     """A value and its interval as text; a dash where there is none."""
     return _DASH if estimate.value is None else f"{estimate.value:.3f} {_interval_text(estimate)}"
+
+
+def _compact(estimate: MetricEstimate) -> str:
+    """Such as `.788±.033`: a value and half the width of its interval."""
+    if estimate.low is None or estimate.high is None:
+        return _compact_number(estimate.value)
+    return f"{_compact_number(estimate.value)}±{_compact_number((estimate.high - estimate.low) / 2)}"
+
+
+def _compact_number(value: float | None) -> str:
+    return _DASH if value is None else f"{value:.3f}".replace("0.", ".", 1) if value < 1 else f"{value:.2f}"
 
 
 def _interval_text(estimate: MetricEstimate) -> str:

@@ -16,7 +16,7 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import FAILED
 from fc_assets.evaluation.report.build import build_report
 from fc_assets.evaluation.report.model import Report
-from fc_assets.evaluation.report.render import headline
+from fc_assets.evaluation.report.render import all_metrics, headline
 from fc_assets.evaluation.report.write import results, write_report
 from fc_assets.evaluation.scoring import ScoringRow, score_rows
 from fc_assets_tests.support.scoring_rows import rows_with_errors
@@ -192,9 +192,22 @@ def test_hostile_text_stays_text(frames: dict[str, pd.DataFrame], tmp_path: Path
 def test_one_variant_alone_and_a_perfect_one(tmp_path: Path) -> None:
     report = build_report({"mine": score_rows(rows_with_errors(30, 0.0), WEIGHTS)}, WEIGHTS, samples=50)
     assert report.comparisons == [] and report.metrics["mine"]["exact_match"].value == 1
-    assert {str(record["mine"]).split()[0] for record in headline(report)} == {"1.000", "0.000"}
-    assert all(str(record["mine"]).endswith("]") for record in headline(report))
+    assert {str(record["mine"]).split()[0] for record in all_metrics(report)} == {"1.000", "0.000"}
+    assert all(str(record["mine"]).endswith("]") for record in all_metrics(report))
     write_report(report, tmp_path)
+
+
+def test_the_first_table_is_narrow_and_says_what_the_whole_one_says(report: Report) -> None:
+    """Three variants beside the metrics' names must be seen at once on a page of 1,440 pixels."""
+    (row,) = (record for record in headline(report) if record["metric"] == "exact match")
+    whole = report.metrics["base"]["exact_match"]
+    assert whole.value is not None and whole.low is not None and whole.high is not None
+    value, half = str(row["Base"]).split("±")
+    assert float(value) == pytest.approx(whole.value, abs=5e-4)
+    assert float(half) == pytest.approx((whole.high - whole.low) / 2, abs=5e-4)
+    texts = [str(record[column]) for record in headline(report) for column in record]
+    assert max(map(len, texts)) <= len("function name")
+    assert max(len(str(record[name])) for record in headline(report) for name in ("Base", "SFT")) <= len(".500±.050")
 
 
 def test_variants_must_be_about_the_same_rows(frames: dict[str, pd.DataFrame]) -> None:
