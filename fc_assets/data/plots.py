@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from fc_assets.foundation.presentation.figures import COLOURS, FAINT, INK, new_figure, to_png
+from fc_assets.foundation.presentation.figures import COLOURS, FAINT, INK, WIDEST, new_figure, to_png
 
 _BARS = 12
 
@@ -16,7 +16,7 @@ def split_picture(
 
     `counts` maps a label ("calls", "tools") to {number in a row: rows}; the first `_BARS` numbers are drawn.
     """
-    figure, (left, right) = new_figure(10.4, 3.4, columns=2)
+    figure, (left, right) = new_figure(WIDEST, 3.4, columns=2)
     longest = max(lengths, default=0)
     left.hist(lengths, bins=40, range=(0, longest), density=True, alpha=0.55, color=COLOURS[0], label=name)
     for limit_name, limit in limits.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fc_assets.foundation.presentation.figures import ACCENT, COLOURS, FAINT, new_figure, to_png
+from fc_assets.foundation.presentation.figures import ACCENT, COLOURS, FAINT, WIDEST, new_figure, to_png
 from fc_assets.training.jobs import LogRecord
 from fc_assets.training.training_log import (
     CLIPPED,
@@ -120,7 +120,7 @@ def preference_curve(log: Sequence[LogRecord]) -> bytes:
 
 
 def _two_panels() -> tuple[Figure, Axes, Axes]:
-    figure, (left, right) = new_figure(10.4, 3.4, columns=2)
+    figure, (left, right) = new_figure(WIDEST, 3.4, columns=2)
     for axis in (left, right):
         axis.set_xlabel("step")
     return figure, left, right

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from fc_assets.calls.metrics import METRICS, Metric
 from fc_assets.evaluation.report.model import Report, label
 from fc_assets.evaluation.taxonomy import CATEGORIES
-from fc_assets.foundation.presentation.figures import COLOURS, INK, new_figure, to_png
+from fc_assets.foundation.presentation.figures import COLOURS, INK, WIDEST, new_figure, to_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,7 @@ _GOLD = "#b8860b"
 
 def metrics_plot(report: Report) -> bytes:
     """Every metric of every variant as a bar with its 95 % interval; a golden mark shows the gold ceiling."""
-    figure, (above, below) = new_figure(13, 8.2, rows=2)
+    figure, (above, below) = new_figure(WIDEST, 8.2, rows=2)
     others = [metric for metric in METRICS if metric.name not in HEADLINE and not metric.name.startswith("reward_")]
     _bars(above, report, [metric for metric in METRICS if metric.name in HEADLINE])
     _bars(below, report, others)
@@ -46,7 +46,7 @@ def metrics_plot(report: Report) -> bytes:
 
 def failures_plot(report: Report) -> bytes:
     """The share of rows that failed, by variant, stacked by each row's first failure."""
-    figure, (axes,) = new_figure(13, 1.6 + 0.75 * len(report.variants))
+    figure, (axes,) = new_figure(WIDEST, 1.6 + 0.75 * len(report.variants))
     present = [name for name in CATEGORIES if any(report.failures[variant][name] for variant in report.variants)]
     positions = range(len(report.variants))
     starts = [0.0] * len(report.variants)
@@ -68,7 +68,7 @@ def failures_plot(report: Report) -> bytes:
     axes.set_title("Rows that failed, by first failure", loc="left", fontsize=13, fontweight="bold", color=INK)
     _clean(axes, "x")
     if present:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=6, frameon=False, fontsize=10)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4, frameon=False, fontsize=10)
     return to_png(figure)
 
 
@@ -101,7 +101,11 @@ def _bars(axes: Axes, report: Report, metrics: list[Metric]) -> None:
         linestyle=(0, (4, 2)),
         label="Gold ceiling",
     )
-    axes.set_xticks(range(len(metrics)), [_axis_label(metric) for metric in metrics], fontsize=10)
+    axes.set_xticks(
+        range(len(metrics)),
+        [_axis_label(metric) for metric in metrics],
+        fontsize=9 if len(metrics) <= len(HEADLINE) else 7.5,
+    )
     axes.set_ylim(0, 1.06)
     axes.set_xlim(-0.55, len(metrics) - 0.45)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.1f}")
