@@ -20,6 +20,7 @@ from fc_assets.edge import assets as edge_assets
 from fc_assets.edge import checks as edge_checks
 from fc_assets.evaluation import assets as evaluation_assets
 from fc_assets.evaluation import checks as evaluation_checks
+from fc_assets.foundation import sensors as instance_sensors
 from fc_assets.foundation.resources import build_resources, with_settings
 from fc_assets.load_test import assets as load_test_assets
 from fc_assets.load_test import checks as load_test_checks
@@ -65,6 +66,7 @@ def build_defs(profile: Profile | None = None, home: Path | None = None) -> dg.D
         jobs=ASSET_JOBS,
         schedules=load_test_schedules.schedules(profile),
         sensors=[
+            *instance_sensors.SENSORS,
             *release_sensors.SENSORS,
             *deployment_sensors.sensors(profile),
             *notification_sensors.sensors(),

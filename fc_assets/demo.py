@@ -16,6 +16,7 @@ from rich.console import Console
 
 from fc_assets import names
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.dead_runs import end_dead_runs, wait_for_place
 from fc_assets.foundation.failures import failure_sentence
 from fc_assets.foundation.presentation.terminal import console, text_table
 from fc_assets.profiles import PROFILE_VARIABLE, load_profile
@@ -38,15 +39,17 @@ TABLES = (
 """What is printed at the end: asset, the name of its metadata table, a heading, and the columns (none: all)."""
 
 
-class _Progress(logging.Handler):
+class Progress(logging.Handler):
     """One line for each step that starts and ends, and the messages of the children in between."""
 
-    def __init__(self, out: Console) -> None:
+    def __init__(self, out: Console, instance: dg.DagsterInstance) -> None:
         super().__init__(logging.DEBUG)
         self.out = out
+        self.instance = instance
         self.started = time.monotonic()
         self.step_started: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
+        self.interrupted = False
 
     def emit(self, record: logging.LogRecord) -> None:
         meta = getattr(record, "dagster_meta", None) or {}
@@ -59,6 +62,15 @@ class _Progress(logging.Handler):
         elif event is not None and (event.is_step_success or event.is_step_failure):
             self.seconds[step] = time.monotonic() - self.step_started[step]
             self._print(f"{'✔' if event.is_step_success else '✘'} {step}, {self.seconds[step]:.1f} s")
+        elif event is not None:
+            self._wait(event, str(meta.get("run_id")))
+
+    def _wait(self, event: dg.DagsterEvent, run_id: str) -> None:
+        try:
+            wait_for_place(self.instance, event, run_id, self._print)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            raise
 
     def _print(self, text: str) -> None:
         self.out.print(f"{time.monotonic() - self.started:6.0f} s  {text}", soft_wrap=True)
@@ -77,17 +89,21 @@ def main(_: Sequence[str] = ()) -> int:
             "DAGSTER_HOME is not set: run `make demo`, or set it to a folder of this profile with a dagster.yaml"
         )
     out, errors = console(), console(stderr=True)
-    progress = _Progress(out)
-
-    logger = logging.Logger("fc_assets.demo")
-    logger.addHandler(progress)
-    terminal = dg.LoggerDefinition(lambda _: logger, description="Progress of the demo on the terminal.")
-    defs = dg.Definitions.merge(build_defs(profile), dg.Definitions(loggers={"terminal": terminal}))
     out.print(f"profile {profile.name}: {profile.description}\n", soft_wrap=True)
     with dg.DagsterInstance.get() as instance:
+        for dead in end_dead_runs(instance):
+            out.print(f"run {dead.run_id[:8]} was killed (its process {dead.pid} is gone): marked as failed")
+        progress = Progress(out, instance)
+        logger = logging.Logger("fc_assets.demo")
+        logger.addHandler(progress)
+        terminal = dg.LoggerDefinition(lambda _: logger, description="Progress of the demo on the terminal.")
+        defs = dg.Definitions.merge(build_defs(profile), dg.Definitions(loggers={"terminal": terminal}))
         result = defs.resolve_job_def("everything").execute_in_process(
             instance=instance, raise_on_error=False, run_config={"loggers": {"terminal": {"config": {}}}}
         )
+        if progress.interrupted:
+            errors.print("\nended on request while a step waited for its place; nothing is half done")
+            return 130
         for event in result.all_events:
             if event.is_step_failure:
                 errors.print(f"\n✘ {event.step_key} failed: {failure_sentence(event)}", soft_wrap=True)

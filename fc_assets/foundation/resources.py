@@ -23,6 +23,7 @@ from fc_assets.foundation import resume_folders
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore, default_home
 from fc_assets.foundation.child_processes import parent_watch, processes
 from fc_assets.foundation.child_processes.jobs import Job, Result, write_job
+from fc_assets.foundation.dead_runs import worker_tag
 from fc_assets.foundation.json_files import finite, write_json
 from fc_assets.foundation.launchpad import config_schema
 from fc_assets.foundation.metadata import describe, record_of
@@ -242,7 +243,7 @@ class Runtime:
         resume_folders.sweep_recorded(self.store.home, functools.partial(_is_recorded, context.instance))
         key = key or context.asset_key
         version = context.assets_def.code_versions_by_key.get(key)
-        context.instance.add_run_tags(context.run.run_id, {PROFILE_TAG: self.profile.name})
+        context.instance.add_run_tags(context.run.run_id, {PROFILE_TAG: self.profile.name, **worker_tag()})
         try:
             with self.store.workspace(key.to_user_string()) as folder:
                 out, scratch, records = folder / "out", folder / "scratch", folder / "records"
