@@ -50,7 +50,7 @@ def ours(url: str) -> tuple[float, float]:
 
 
 async def _drive(url: str) -> LoadResult:
-    make = token_prompts(MODEL, PROMPT_TOKENS, CHUNKS, seed=1)
+    make = token_prompts(MODEL, PROMPT_TOKENS, (CHUNKS,), seed=1)
 
     def unchecked(index: int) -> Request:
         request = make(index)

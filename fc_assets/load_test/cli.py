@@ -39,6 +39,8 @@ _COLUMNS: dict[str, tuple[str, str, float]] = {
     "E2E P50": ("e2e_p50_s", ".1f", 1e3),
     "E2E P95": ("e2e_p95_s", ".1f", 1e3),
     "goodput/s": ("goodput_per_s", ".2f", 1),
+    "within 5 ms": ("sent_within_5ms_share", ".0%", 1),
+    "send CV": ("send_gap_cv", ".2f", 1),
     "failed": ("error_rate", ".1%", 1),
 }
 """Each column beside the cell's name: the figure in it, its format, and what it is multiplied by."""
@@ -63,6 +65,7 @@ def _bench(options: argparse.Namespace) -> MeasuredMatrix:
         context_lengths=options.context_lengths,
         request_rates=options.rates,
         output_tokens=options.output_tokens,
+        output_spread=options.output_spread,
         requests_per_cell=options.requests,
     )
     endpoint = connect(options.api_url, options.model)
@@ -108,6 +111,8 @@ def _print_report(matrix: MeasuredMatrix) -> None:
     for row in rows:
         if row["client_limited"]:
             print(f"{row['cell']} measured the client as much as the server")
+        if row["marched"]:
+            print(f"{row['cell']} marched: {row['in_step_share']:.0%} of its requests left in step with others")
     for row in rows:
         if row["error_rate"]:
             print(f"{row['cell']} failed: {row['failures']}")
@@ -118,8 +123,12 @@ def _table(rows: Rows) -> Table:
     for title in _COLUMNS:
         table.add_column(title, justify="right")
     for row in rows:
-        table.add_row(row["cell"], *(format(row[name] * scale, spec) for name, spec, scale in _COLUMNS.values()))
+        table.add_row(row["cell"], *(_cell(row[name], spec, scale) for name, spec, scale in _COLUMNS.values()))
     return table
+
+
+def _cell(value: float | None, spec: str, scale: float) -> str:
+    return "-" if value is None else format(value * scale, spec)
 
 
 _Number = TypeVar("_Number", int, float)
@@ -154,7 +163,10 @@ def _parser() -> argparse.ArgumentParser:
         "--context-lengths", type=_whole_numbers, default=(256, 1024), help="prompt tokens, default 256,1024"
     )
     bench.add_argument("--rates", type=_rates, default=(), help="open (Poisson) loads, requests a second")
-    bench.add_argument("--output-tokens", type=int, default=128, help="tokens of each answer, default 128")
+    bench.add_argument("--output-tokens", type=int, default=128, help="tokens of an answer, default 128")
+    bench.add_argument(
+        "--output-spread", type=float, default=0.5, help="answers have (1 +- this) x these tokens, default 0.5"
+    )
     bench.add_argument("--requests", type=int, default=64, help="measured requests of a cell, default 64")
     bench.add_argument("--out", type=Path, help="folder for tables and pictures; an interrupted run resumes from it")
     return parser

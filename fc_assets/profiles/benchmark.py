@@ -28,7 +28,14 @@ class BenchmarkSettings(Section):
     request_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (1.0, 4.0, 16.0), description="Requests a second of the open (Poisson) loads, at the shortest context length."
     )
-    output_tokens: Annotated[int, Field(ge=2)] = 128
+    output_tokens: Annotated[int, Field(ge=2)] = Field(128, description="Tokens of an answer, on average over a cell.")
+    output_spread: Annotated[float, Field(ge=0, le=0.9)] = Field(
+        0.5,
+        description=(
+            "Answers have from (1 - this) to (1 + this) x `output_tokens`; with 0 all are equal, and the workers of a "
+            "closed load march in step."
+        ),
+    )
     tool_call_tokens: Count = Field(
         256, description="Tokens at most of an answer in the tool-call loads; 0 leaves these loads out."
     )

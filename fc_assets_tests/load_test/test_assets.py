@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import Runtime, build_resources
 from fc_assets.load_test.assets import OVERDUE, assets, benchmark_matrix, serving_recommendation
-from fc_assets.load_test.checks import CHECKS
+from fc_assets.load_test.checks import CHECKS, workers_did_not_march
 from fc_assets.load_test.schedules import schedules
-from fc_assets.names import RECOMMENDATION
+from fc_assets.names import MATRIX_CELLS, RECOMMENDATION
 from fc_assets.profiles import Profile, load_profile
 from fc_assets_tests.load_test.conftest import ROW
 from fc_assets_tests.support.external_models import models_of
@@ -251,3 +253,13 @@ def test_a_matrix_is_overdue_only_where_something_refreshes_it() -> None:
     assert matrix.freshness_policy is None
     (matrix,) = assets(SCHEDULED)[0].specs
     assert matrix.freshness_policy == OVERDUE
+
+
+@pytest.mark.parametrize("marched", [True, False])
+def test_a_cell_that_marched_is_warned_of(tmp_path: Path, marched: bool) -> None:
+    rows = [{"cell": "closed-c1", "marched": None}, {"cell": "closed-c8", "marched": marched}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / MATRIX_CELLS)
+    result = workers_did_not_march(Artifact("benchmark_matrix", tmp_path, "digest", {}))
+    assert result.passed is not marched
+    assert result.severity == dg.AssetCheckSeverity.WARN
+    assert result.metadata["marched"].value == ("closed-c8" if marched else "")

@@ -128,6 +128,7 @@ def _request_rows(cell: MatrixCell, result: LoadResult) -> list[dict[str, object
             "cell": cell.name,
             "request": sample.index,
             "phase": sample.phase,
+            "worker": sample.worker,
             "intended_s": sample.intended - zero,
             "sent_s": sample.reply.sent - zero,
             "arrivals_s": [when - zero for when in sample.reply.arrivals],

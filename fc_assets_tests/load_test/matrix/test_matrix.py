@@ -26,6 +26,7 @@ SETTINGS = BenchmarkSettings(
     quick_context_lengths=(16, 32),
     request_rates=(60.0,),
     output_tokens=4,
+    output_spread=0.5,
     requests_per_cell=12,
     warmup_requests=1,
     slo=ServiceLevel(ttft_p95_s=0.5, tpot_p95_s=0.1, at_concurrency=3),
@@ -89,7 +90,7 @@ def test_a_server_that_only_errs_fails_the_cell_with_the_kind(tmp_path: Path) ->
 def test_a_prompt_that_cannot_fit_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     models = '{"data": [{"id": "m", "max_model_len": 35}]}'
     with ScriptedServer(quick_answer, {"/v1/models": models}) as server:
-        with pytest.raises(FcAssetsError, match=r"36 tokens .* takes 35"):
+        with pytest.raises(FcAssetsError, match=r"38 tokens .* takes 35"):
             run(server, tmp_path)
         assert not server.exchanges
 
