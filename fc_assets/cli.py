@@ -17,6 +17,7 @@ COMMANDS = {
     "rehearse": ("fc_assets.rehearsal.cli", "try a profile out on this machine: memory, speed, hours"),
     "score": ("fc_assets.evaluation.cli", "the evaluation report for any file of predictions"),
     "bench": ("fc_assets.load_test.cli", "load-test a running OpenAI-compatible server"),
+    "capacity": ("fc_assets.load_test.cli", "find the highest load that a running server takes for an SLO"),
     "up": (_STACK, "serve the release on record again, or the latest promoted one"),
     "down": (_STACK, "stop the serving stack"),
     "status": (_STACK, "say what serves"),

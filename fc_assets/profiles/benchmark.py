@@ -42,6 +42,13 @@ class BenchmarkSettings(Section):
     requests_per_cell: Positive = Field(64, description="Measured requests of a cell, at least 4 x its concurrency.")
     warmup_requests: Count = Field(8, description="Requests thrown away before, at least one for each under way.")
     request_timeout_s: Positive = 120
+    capacity_seconds: Count = Field(
+        120,
+        description=(
+            "Seconds at most of each search for the highest load that keeps the SLO, at the longest context: closed "
+            "loads always, open ones in `full`; 0 leaves the searches out."
+        ),
+    )
     sweep_max_num_seqs: tuple[Positive, ...] = Field(
         (16, 32, 64), description="Server settings tried in `full` for the recommendation; each starts a server."
     )

@@ -55,6 +55,7 @@ def small_profile(api_url: str) -> Profile:
             "output_tokens": 4,
             "tool_call_tokens": 4,
             "requests_per_cell": 8,
+            "capacity_seconds": 1,
             "slo": profile.benchmark.slo.model_copy(update={"at_concurrency": 2}),
         }
     )
@@ -107,6 +108,8 @@ def test_matrix_and_recommendation_materialise_and_are_compared_the_next_time(
     assert rows == expected
     assert 0 < matrix.metadata["ttft_p95_s"].value < 1
     assert not list((tmp_path / "resume" / "benchmark_matrix").iterdir())
+    assert matrix.metadata["closed_capacity"].value >= 2
+    assert "requests under way met the SLO" in matrix.metadata["capacity"].value
     recommended = json.loads(next(tmp_path.glob(f"artifacts/serving_recommendation/*/{RECOMMENDATION}")).read_text())
     assert recommended["settings"]["max_num_seqs"] == profile.server.max_num_seqs
 
