@@ -39,7 +39,7 @@ REQUESTS: Mapping[int, int] = {1: 32, 8: 96, 32: 128}
 """By concurrency."""
 OUTPUT_TOKENS = 16
 WORDS = 100
-ROUNDS = 2
+ROUNDS = 1
 Question = tuple[str, int]
 """The prompt, and how many tokens its answer has."""
 TimesToFirstToken = Sequence[float]

@@ -111,7 +111,7 @@ def not_slower_than_before(
         return dg.AssetCheckResult(
             passed=True, description="There is no earlier measurement under the same conditions to compare with."
         )
-    ratios = latency_ratios(benchmark_matrix.path, earlier, settings.seed)
+    ratios = latency_ratios([benchmark_matrix.path], [earlier], settings.seed)
     worse = slower_cells(ratios, settings.regression_margin)
     return _warning(
         not worse,

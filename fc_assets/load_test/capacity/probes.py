@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.json_files import read_json
-from fc_assets.load_test.capacity.search import LoadKind, OutOfTimeError, TriedLoad, SloCapacity, find_capacity
+from fc_assets.load_test.capacity.search import LoadKind, OutOfTimeError, SloCapacity, TriedLoad, find_capacity
 from fc_assets.load_test.load.client import Client
 from fc_assets.load_test.load.generator import Load, LoadResult, drive
 from fc_assets.load_test.load.request_statistics import Floats, latencies, meets, succeeded

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fc_assets.load_test.capacity.search import ATTAINMENT, OutOfTimeError, TriedLoad, SloCapacity, find_capacity
+from fc_assets.load_test.capacity.search import ATTAINMENT, OutOfTimeError, SloCapacity, TriedLoad, find_capacity
 
 SERVICE_S = 0.010
 PROMISE_S = 0.2
