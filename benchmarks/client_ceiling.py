@@ -33,7 +33,7 @@ REQUESTS = 2000
 GUIDELLM_REQUESTS = 400  # it takes minutes for these
 ROUNDS = 3
 _GUIDELLM_BACKEND = "request_format=/v1/completions,validate_backend=false"
-_VLLM_BENCH = (
+VLLM_BENCH = (
     # The `vllm` command does not start with the CPU build, whose distribution has another name.
     "from vllm.benchmarks import serve; from vllm.utils.argparse_utils import FlexibleArgumentParser as Parser; "
     "parser = Parser(); serve.add_cli_args(parser); serve.main(parser.parse_args())"
@@ -50,7 +50,7 @@ def ours(url: str) -> tuple[float, float]:
 
 
 async def _drive(url: str) -> LoadResult:
-    make = token_prompts(MODEL, PROMPT_TOKENS, CHUNKS, seed=1)
+    make = token_prompts(MODEL, PROMPT_TOKENS, (CHUNKS,), seed=1)
 
     def unchecked(index: int) -> Request:
         request = make(index)
@@ -68,7 +68,7 @@ def vllm_bench(url: str, folder: Path) -> float:
         --num-prompts {REQUESTS} --max-concurrency {CONCURRENCY} --disable-tqdm
         --save-result --result-dir {folder} --result-filename vllm.json
     """
-    subprocess.run([sys.executable, "-c", _VLLM_BENCH, *flags.split()], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-c", VLLM_BENCH, *flags.split()], check=True, stdout=subprocess.DEVNULL)
     result = json.loads((folder / "vllm.json").read_text(encoding="utf-8"))
     return result["completed"] / result["duration"]
 

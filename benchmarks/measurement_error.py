@@ -41,7 +41,7 @@ def measure(concurrency: int) -> tuple[float, float]:
 async def _drive(url: str, concurrency: int) -> LoadResult:
     async with Client(Endpoint(url, "m", ""), timeout_s=30) as client:
         load = Load(measured=REQUESTS, warmup=concurrency, concurrency=concurrency, spread_s=0.05)
-        return await drive(client, load, token_prompts("m", 256, TOKENS, seed=1))
+        return await drive(client, load, token_prompts("m", 256, (TOKENS,), seed=1))
 
 
 def main() -> None:

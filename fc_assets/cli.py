@@ -13,12 +13,15 @@ from fc_assets.errors import FcAssetsError
 
 _STACK = "fc_assets.deployment.cli"
 _MAINTENANCE = "fc_assets.maintenance.cli"
+_LOAD_TEST = "fc_assets.load_test.cli"
 COMMANDS = {
     "demo": ("fc_assets.demo", "materialise the whole graph and print the tables"),
     "doctor": (_MAINTENANCE, "say what on this machine prevents which step, and what to do"),
     "rehearse": ("fc_assets.rehearsal.cli", "try a profile out on this machine: memory, speed, hours"),
     "score": ("fc_assets.evaluation.cli", "the evaluation report for any file of predictions"),
-    "bench": ("fc_assets.load_test.cli", "load-test a running OpenAI-compatible server"),
+    "bench": (_LOAD_TEST, "load-test a running OpenAI-compatible server"),
+    "capacity": (_LOAD_TEST, "find the highest load that a running server takes for an SLO"),
+    "compare": (_LOAD_TEST, "say whether one run of bench is slower than another"),
     "up": (_STACK, "serve the release on record again, or the latest promoted one"),
     "down": (_STACK, "stop the serving stack"),
     "status": (_STACK, "say what serves"),

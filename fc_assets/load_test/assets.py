@@ -16,6 +16,7 @@ from fc_assets.foundation.asset_options import ON_THE_GPU, OWNERS
 from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.metadata import picture_file, table
 from fc_assets.foundation.resources import Runtime
+from fc_assets.load_test.capacity.probes import read_capacities
 from fc_assets.load_test.findings.headline import at_slo, headline
 from fc_assets.load_test.findings.recommendation import Recommendation, recommend, write_recommendation
 from fc_assets.load_test.jobs import MatrixJob, ReleaseUnderTest, SweepJob
@@ -23,6 +24,7 @@ from fc_assets.load_test.matrix.comparability import measurement_conditions
 from fc_assets.load_test.matrix.tables import read_record, read_rows
 from fc_assets.names import (
     BENCHMARK_MATRIX,
+    CAPACITY_PLOT,
     CURVES_PLOT,
     HEAT_MAP_PLOT,
     LATENCY_THROUGHPUT_PLOT,
@@ -83,8 +85,8 @@ def benchmark_matrix(
     **ON_THE_GPU,
     code_version=code_version("fc_assets.load_test.findings.recommendation", "fc_assets.load_test.sweep_job"),
     description=(
-        "The vLLM settings to run the policy with for the profile's SLO, and the measurements behind them: the load up "
-        "to which the SLO held, the knee of the latency-throughput curve, and in the full mode a sweep over "
+        "The vLLM settings to run the policy with for the profile's SLO, and the measurements behind them: the highest "
+        "load that met the SLO, the knee of the latency-throughput curve, and in the full mode a sweep over "
         "max_num_seqs and max_num_batched_tokens, each tried on a server of its own. "
         "It follows from a measurement: made again, it may differ."
     ),
@@ -108,7 +110,13 @@ def serving_recommendation(
             release = _under_test(context, runtime, promoted_policy)
             job = SweepJob(release=release, benchmark=settings, resume=resume)
             sweep = runtime.run_job(context, job, step.scratch).rows
-        found = recommend(read_rows(benchmark_matrix.path), sweep, runtime.profile.server, settings.slo)
+        found = recommend(
+            read_rows(benchmark_matrix.path),
+            sweep,
+            runtime.profile.server,
+            settings.slo,
+            read_capacities(benchmark_matrix.path),
+        )
         write_recommendation(found, settings.slo, sweep, step.out)
         result = step.publish(inputs, _describe_recommendation(found, benchmark_matrix))
         if resume:
@@ -146,6 +154,19 @@ def _describe_matrix(out: Path, settings: BenchmarkSettings) -> dict[str, object
         "measured": record.server["claim"] or record.server["model_digest"],
         "calibration": table([record.calibration]),
         "reconciliation": table(read_rows(out, RECONCILIATION)),
+        **_describe_capacities(out),
+    }
+
+
+def _describe_capacities(out: Path) -> dict[str, object]:
+    found = read_capacities(out)
+    if found is None:
+        return {}
+    searches = [each for each in (found.closed, found.open) if each]
+    return {
+        "capacity": "; ".join(each.describe() for each in searches),
+        "capacity_curve": picture_file(out / CAPACITY_PLOT, "share of requests that kept the SLO over the load"),
+        **{f"{each.kind}_capacity": each.level for each in searches},
     }
 
 

@@ -86,6 +86,15 @@ def server_was_the_limit(benchmark_matrix: Artifact) -> dg.AssetCheckResult:
 
 @dg.asset_check(
     asset=benchmark_matrix,
+    description="In no closed load the workers marched in step, which would show the wait for each other's requests.",
+)
+def workers_did_not_march(benchmark_matrix: Artifact) -> dg.AssetCheckResult:
+    marched = [str(row["cell"]) for row in read_rows(benchmark_matrix.path) if row["marched"]]
+    return _warning(not marched, f"{len(marched)} cells were sent in step.", marched=", ".join(marched))
+
+
+@dg.asset_check(
+    asset=benchmark_matrix,
     description=(
         "No cell's median latency is beyond doubt slower, by more than the profile's margin, than in the last "
         "measurement without failures under the same conditions."
@@ -102,7 +111,7 @@ def not_slower_than_before(
         return dg.AssetCheckResult(
             passed=True, description="There is no earlier measurement under the same conditions to compare with."
         )
-    ratios = latency_ratios(benchmark_matrix.path, earlier, settings.seed)
+    ratios = latency_ratios([benchmark_matrix.path], [earlier], settings.seed)
     worse = slower_cells(ratios, settings.regression_margin)
     return _warning(
         not worse,
@@ -158,6 +167,7 @@ CHECKS = [
     slo_is_kept,
     client_and_server_agree,
     server_was_the_limit,
+    workers_did_not_march,
     not_slower_than_before,
     slo_is_reachable,
 ]

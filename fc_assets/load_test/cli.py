@@ -1,125 +1,43 @@
 """The load test for people outside Dagster: `fc-assets bench --api-url http://host:8000 ...`.
 
-Measures the same matrix as the asset against a server that runs already, and prints a row for each cell. The server's
-key is read from `$FC_API_KEY`. What is measured is in `matrix`.
+`bench` measures the same matrix as the asset against a server that runs already; `capacity` searches the highest load
+that keeps an SLO; `compare` says whether one run is slower than another. Only the command line is read here: the work
+is in `commands`. A server's key is read from `$FC_API_KEY`.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
-import uvloop
-from rich.console import Console
-from rich.table import Table
+from pydantic import ValidationError
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.load_test.findings import plots
-from fc_assets.load_test.matrix.comparability import measurement_conditions
-from fc_assets.load_test.matrix.matrix_measurement import MeasuredMatrix, measure_matrix
-from fc_assets.load_test.matrix.resume import ResumeFolder
-from fc_assets.load_test.matrix.tables import Rows, write_matrix
-from fc_assets.profiles import BenchmarkSettings, ServerSettings
-from fc_assets.serving.server import API_KEY_VARIABLE, connect
+from fc_assets.load_test.commands.bench import bench
+from fc_assets.load_test.commands.capacity import capacity
+from fc_assets.load_test.commands.compare import compare
+from fc_assets.serving.server import API_KEY_VARIABLE
 
-_WIDTH = 240
-"""Columns of the table at most: it is never cut, a narrow terminal breaks its lines."""
-_COLUMNS: dict[str, tuple[str, str, float]] = {
-    "requests/s": ("requests_per_s", ".2f", 1),
-    "tokens/s": ("output_tokens_per_s", ".0f", 1),
-    "TTFT P50": ("ttft_p50_s", ".1f", 1e3),
-    "TTFT P95": ("ttft_p95_s", ".1f", 1e3),
-    "TPOT P95": ("tpot_p95_s", ".2f", 1e3),
-    "E2E P50": ("e2e_p50_s", ".1f", 1e3),
-    "E2E P95": ("e2e_p95_s", ".1f", 1e3),
-    "goodput/s": ("goodput_per_s", ".2f", 1),
-    "failed": ("error_rate", ".1%", 1),
-}
-"""Each column beside the cell's name: the figure in it, its format, and what it is multiplied by."""
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+_RUN = {"bench": bench, "capacity": capacity, "compare": compare}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse the command line, run the load test, return the exit status: 1 for an error, 2 if any request failed."""
+    """Run the command and return its exit status: 1 for an error, 2 to 4 for a finding (see `commands`)."""
     options = _parser().parse_args(arguments)
     try:
-        matrix = _bench(options)
+        return _RUN[options.command](options)
     except FcAssetsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    _print_report(matrix)
-    return 2 if any(result.figures["error_rate"] for result in matrix.results) else 0
-
-
-def _bench(options: argparse.Namespace) -> MeasuredMatrix:
-    settings = BenchmarkSettings(
-        mode="full",
-        concurrency=options.concurrency,
-        context_lengths=options.context_lengths,
-        request_rates=options.rates,
-        output_tokens=options.output_tokens,
-        requests_per_cell=options.requests,
-    )
-    endpoint = connect(options.api_url, options.model)
-    print(f"{endpoint.model} at {endpoint.base_url}, server version {endpoint.info.version}", file=sys.stderr)
-    with _folder(options.out) as out:
-        unfinished = out / "unfinished"
-        matrix = uvloop.run(
-            measure_matrix(
-                endpoint,
-                settings,
-                ResumeFolder(unfinished),
-                log=out / "bench.log",
-                progress=lambda line: print(line, file=sys.stderr, flush=True),
-            )
-        )
-        if options.out:
-            conditions = measurement_conditions(ServerSettings(api_url=endpoint.base_url), settings)
-            write_matrix(matrix, endpoint, settings, conditions, out)
-            plots.draw_all(matrix.rows(), settings.slo, out)
-            shutil.rmtree(unfinished, ignore_errors=True)
-            print(f"tables and pictures are in {out}", file=sys.stderr)
-    return matrix
-
-
-@contextlib.contextmanager
-def _folder(out: Path | None) -> Iterator[Path]:
-    if out:
-        out.mkdir(parents=True, exist_ok=True)
-        yield out
-    else:
-        with tempfile.TemporaryDirectory(prefix="fc-assets-bench-") as folder:
-            yield Path(folder)
-
-
-def _print_report(matrix: MeasuredMatrix) -> None:
-    rows, calibration = matrix.rows(), matrix.calibration
-    Console(width=_WIDTH, highlight=False, markup=False).print(_table(rows))
-    print("times in ms")
-    print(
-        f"client alone: TTFT {calibration.floor_ttft_s * 1e3:.2f} ms, at most "
-        f"{calibration.ceiling_requests_per_s:.0f} requests/s, {calibration.cpu_ms_per_request:.2f} ms CPU per request"
-    )
-    for row in rows:
-        if row["client_limited"]:
-            print(f"{row['cell']} measured the client as much as the server")
-    for row in rows:
-        if row["error_rate"]:
-            print(f"{row['cell']} failed: {row['failures']}")
-
-
-def _table(rows: Rows) -> Table:
-    table = Table("cell", box=None, pad_edge=False, header_style="bold")
-    for title in _COLUMNS:
-        table.add_column(title, justify="right")
-    for row in rows:
-        table.add_row(row["cell"], *(format(row[name] * scale, spec) for name, spec, scale in _COLUMNS.values()))
-    return table
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        print(f"error: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}", file=sys.stderr)
+        return 1
 
 
 _Number = TypeVar("_Number", int, float)
@@ -136,28 +54,60 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
     return _numbers(text, int)
 
 
+def _count(text: str) -> int:
+    (value,) = _numbers(text, int)
+    return value
+
+
 def _rates(text: str) -> tuple[float, ...]:
     return _numbers(text, float)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fc-assets", description=(__doc__ or "").split("\n")[0])
-    bench = parser.add_subparsers(dest="command", required=True).add_parser(
-        "bench",
-        help="load-test a running OpenAI-compatible server",
-        description=f"Load-test a running OpenAI-compatible server; its key is read from ${API_KEY_VARIABLE}.",
+    commands = parser.add_subparsers(dest="command", required=True)
+    _bench_options(_server_command(commands, "bench", "load-test a running OpenAI-compatible server"))
+    _capacity_options(_server_command(commands, "capacity", "find the highest load that a running server takes"))
+    _compare_options(commands.add_parser("compare", help="say whether run B is slower than run A; exit status 4 if so"))
+    return parser
+
+
+def _server_command(commands: Commands, name: str, does: str) -> argparse.ArgumentParser:
+    """A command that puts a running server under load, with the options that all of these have."""
+    command = commands.add_parser(name, help=does, description=f"{does}; its key is read from ${API_KEY_VARIABLE}")
+    command.add_argument("--api-url", required=True, help="for example http://127.0.0.1:8000")
+    command.add_argument("--model", default="", help="served name; needed where the server has several models")
+    command.add_argument("--output-tokens", type=int, default=128, help="tokens of an answer, default 128")
+    command.add_argument(
+        "--output-spread", type=float, default=0.5, help="answers have (1 +- this) x these tokens, default 0.5"
     )
-    bench.add_argument("--api-url", required=True, help="for example http://127.0.0.1:8000")
-    bench.add_argument("--model", default="", help="served name; needed where the server has several models")
+    command.add_argument("--requests", type=int, default=64, help="measured requests of a load, default 64")
+    return command
+
+
+def _capacity_options(capacity: argparse.ArgumentParser) -> None:
+    capacity.add_argument("--ttft", type=float, default=1.0, help="P95 of the time to first token, s, default 1")
+    capacity.add_argument("--tpot", type=float, default=0.05, help="P95 of the time per output token, s, default 0.05")
+    capacity.add_argument("--context-length", type=int, default=1024, help="prompt tokens, default 1024")
+    capacity.add_argument("--seconds", type=int, default=120, help="at most for each of both searches, default 120")
+    capacity.add_argument("--out", type=Path, help="folder for the evidence and its picture")
+
+
+def _compare_options(compare: argparse.ArgumentParser) -> None:
+    for name, what in (("run_a", "before"), ("run_b", "after")):
+        compare.add_argument(name, type=Path, help=f"folder of `bench --out`, {what}; one of repeats is taken whole")
+    compare.add_argument("--margin", type=float, default=0.1, help="how much slower is tolerated, default 0.1")
+    compare.add_argument("--seed", type=int, default=42, help="of the intervals' resampling, default 42")
+
+
+def _bench_options(bench: argparse.ArgumentParser) -> None:
     bench.add_argument("--concurrency", type=_whole_numbers, default=(1, 2, 4), help="closed loads, default 1,2,4")
     bench.add_argument(
         "--context-lengths", type=_whole_numbers, default=(256, 1024), help="prompt tokens, default 256,1024"
     )
     bench.add_argument("--rates", type=_rates, default=(), help="open (Poisson) loads, requests a second")
-    bench.add_argument("--output-tokens", type=int, default=128, help="tokens of each answer, default 128")
-    bench.add_argument("--requests", type=int, default=64, help="measured requests of a cell, default 64")
+    bench.add_argument("--repeats", type=_count, default=1, help="whole runs, for an interval over them, default 1")
     bench.add_argument("--out", type=Path, help="folder for tables and pictures; an interrupted run resumes from it")
-    return parser
 
 
 if __name__ == "__main__":

@@ -28,13 +28,27 @@ class BenchmarkSettings(Section):
     request_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (1.0, 4.0, 16.0), description="Requests a second of the open (Poisson) loads, at the shortest context length."
     )
-    output_tokens: Annotated[int, Field(ge=2)] = 128
+    output_tokens: Annotated[int, Field(ge=2)] = Field(128, description="Tokens of an answer, on average over a cell.")
+    output_spread: Annotated[float, Field(ge=0, le=0.9)] = Field(
+        0.5,
+        description=(
+            "Answers have from (1 - this) to (1 + this) x `output_tokens`; with 0 all are equal, and the workers of a "
+            "closed load march in step."
+        ),
+    )
     tool_call_tokens: Count = Field(
         256, description="Tokens at most of an answer in the tool-call loads; 0 leaves these loads out."
     )
     requests_per_cell: Positive = Field(64, description="Measured requests of a cell, at least 4 x its concurrency.")
     warmup_requests: Count = Field(8, description="Requests thrown away before, at least one for each under way.")
     request_timeout_s: Positive = 120
+    capacity_seconds: Count = Field(
+        120,
+        description=(
+            "Seconds at most of each search for the highest load that keeps the SLO, at the longest context: closed "
+            "loads always, open ones in `full`; 0 leaves the searches out."
+        ),
+    )
     sweep_max_num_seqs: tuple[Positive, ...] = Field(
         (16, 32, 64), description="Server settings tried in `full` for the recommendation; each starts a server."
     )

@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import Runtime, build_resources
 from fc_assets.load_test.assets import OVERDUE, assets, benchmark_matrix, serving_recommendation
-from fc_assets.load_test.checks import CHECKS
+from fc_assets.load_test.checks import CHECKS, workers_did_not_march
 from fc_assets.load_test.schedules import schedules
-from fc_assets.names import RECOMMENDATION
+from fc_assets.names import MATRIX_CELLS, RECOMMENDATION
 from fc_assets.profiles import Profile, load_profile
 from fc_assets_tests.load_test.conftest import ROW
 from fc_assets_tests.support.external_models import models_of
@@ -53,6 +55,7 @@ def small_profile(api_url: str) -> Profile:
             "output_tokens": 4,
             "tool_call_tokens": 4,
             "requests_per_cell": 8,
+            "capacity_seconds": 1,
             "slo": profile.benchmark.slo.model_copy(update={"at_concurrency": 2}),
         }
     )
@@ -105,6 +108,8 @@ def test_matrix_and_recommendation_materialise_and_are_compared_the_next_time(
     assert rows == expected
     assert 0 < matrix.metadata["ttft_p95_s"].value < 1
     assert not list((tmp_path / "resume" / "benchmark_matrix").iterdir())
+    assert matrix.metadata["closed_capacity"].value >= 2
+    assert "requests under way met the SLO" in matrix.metadata["capacity"].value
     recommended = json.loads(next(tmp_path.glob(f"artifacts/serving_recommendation/*/{RECOMMENDATION}")).read_text())
     assert recommended["settings"]["max_num_seqs"] == profile.server.max_num_seqs
 
@@ -251,3 +256,13 @@ def test_a_matrix_is_overdue_only_where_something_refreshes_it() -> None:
     assert matrix.freshness_policy is None
     (matrix,) = assets(SCHEDULED)[0].specs
     assert matrix.freshness_policy == OVERDUE
+
+
+@pytest.mark.parametrize("marched", [True, False])
+def test_a_cell_that_marched_is_warned_of(tmp_path: Path, marched: bool) -> None:
+    rows = [{"cell": "closed-c1", "marched": None}, {"cell": "closed-c8", "marched": marched}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / MATRIX_CELLS)
+    result = workers_did_not_march(Artifact("benchmark_matrix", tmp_path, "digest", {}))
+    assert result.passed is not marched
+    assert result.severity == dg.AssetCheckSeverity.WARN
+    assert result.metadata["marched"].value == ("closed-c8" if marched else "")

@@ -26,9 +26,17 @@ def headline(row: CellRow) -> dict[str, object]:
         "cell": row["cell"],
         **{title: round(float(row[name]) * 1e3, 1) for title, name in _MILLISECONDS.items()},
         **{title: round(float(row[name]), 1) for title, name in _RATES.items() if row.get(name) is not None},
+        "within 5 ms": _rounded(row.get("sent_within_5ms_share")),
+        "send CV": _rounded(row.get("send_gap_cv")),
+        "steady": _rounded(row.get("steady_share")),
+        "marched": bool(row.get("marched")),
         "failed": round(float(row["error_rate"]), 4),
         "client-limited": bool(row["client_limited"]),
     }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
 
 
 def at_slo(rows: Rows, slo: ServiceLevel) -> dict[str, float]:

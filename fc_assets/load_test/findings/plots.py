@@ -10,7 +10,11 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scipy.stats import binomtest
+
 from fc_assets.foundation.presentation.figures import ALARM, COLOURS, INK, new_figure, to_png
+from fc_assets.load_test.capacity.probes import Capacities
+from fc_assets.load_test.capacity.search import ATTAINMENT
 from fc_assets.load_test.findings.capacity import knees
 from fc_assets.load_test.matrix.tables import Rows, closed_cells
 from fc_assets.names import CURVES_PLOT, HEAT_MAP_PLOT, LATENCY_THROUGHPUT_PLOT
@@ -97,6 +101,32 @@ def heat_map(rows: Rows, slo: ServiceLevel, png: Path) -> None:
     _label(axes, "Time to first token, P95 (red frame: breaks the SLO)", "requests under way", "context, tokens")
     axes.spines[:].set_visible(False)
     figure.colorbar(image, ax=axes, label="ms", pad=0.02).outline.set_visible(False)
+    png.write_bytes(to_png(figure))
+
+
+def capacity_curve(found: Capacities, png: Path) -> None:
+    """The share of requests that kept the SLO at each load tried, all tries of it together, with Wilson 95 % intervals.
+
+    The band is where the capacity lies: from the highest load that kept the SLO to the lowest that broke it.
+    """
+    searches = [each for each in (found.closed, found.open) if each]
+    figure, panels = new_figure(5.6 * len(searches), 4.0, columns=len(searches))
+    for axes, search in zip(panels, searches, strict=True):
+        for level, kept, requests in search.by_level():
+            interval = binomtest(kept, requests).proportion_ci(method="wilson")
+            axes.plot([level, level], [interval.low * 100, interval.high * 100], color=COLOURS[0], linewidth=1.5)
+            axes.plot(level, kept / requests * 100, "o", color=COLOURS[0], markersize=6)
+        axes.axhline(ATTAINMENT * 100, color=ALARM, linestyle=(0, (5, 4)), linewidth=1.2)
+        if search.broken_at is not None:
+            axes.axvspan(search.level, search.broken_at, color=COLOURS[1], alpha=0.2, linewidth=0)
+        if search.kind == "closed":
+            axes.set_xscale("log", base=2)
+            levels = [level for level, _, _ in search.by_level()]
+            axes.set_xticks(levels, [f"{level:g}" for level in levels])
+            axes.minorticks_off()
+        axes.set_ylim(0, 103)
+        unit = "requests under way" if search.kind == "closed" else "requests / s"
+        _label(axes, f"Capacity at the SLO: {search.level:g} {unit}", unit, "requests that kept the SLO, %")
     png.write_bytes(to_png(figure))
 
 

@@ -1,9 +1,10 @@
 """Closed and open load on one server: who sends when, and which requests are measured.
 
 A *closed* load keeps `concurrency` requests under way: each worker sends its next one when its last has ended. An
-*open* load sends at the instants of a Poisson process, however slowly the server answers. Both begin with requests that
-are thrown away (warm-up), go on without a pause into those that are measured, and keep the load up with further ones
-(filler) until the last measured request has ended, so that the first and the last meet the same load as the rest.
+*open* load sends at the instants of a Poisson process, however slowly the server answers, at exactly the given rate
+over the measured requests. Both begin with requests that are thrown away (warm-up), go on without a pause into those
+that are measured, and keep the load up with further ones (filler) until the last measured request has ended, so that
+the first and the last meet the same load as the rest.
 
 Latency counts from the instant at which a request was *meant* to be sent; a client that falls behind cannot hide the
 wait ("coordinated omission"). One request is sent in `client`; what the figures mean is in `request_statistics`.
@@ -12,6 +13,7 @@ wait ("coordinated omission"). One request is sent in `client`; what the figures
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -48,12 +50,15 @@ class Load:
 
 @dataclass(slots=True)
 class Sample:
-    """One request of a load: when it was meant to be sent (`time.perf_counter()` seconds), and what came back."""
+    """One request of a load: when it was meant to be sent (`time.perf_counter()` seconds), what came back, and which
+    worker of a closed load sent it.
+    """
 
     index: int
     phase: Phase
     intended: float
     reply: Reply
+    worker: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,32 +107,33 @@ class _Driver:
 
     async def closed(self) -> None:
         async with asyncio.TaskGroup() as workers:
-            for _ in range(self._load.concurrency):
-                workers.create_task(self._worker(self._random.uniform(0, self._load.spread_s)))
+            for number in range(self._load.concurrency):
+                workers.create_task(self._worker(number, self._random.uniform(0, self._load.spread_s)))
 
-    async def _worker(self, delay: float) -> None:
+    async def _worker(self, number: int, delay: float) -> None:
         await asyncio.sleep(delay)
         while not self._is_over():
-            await self._start_request(self._phase(), time.perf_counter())
+            await self._start_request(self._phase(), time.perf_counter(), number)
 
     async def open(self) -> None:
         when = time.perf_counter()
+        gaps = itertools.cycle(_poisson_gaps(self._load, self._random))
         async with asyncio.TaskGroup() as under_way:
             while not self._is_over():
-                when += self._random.expovariate(self._load.rate)
+                when += next(gaps)
                 await asyncio.sleep(max(0.0, when - time.perf_counter()))
                 under_way.create_task(self._start_request(self._phase(), when))
 
-    def _start_request(self, phase: Phase, intended: float) -> Coroutine[None, None, None]:
+    def _start_request(self, phase: Phase, intended: float, worker: int | None = None) -> Coroutine[None, None, None]:
         """Number and count a request now; the coroutine that is returned sends it."""
         index = self._sent
         self._sent += 1
         self._measured_sent += phase == "measured"
-        return self._send(index, phase, intended)
+        return self._send(index, phase, intended, worker)
 
-    async def _send(self, index: int, phase: Phase, intended: float) -> None:
+    async def _send(self, index: int, phase: Phase, intended: float, worker: int | None) -> None:
         reply = await self._client.send(self._request(index))
-        self.samples.append(Sample(index, phase, intended, reply))
+        self.samples.append(Sample(index, phase, intended, reply, worker))
         self._measured_ended += phase == "measured"
         self._warm_ended += phase == "warm-up"
         self._failures_in_a_row = self._failures_in_a_row + 1 if reply.failure else 0
@@ -143,3 +149,14 @@ class _Driver:
 
     def _is_over(self) -> bool:
         return self.gone or self._measured_ended >= self._load.measured
+
+
+def _poisson_gaps(load: Load, rng: random.Random) -> list[float]:
+    """Seconds between the sendings of one round of measured requests, which last exactly as long as the rate says.
+
+    Given how many of its events fall into a span, a Poisson process is one whatever its rate, so the scaling leaves it
+    one. Repeated, any such number of requests in a row has the exact rate.
+    """
+    gaps = [rng.expovariate(1) for _ in range(load.measured)]
+    scale = load.measured / load.rate / sum(gaps)
+    return [gap * scale for gap in gaps]

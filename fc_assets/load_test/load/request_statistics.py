@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fc_assets.load_test.load.burstiness import burstiness
 from fc_assets.load_test.load.client import Reply
 from fc_assets.load_test.load.generator import LoadResult, Sample
 from fc_assets.profiles import ServiceLevel
@@ -119,7 +120,8 @@ def summarise(
     the measuring window, whichever request it belongs to: neither the ramp at its start nor a drain at its end dilutes
     it. `goodput_per_s` is the successful rate times the share of measured requests that kept the SLO, failed ones
     having broken it. Failed requests are counted by kind in `failures` and are in no latency. With `is_valid_call`,
-    `tool_call_goodput_per_s` counts the requests that kept the SLO *and* brought a valid call.
+    `tool_call_goodput_per_s` counts the requests that kept the SLO *and* brought a valid call. How evenly the requests
+    were sent is told by the columns of `burstiness`.
     """
     rng = np.random.default_rng(seed)
     measured = [sample for sample in result.samples if sample.phase == "measured"]
@@ -154,6 +156,7 @@ def summarise(
         valid = np.array([is_valid_call(sample.index, sample.reply) for sample in good], dtype=bool)
         figures["valid_call_share"] = _share(valid, measured)
         figures["tool_call_goodput_per_s"] = _share(in_time & valid, measured) * attempts_per_s
+    figures |= burstiness(result.samples)
     figures["client_cpu_share"] = result.client_cpu_s / result.wall_s if result.wall_s else 0.0
     return figures
 

@@ -25,23 +25,36 @@ MakeRequest = Callable[[int], Request]
 _STREAMED: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 
 
-def token_prompts(model: str, prompt_tokens: int, output_tokens: int, seed: int) -> MakeRequest:
-    """Requests with random prompts of exactly `prompt_tokens`, answered by exactly `output_tokens`.
+def answer_lengths(mean: int, spread: float, count: int, seed: int) -> tuple[int, ...]:
+    """Tokens of `count` answers: evenly from (1 - `spread`) to (1 + `spread`) times `mean`, in an order by `seed`.
+
+    Their mean is exactly `mean`; so is that of any `count` answers in a row when the lengths are repeated.
+    """
+    widest = int(mean * spread)
+    below = np.rint(np.linspace(-widest, 0, count // 2, endpoint=False)).astype(int)
+    lengths = mean + np.concatenate([below, -below, np.zeros(count % 2, dtype=int)])
+    return tuple(np.random.default_rng(seed).permutation(lengths).tolist())
+
+
+def token_prompts(model: str, prompt_tokens: int, lengths: Sequence[int], seed: int) -> MakeRequest:
+    """Requests with random prompts of exactly `prompt_tokens`; the i-th is answered by exactly the i-th of `lengths`,
+    which are repeated.
 
     Sampling is greedy and the end token is ignored, so that each answer has its full length.
     """
     common = {
         "model": model,
-        "max_tokens": output_tokens,
         "temperature": 0,
         "ignore_eos": True,
         **_STREAMED,
     }
     rng = np.random.default_rng(seed)  # one for all: making one takes longer than a prompt
 
-    def make(_: int) -> Request:
+    def make(index: int) -> Request:
         ids = rng.integers(*TOKEN_IDS, prompt_tokens).tolist()
-        return Request("/v1/completions", orjson.dumps({**common, "prompt": ids}), prompt_tokens, output_tokens)
+        length = lengths[index % len(lengths)]
+        body = {**common, "max_tokens": length, "prompt": ids}
+        return Request("/v1/completions", orjson.dumps(body), prompt_tokens, length)
 
     return make
 

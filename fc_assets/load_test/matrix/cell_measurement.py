@@ -19,6 +19,7 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.load_test.load.client import Client
 from fc_assets.load_test.load.generator import LoadResult, drive
 from fc_assets.load_test.load.request_statistics import CallValidator, succeeded, summarise
+from fc_assets.load_test.load.steady_state import steady_figures
 from fc_assets.load_test.load.workload import MakeRequest
 from fc_assets.load_test.matrix.cells import MatrixCell
 from fc_assets.load_test.server_side.machine import MachineMeter
@@ -70,15 +71,17 @@ async def measure_cell(
     _require_server(endpoint, cell, result)
     after = await _metrics(client)
     compared = reconcile(result.samples, before, after, held_back=cell.kind.startswith("tools"))
+    requests = _request_rows(cell, result)
     figures = {
         **_describe(cell),
         **summarise(result, settings.slo, settings.seed, is_valid_call),
         **server_figures(gauges, before, after),
         **meter.figures(),
+        **steady_figures(requests),
         "reconciled": all(each.agrees for each in compared) if compared else None,
     }
     rows = [{**asdict(each), "agrees": each.agrees} for each in compared]
-    return CellResult(cell, figures, _request_rows(cell, result), rows)
+    return CellResult(cell, figures, requests, rows)
 
 
 async def _metrics(client: Client, beginnings: tuple[str, ...] = ALL_OF_VLLM) -> dict[str, float]:
@@ -128,6 +131,7 @@ def _request_rows(cell: MatrixCell, result: LoadResult) -> list[dict[str, object
             "cell": cell.name,
             "request": sample.index,
             "phase": sample.phase,
+            "worker": sample.worker,
             "intended_s": sample.intended - zero,
             "sent_s": sample.reply.sent - zero,
             "arrivals_s": [when - zero for when in sample.reply.arrivals],

@@ -10,6 +10,7 @@ from typing import Literal
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.load_test.load.generator import Load
+from fc_assets.load_test.load.workload import answer_lengths
 from fc_assets.profiles import BenchmarkSettings
 
 MEASURED_PER_WORKER = 4
@@ -35,10 +36,18 @@ class MatrixCell:
         size = f"rate{self.rate:g}" if self.kind == "open" else f"c{self.concurrency}"
         return f"{self.kind}-{size}" + (f"-ctx{self.context_length}" if self.context_length else "")
 
+    def measured(self, settings: BenchmarkSettings) -> int:
+        """How many of its requests count."""
+        return max(settings.requests_per_cell, MEASURED_PER_WORKER * self.concurrency)
+
+    def answer_lengths(self, settings: BenchmarkSettings) -> tuple[int, ...]:
+        """Tokens of each answer, in turn; those of the measured ones have exactly the mean that the settings say."""
+        return answer_lengths(settings.output_tokens, settings.output_spread, self.measured(settings), settings.seed)
+
     def load(self, settings: BenchmarkSettings, seed: int) -> Load:
         """How many requests, how fast."""
         return Load(
-            measured=max(settings.requests_per_cell, MEASURED_PER_WORKER * self.concurrency),
+            measured=self.measured(settings),
             warmup=max(settings.warmup_requests, self.concurrency),
             concurrency=self.concurrency,
             rate=self.rate,
@@ -67,9 +76,9 @@ def matrix_cells(settings: BenchmarkSettings, *, tools: bool) -> list[MatrixCell
     return cells
 
 
-def check_fit(cells: list[MatrixCell], output_tokens: int, max_model_len: int | None) -> None:
+def check_fit(cells: list[MatrixCell], settings: BenchmarkSettings, max_model_len: int | None) -> None:
     """Raise `FcAssetsError` when a prompt and its answer would not fit the server's context window."""
-    longest = max(cell.context_length for cell in cells) + output_tokens
+    longest = max(cell.context_length + max(cell.answer_lengths(settings)) for cell in cells)
     if max_model_len and longest > max_model_len:
         raise FcAssetsError(
             f"The longest cell needs {longest} tokens (context and output) but the server takes {max_model_len}: "

@@ -63,9 +63,9 @@ async def measure_matrix(
     """
     with_calls = [turn for turn in turns if turn.calls]
     cells = matrix_cells(settings, tools=bool(with_calls))
-    check_fit(cells, settings.output_tokens, endpoint.info.max_model_len)
+    check_fit(cells, settings, endpoint.info.max_model_len)
     calibration = await calibrate(
-        token_prompts("null", max(cell.context_length for cell in cells), settings.output_tokens, settings.seed),
+        token_prompts("null", max(cell.context_length for cell in cells), (settings.output_tokens,), settings.seed),
         chunks=settings.output_tokens,
         concurrency=max(cell.concurrency for cell in cells),
         log=log.with_name("null-server.log"),
@@ -93,7 +93,7 @@ async def measure_matrix(
 
 async def measure_single_cell(endpoint: Endpoint, cell: MatrixCell, settings: BenchmarkSettings) -> CellResult:
     """One cell with synthetic prompts, without calibration."""
-    check_fit([cell], settings.output_tokens, endpoint.info.max_model_len)
+    check_fit([cell], settings, endpoint.info.max_model_len)
     make, _ = _workload(cell, endpoint, settings, ())
     async with Client(endpoint, timeout_s=settings.request_timeout_s) as client:
         return await measure_cell(client, endpoint, cell, make, settings)
@@ -105,7 +105,7 @@ def _workload(
     if cell.context_length:
         # New prompts for each cell and each run: one that the server has seen would come from its prefix cache.
         seed = secrets.randbits(32)
-        return token_prompts(endpoint.model, cell.context_length, settings.output_tokens, seed), None
+        return token_prompts(endpoint.model, cell.context_length, cell.answer_lengths(settings), seed), None
     constrained = cell.kind == "tools-constrained"
     make = conversations(endpoint.model, turns, settings.tool_call_tokens, constrained=constrained)
     return make, call_validator(turns)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 CellRow = Mapping[str, Any]
 """A cell's figures as flat columns: what and how much was asked (`cell`, `kind`, `context_length`, `concurrency`,
-`rate`), the figures of `request_statistics.summarise`, `reconciliation.server_figures` and `MachineMeter.figures`,
+`rate`), the figures of `request_statistics.summarise`, `steady_state.steady_figures`,
+`reconciliation.server_figures` and `MachineMeter.figures`,
 `reconciled` and `client_limited`. A latency that nothing succeeded for is NaN, what does not apply to a cell is None.
 """
 Rows = Sequence[CellRow]

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from fc_assets.errors import FcAssetsError
+from fc_assets.load_test.capacity.probes import Capacities
+from fc_assets.load_test.capacity.search import SloCapacity
 from fc_assets.load_test.findings.recommendation import (
     best_of_sweep,
     read_recommendation,
@@ -40,10 +42,10 @@ def test_an_slo_that_never_held_is_said() -> None:
 def test_the_sweep_decides_where_there_is_one() -> None:
     def tried(seqs: int, tokens: int, goodput: float, ttft: float) -> dict:
         settings = {"max_num_seqs": seqs, "max_num_batched_tokens": tokens}
-        return {**settings, "goodput_per_s": goodput, "ttft_p95_s": ttft, "concurrency": 32}
+        return {**cell(256, 32, ttft=ttft), **settings, "goodput_per_s": goodput}
 
     sweep = [tried(16, 2048, 5.0, 0.9), tried(32, 2048, 9.9, 0.3), tried(32, 8192, 10.0, 0.5)]
-    assert best_of_sweep(sweep)["max_num_batched_tokens"] == 2048  # within 2 % of the best, and sooner
+    assert best_of_sweep(sweep, SLO)["max_num_batched_tokens"] == 2048  # within 2 % of the best, and sooner
     found = recommend(saturating(256), sweep, SERVER, SLO)
     assert (found.max_num_seqs, found.max_num_batched_tokens) == (32, 2048)
 
@@ -61,3 +63,30 @@ def test_what_is_written_is_read_back_with_the_settings_apart(tmp_path: Path) ->
     assert written["settings"] == {"max_num_seqs": 8, "max_num_batched_tokens": 2048, "max_model_len": 4096}
     assert written["slo"] == SLO.model_dump()
     assert written["knees"] == {"256": 4}
+
+
+def test_where_no_setting_met_the_slo_none_is_called_the_best() -> None:
+    settings = {"max_num_seqs": 16, "max_num_batched_tokens": 8192}
+    for worst in ({"goodput_per_s": 0.0, "ttft": 9.0}, {"goodput_per_s": 3.0, "ttft": 1.2}):
+        sweep = [{**cell(256, 32, **worst), **settings}]
+        assert best_of_sweep(sweep, SLO) is None
+        found = recommend(saturating(256), sweep, SERVER, SLO)
+        assert (found.max_num_seqs, found.max_num_batched_tokens) == (64, 2048)
+        assert "None of the 1 server settings tried met the SLO, so the profile's stay" in found.reasons
+        assert not any("best goodput" in reason for reason in found.reasons)
+
+
+def searched(level: float, broken_at: float | None) -> Capacities:
+    closed = SloCapacity(kind="closed", level=level, broken_at=broken_at, confirmed=True, probes=[])
+    return Capacities(context_length=256, slo=SLO, closed=closed)
+
+
+def test_a_capacity_that_was_searched_decides_over_the_cells() -> None:
+    found = recommend(saturating(256), [], SERVER, SLO, searched(13, 14))
+    assert (found.slo_concurrency, found.slo_broken_at, found.max_num_seqs) == (13, 14, 13)
+    assert any("13 requests under way met the SLO, 14 broke it" in reason for reason in found.reasons)
+    unlimited = recommend(saturating(256), [], SERVER, SLO, searched(128, None))
+    assert (unlimited.slo_concurrency, unlimited.max_num_seqs, unlimited.holds) == (128, 64, True)
+    none = recommend(saturating(256), [], SERVER, SLO, searched(0, 1))
+    assert not none.holds
+    assert any("no load met the SLO" in reason for reason in none.reasons)

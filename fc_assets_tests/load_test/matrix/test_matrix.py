@@ -11,6 +11,7 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.load_test.cli import main
 from fc_assets.load_test.findings import plots
 from fc_assets.load_test.findings.regression import latency_ratios, slower_cells
+from fc_assets.load_test.findings.repeats import runs_in
 from fc_assets.load_test.matrix.cell_measurement import CellFailedError
 from fc_assets.load_test.matrix.cells import matrix_cells
 from fc_assets.load_test.matrix.matrix_measurement import MeasuredMatrix, measure_matrix
@@ -26,6 +27,7 @@ SETTINGS = BenchmarkSettings(
     quick_context_lengths=(16, 32),
     request_rates=(60.0,),
     output_tokens=4,
+    output_spread=0.5,
     requests_per_cell=12,
     warmup_requests=1,
     slo=ServiceLevel(ttft_p95_s=0.5, tpot_p95_s=0.1, at_concurrency=3),
@@ -89,7 +91,7 @@ def test_a_server_that_only_errs_fails_the_cell_with_the_kind(tmp_path: Path) ->
 def test_a_prompt_that_cannot_fit_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     models = '{"data": [{"id": "m", "max_model_len": 35}]}'
     with ScriptedServer(quick_answer, {"/v1/models": models}) as server:
-        with pytest.raises(FcAssetsError, match=r"36 tokens .* takes 35"):
+        with pytest.raises(FcAssetsError, match=r"38 tokens .* takes 35"):
             run(server, tmp_path)
         assert not server.exchanges
 
@@ -123,9 +125,9 @@ def test_tables_pictures_and_comparison(tmp_path: Path) -> None:
     assert read_record(folders[0]).conditions == {"machine": "this"}
     assert {row["phase"] for row in read_rows(folders[0], MATRIX_REQUESTS)} >= {"warm-up", "measured"}
     assert all((folders[0] / f"{name}.png").stat().st_size > 5000 for name in ("curves", "heat-map"))
-    ratios = latency_ratios(folders[1], folders[0], seed=1)
+    ratios = latency_ratios(folders[1:], folders[:1], seed=1)
     assert {ratio.cell for ratio in slower_cells(ratios, 0.1)} == set(CELLS)
-    assert not slower_cells(latency_ratios(folders[0], folders[0], seed=1), 0.1)
+    assert not slower_cells(latency_ratios(folders[:1], folders[:1], seed=1), 0.1)
 
 
 def test_the_command_line_runs_against_any_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,6 +144,17 @@ def test_the_command_line_runs_against_any_server(tmp_path: Path, capsys: pytest
     assert "closed-c2-ctx16" in printed
     assert "open-rate50-ctx16" in printed
     assert (tmp_path / "out" / "cells.parquet").is_file()
+
+
+def test_repeats_are_kept_apart_and_shown_with_an_interval_over_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = "--concurrency 2 --context-lengths 16 --output-tokens 4 --requests 8 --repeats 2".split()
+    with ScriptedServer(quick_answer) as server:
+        assert main(["bench", "--api-url", server.url, *options, "--out", str(tmp_path)]) == 0
+    assert [run.name for run in runs_in(tmp_path)] == ["run-1", "run-2"]
+    assert "requests_per_s" in capsys.readouterr().out
+    assert main(["compare", str(tmp_path), str(tmp_path)]) == 0
 
 
 def test_the_command_line_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:

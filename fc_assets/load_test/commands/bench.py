@@ -1,0 +1,135 @@
+"""`fc-assets bench`: the matrix against a server that runs already, once or several times, and a row for each cell.
+
+The command line is parsed in `cli`; what is measured is in `matrix`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from fc_assets.foundation.presentation.terminal import console, text_table
+from fc_assets.load_test.commands.server import connect_to, say
+from fc_assets.load_test.findings import plots
+from fc_assets.load_test.findings.repeats import RUN_FOLDER, over_runs
+from fc_assets.load_test.matrix.comparability import measurement_conditions
+from fc_assets.load_test.matrix.matrix_measurement import MeasuredMatrix, measure_matrix
+from fc_assets.load_test.matrix.resume import ResumeFolder
+from fc_assets.load_test.matrix.tables import Rows, write_matrix
+from fc_assets.profiles import BenchmarkSettings, ServerSettings
+from fc_assets.serving.endpoint import Endpoint
+
+FAILED_REQUESTS = 2
+"""The exit status where a request failed."""
+
+_WIDTH = 240
+"""Columns of the table at most: it is never cut, a narrow terminal breaks its lines."""
+_UNFINISHED = "unfinished"
+_COLUMNS: dict[str, tuple[str, str, float]] = {
+    "requests/s": ("requests_per_s", ".2f", 1),
+    "tokens/s": ("output_tokens_per_s", ".0f", 1),
+    "TTFT P50": ("ttft_p50_s", ".1f", 1e3),
+    "TTFT P95": ("ttft_p95_s", ".1f", 1e3),
+    "TPOT P95": ("tpot_p95_s", ".2f", 1e3),
+    "E2E P50": ("e2e_p50_s", ".1f", 1e3),
+    "E2E P95": ("e2e_p95_s", ".1f", 1e3),
+    "goodput/s": ("goodput_per_s", ".2f", 1),
+    "within 5 ms": ("sent_within_5ms_share", ".0%", 1),
+    "send CV": ("send_gap_cv", ".2f", 1),
+    "failed": ("error_rate", ".1%", 1),
+}
+"""Each column beside the cell's name: the figure in it, its format, and what it is multiplied by."""
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Measure, print, write what `--out` asks for; the exit status."""
+    endpoint, settings = connect_to(options), _settings(options)
+    with _folder(options.out) as out:
+        folders = [out] if options.repeats == 1 else [out / f"{RUN_FOLDER}{n + 1}" for n in range(options.repeats)]
+        matrices = []
+        for folder in folders:
+            matrices.append(_measure(endpoint, settings, folder))
+            _print_report(matrices[-1])
+            if options.out:
+                _write(matrices[-1], endpoint, settings, folder)
+    if len(matrices) > 1:
+        repeated = over_runs([matrix.rows() for matrix in matrices])
+        console().print(text_table(repeated, list(repeated[0])))
+    if options.out:
+        say(f"tables and pictures are in {options.out}")
+    failed = any(result.figures["error_rate"] for matrix in matrices for result in matrix.results)
+    return FAILED_REQUESTS if failed else 0
+
+
+def _settings(options: argparse.Namespace) -> BenchmarkSettings:
+    return BenchmarkSettings(
+        mode="full",
+        concurrency=options.concurrency,
+        context_lengths=options.context_lengths,
+        request_rates=options.rates,
+        output_tokens=options.output_tokens,
+        output_spread=options.output_spread,
+        requests_per_cell=options.requests,
+    )
+
+
+def _measure(endpoint: Endpoint, settings: BenchmarkSettings, folder: Path) -> MeasuredMatrix:
+    folder.mkdir(parents=True, exist_ok=True)
+    resume = ResumeFolder(folder / _UNFINISHED)
+    return uvloop.run(measure_matrix(endpoint, settings, resume, log=folder / "bench.log", progress=say))
+
+
+def _write(matrix: MeasuredMatrix, endpoint: Endpoint, settings: BenchmarkSettings, folder: Path) -> None:
+    conditions = measurement_conditions(ServerSettings(api_url=endpoint.base_url), settings)
+    write_matrix(matrix, endpoint, settings, conditions, folder)
+    plots.draw_all(matrix.rows(), settings.slo, folder)
+    shutil.rmtree(folder / _UNFINISHED, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _folder(out: Path | None) -> Iterator[Path]:
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        yield out
+    else:
+        with tempfile.TemporaryDirectory(prefix="fc-assets-bench-") as folder:
+            yield Path(folder)
+
+
+def _print_report(matrix: MeasuredMatrix) -> None:
+    rows, calibration = matrix.rows(), matrix.calibration
+    Console(width=_WIDTH, highlight=False, markup=False).print(_table(rows))
+    print("times in ms")
+    print(
+        f"client alone: TTFT {calibration.floor_ttft_s * 1e3:.2f} ms, at most "
+        f"{calibration.ceiling_requests_per_s:.0f} requests/s, {calibration.cpu_ms_per_request:.2f} ms CPU per request"
+    )
+    for row in rows:
+        if row["client_limited"]:
+            print(f"{row['cell']} measured the client as much as the server")
+        if row["marched"]:
+            print(f"{row['cell']} marched: {row['in_step_share']:.0%} of its requests left in step with others")
+    for row in rows:
+        if row["error_rate"]:
+            print(f"{row['cell']} failed: {row['failures']}")
+
+
+def _table(rows: Rows) -> Table:
+    table = Table("cell", box=None, pad_edge=False, header_style="bold")
+    for title in _COLUMNS:
+        table.add_column(title, justify="right")
+    for row in rows:
+        table.add_row(row["cell"], *(_cell(row[name], spec, scale) for name, spec, scale in _COLUMNS.values()))
+    return table
+
+
+def _cell(value: float | None, spec: str, scale: float) -> str:
+    return "-" if value is None else format(value * scale, spec)
