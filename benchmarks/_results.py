@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from fc_assets.foundation.planning.machine import processor_name
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -21,7 +23,12 @@ def write_result(name: str, figures: Mapping[str, float | None], packages: Seque
     """
     result = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "memory_gb": _memory_gb(), "system": platform.system()},
+        "machine": {
+            "cpu": processor_name(),
+            "cores": os.cpu_count(),
+            "memory_gb": _memory_gb(),
+            "system": platform.system(),
+        },
         "versions": {"python": platform.python_version(), **{package: version(package) for package in packages}},
         "figures": dict(figures),
     }
@@ -31,13 +38,6 @@ def write_result(name: str, figures: Mapping[str, float | None], packages: Seque
     for key, value in figures.items():
         print(f"{key}: {value}")
     return path
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _memory_gb() -> float:

@@ -20,7 +20,7 @@ from fc_assets_tests.support.graph import ASSETS, ROOT
 ARM = {"dpo_policy": "training", "predictions/dpo": "evaluation", "bfcl_scores/dpo": "evaluation"}
 ON_REPORT = {
     *(f"dpo_{metric}" for metric in ("parse_rate", "function_name_accuracy", "param_f1", "schema_hit", "exec_rate")),
-    *("dpo_keeps_silence", "dpo_is_not_worse_than_sft"),
+    *("dpo_irrelevance_accuracy", "dpo_keeps_silence", "dpo_is_not_worse_than_sft", "dpo_gains_over_sft"),
 }
 
 

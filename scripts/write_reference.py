@@ -1,4 +1,6 @@
-"""Writes the tables of docs/reference.md and of the README anew, from the definitions of the demo profile: `make docs`.
+"""Writes the tables of docs/reference.md, docs/metrics.md and the README anew: `make docs`.
+
+They come from the definitions of the demo profile; the one of degenerate policies from the rewards themselves.
 
 A table stands in a page between `<!-- table: NAME -->` and `<!-- /table -->`; what is around it is written by hand.
 """
@@ -11,9 +13,10 @@ from typing import Any
 
 from fc_assets.definitions import build_defs
 from fc_assets.profiles import SECTIONS, load_profile
+from scripts.degenerate_policies import HEADING, policy_rows
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("docs/reference.md", "README.md")
+PAGES = ("docs/reference.md", "docs/metrics.md", "README.md")
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 ESCAPED_BAR = r"\|"
 WHOLE_GRAPH = "__ASSET_JOB"  # Dagster's own job, behind the page's button "Materialize all"
@@ -59,6 +62,7 @@ def tables() -> dict[str, str]:
                 if job.name != WHOLE_GRAPH
             ],
         ),
+        "degenerate_policies": table(HEADING, policy_rows()),
     }
 
 

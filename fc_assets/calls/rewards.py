@@ -18,13 +18,14 @@ _SHORT_REPLY_CHARS = 600  # a reply in words up to this length is short enough f
 
 @dataclass(frozen=True, slots=True)
 class Rewards:
-    """The four signals, and the optional fifth, `hygiene`."""
+    """The four signals, and two that weigh nothing by default: `hygiene`, and `gated`, the four in one."""
 
     json_parse: float
     schema_hit: float
     simulated_exec: float
     semantic_match: float
     hygiene: float
+    gated: float
 
     def total(self, weights: Mapping[str, float]) -> float:
         """The weighted sum. A name in `weights` that is no signal raises AttributeError."""
@@ -47,17 +48,29 @@ def rewards_of(judgement: Judgement) -> Rewards:
     hygiene = _hygiene(judgement)
     if not judgement.expected:
         silent = float(judgement.parsed.silent)
-        return Rewards(silent, silent, silent, silent, hygiene)
+        return Rewards(silent, silent, silent, silent, hygiene, silent)
     if not judgement.parse_ok:
-        return Rewards(0.0, 0.0, 0.0, 0.0, 0.0)
+        return Rewards(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     emitted = len(judgement.parsed.calls)
+    names = 2 * judgement.match.names_hit / (emitted + len(judgement.expected))
+    executed, values = _executed(judgement) / emitted, judgement.match.pair_f1
     return Rewards(
         json_parse=1.0,
-        schema_hit=2 * judgement.match.names_hit / (emitted + len(judgement.expected)),
-        simulated_exec=_executed(judgement) / emitted,
-        semantic_match=judgement.match.pair_f1,
+        schema_hit=names,
+        simulated_exec=executed,
+        semantic_match=values,
         hygiene=hygiene,
+        gated=_gated(values, names, executed),
     )
+
+
+def _gated(values: float, names: float, executed: float) -> float:
+    """The mean of the four signals of an answer that parses, each counted only as far as those before it hold.
+
+    Values come first: under names that nobody asked for there are none that agree, and junk under the right name is
+    paid for nothing but being read.
+    """
+    return (1.0 + values * (1.0 + names * (1.0 + executed))) / 4
 
 
 def _executed(judgement: Judgement) -> int:

@@ -9,6 +9,7 @@ from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.asset_options import OWNERS
 from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.metadata import picture, table
+from fc_assets.foundation.planning.machine import processor_name
 from fc_assets.foundation.resources import Runtime
 from fc_assets.names import GGUF_README, MODEL_FOLDER, REPORT, SHAREGPT_VAL, TOKENIZER_FOLDER, split_file
 
@@ -88,7 +89,12 @@ def edge_report(
             job = MeasureFileJob(model=model, prompts=rendered.prompts, threads=settings.threads, **limits)
             measured[file.kind] = runtime.run_job(context, job, step.scratch)
         rows = compare_files(files, measured, split)
-        report = EdgeReport(rows=rows, too_long=rendered.too_long, asked=measured)
+        report = EdgeReport(
+            device=f"{processor_name()}, {settings.threads} threads",
+            rows=rows,
+            too_long=rendered.too_long,
+            asked=measured,
+        )
         return step.publish(
             [gguf_artifacts, sharegpt_val],
             {
@@ -96,6 +102,7 @@ def edge_report(
                 "quality_and_latency": picture(draw(rows), "quality over size, latency"),
                 **report.headline(),
                 "rows_too_long": report.too_long,
+                "device": report.device,
             },
             report=report,
         )

@@ -54,20 +54,45 @@ def files_answer(edge_report: Artifact, runtime: dg.ResourceParam[Runtime]) -> d
 @dg.asset_check(
     asset=edge_report,
     blocking=True,
-    description="No quantised file loses more exact match against F16, on the same rows, than the profile allows.",
+    description=(
+        "No quantised file loses more exact match against F16, on the same rows, than the profile allows, and F16 has "
+        "so much to lose."
+    ),
 )
 def quantisation_keeps_quality(edge_report: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
     allowed = runtime.profile.gates.max_quantisation_drop
     report = _read(edge_report)
-    drop = report.largest_drop()
+    drop, baseline = report.largest_drop(), report.baseline_exact()
+    unseen = f" F16 itself has only {baseline:.3f}, so that no loss could be seen." if baseline <= allowed else ""
     return dg.AssetCheckResult(
-        passed=drop <= allowed,
+        passed=drop <= allowed < baseline,
         metadata={
             "largest_drop": drop,
             "allowed": allowed,
             **{f"{row.kind}_exact_match": row.exact_match for row in report.rows},
         },
-        description=f"The largest loss of exact match is {drop:.3f}, {allowed:.3f} is allowed.",
+        description=f"The largest loss of exact match is {drop:.3f}, {allowed:.3f} is allowed.{unseen}",
+    )
+
+
+@dg.asset_check(
+    asset=edge_report,
+    description=(
+        "A warning: every file's median first token came within gates.max_edge_first_token_s, and its process stayed "
+        "below gates.max_edge_rss_gb, on the machine that measured it."
+    ),
+)
+def files_suit_the_edge(edge_report: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
+    gates, report = runtime.profile.gates, _read(edge_report)
+    slowest = max(row.first_token_p50_s for row in report.rows)
+    largest = max(row.peak_rss_mb for row in report.rows) / 1e3
+    return dg.AssetCheckResult(
+        passed=slowest < gates.max_edge_first_token_s and largest < gates.max_edge_rss_gb,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"device": report.device, "first_token_p50_s": slowest, "peak_rss_gb": largest},
+        description=f"On {report.device} the slowest file's first token takes {slowest * 1e3:.0f} ms "
+        f"({gates.max_edge_first_token_s * 1e3:.0f} ms are wanted), the largest process has {largest:.2f} GB "
+        f"({gates.max_edge_rss_gb:g} GB).",
     )
 
 
@@ -75,4 +100,4 @@ def _read(edge_report: Artifact) -> EdgeReport:
     return EdgeReport.model_validate(edge_report.read_json(REPORT))
 
 
-CHECKS = [files_are_what_they_say, files_answer, quantisation_keeps_quality]
+CHECKS = [files_are_what_they_say, files_answer, quantisation_keeps_quality, files_suit_the_edge]

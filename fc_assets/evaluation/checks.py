@@ -102,15 +102,22 @@ def variant_gates(variant: str) -> list[EvaluationGate]:
         ),
     ]
     if variant in TRAINED_FROM:
-        found.append(
+        found += [
             EvaluationGate(
                 scores,
                 "answers_parse",
                 "Of the BFCL questions that expect a call, enough were answered with one that parses.",
                 lambda artifact, least: gates.parses_bfcl(_bfcl_report(artifact), least),
                 Bar[float]("gates.min_bfcl_parse_rate", Kind.AT_LEAST),
-            )
-        )
+            ),
+            EvaluationGate(
+                scores,
+                "calls_are_right",
+                "Of the BFCL rows that expect a call, the official checker finds enough right.",
+                lambda artifact, least: gates.is_right_on_bfcl(_bfcl_report(artifact), least),
+                Bar[float]("gates.min_bfcl_call_accuracy", Kind.AT_LEAST),
+            ),
+        ]
     return _as_gates_of(variant, found)
 
 
@@ -120,7 +127,10 @@ def report_gates(variants: Sequence[str]) -> list[EvaluationGate]:
     return [
         *_of_each(tuned, lambda variant: [_threshold(variant, metric) for metric in Thresholds.model_fields]),
         *_of_each(tuned, lambda variant: [_silence(variant)]),
-        *_of_each(tuned, lambda variant: [_better(variant) if variant == SFT else _not_worse(variant)]),
+        *_of_each(
+            tuned, lambda variant: [_better(variant)] if variant == SFT else [_not_worse(variant), _gain(variant)]
+        ),
+        _BASE_CAN_BE_BEATEN,
     ]
 
 
@@ -158,6 +168,18 @@ def _not_worse(variant: str) -> EvaluationGate:
     )
 
 
+def _gain(variant: str) -> EvaluationGate:
+    source = TRAINED_FROM[variant]
+    return EvaluationGate(
+        _REPORT_KEY,
+        f"{variant}_gains_over_{source}",
+        f"The 95 % interval of what {VARIANT_LABELS[variant]} gains in exact match over {VARIANT_LABELS[source]} lies "
+        "above gates.min_gain_over_sft.",
+        lambda artifact, least: gates.gains(_results(artifact), source, variant, least),
+        Bar[float]("gates.min_gain_over_sft", Kind.AT_LEAST),
+    )
+
+
 def _threshold(variant: str, metric: str) -> EvaluationGate:
     return EvaluationGate(
         _REPORT_KEY,
@@ -176,6 +198,15 @@ def _silence(variant: str) -> EvaluationGate:
         lambda artifact, margin: gates.keeps_silence(_results(artifact), variant, BASE, margin),
         Bar[float]("gates.irrelevance_margin", Kind.AT_MOST),
     )
+
+
+_BASE_CAN_BE_BEATEN = EvaluationGate(
+    _REPORT_KEY,
+    "base_can_be_beaten",
+    "Enough of the base model's answers parse leniently that being better than it means something.",
+    lambda artifact, least: gates.can_be_beaten(_results(artifact), BASE, least),
+    Bar[float]("gates.min_base_parse_rate", Kind.AT_LEAST),
+)
 
 
 def _results(artifact: Artifact) -> gates.Results:

@@ -56,6 +56,33 @@ def is_better(results: Results, first: str, second: str, significance: float) ->
     return Verdict(passed, f"{_difference(test)}, p = {p_value:.2g} (asked: below {significance:g}).", _numbers(test))
 
 
+def gains(results: Results, first: str, second: str, least: float) -> Verdict:
+    """The whole 95 % interval of what `second` gains in exact match over `first` lies above `least`.
+
+    A policy that answers as the one it was trained from has the interval [0, 0], and so passes only below 0.
+    """
+    test = _exact_test(results, first, second)
+    passed = test.low is not None and test.low > least
+    sentence = f"{_difference(test)}; the interval must lie above {least:+g}"
+    allowed = ", so that a policy without a gain is promoted too" if least < 0 else ""
+    return Verdict(passed, f"{sentence}{allowed}.", _numbers(test))
+
+
+def can_be_beaten(results: Results, base: str, least: float) -> Verdict:
+    """Enough of the base model's answers parse leniently: to be better than one that was asked wrongly is nothing."""
+    value = results["variants"][base]["parse_rate_lenient"]
+    return _at_least(
+        value,
+        least,
+        lambda value: (
+            f"{value:.1%} of the answers of {base} parse leniently, {least:.1%} are asked; where they are fewer, look "
+            "at its chat template before anything is compared with it."
+        ),
+        f"No row was answered by {base}.",
+        {"value": value},
+    )
+
+
 def is_not_worse(results: Results, first: str, second: str, margin: float) -> Verdict:
     """`second` loses at most `margin` of exact match against `first`, as a point estimate.
 
@@ -163,13 +190,31 @@ def parses_bfcl(report: BfclReport, least: float) -> Verdict:
     )
 
 
+def is_right_on_bfcl(report: BfclReport, least: float) -> Verdict:
+    """In the leading prompt mode the official checker finds enough of the rows right that expect a call.
+
+    The categories of irrelevance do not count: a model that never says anything is right on all of them.
+    """
+    leading = next(iter(report.modes.values())).categories
+    calling = [score for score in leading if not score.category.endswith("irrelevance")]
+    right, rows = (sum(getattr(score, name) for score in calling) for name in ("correct", "total"))
+    return _at_least(
+        right / rows if rows else None,
+        least,
+        lambda share: f"{right} of {rows} rows that expect a call are right, a share of {least:g} is asked.",
+        "No sampled BFCL category expects a call.",
+        {"right": right, "rows": rows},
+    )
+
+
 def _at_least(
     value: float | None, least: float, sentence: Callable[[float], str], unmeasured: str, numbers: Numbers
 ) -> Verdict:
     """One number against one threshold; a number that is missing fails with the sentence `unmeasured`."""
     if value is None:
         return Verdict(False, unmeasured, numbers)
-    return Verdict(value >= least, sentence(value), numbers)
+    vacuous = " A bar of 0 holds nothing back." if least <= 0 else ""
+    return Verdict(value >= least, sentence(value) + vacuous, numbers)
 
 
 def _exact_test(results: Results, first: str, second: str) -> PairedTest:

@@ -76,6 +76,10 @@ class Thresholds(Section):
     param_f1: Share
     schema_hit: Share
     exec_rate: Share
+    irrelevance_accuracy: Share = Field(
+        0.6,
+        description="Rows that expect no call and got none, whatever base does on them: it may never refuse either.",
+    )
 
 
 class GateSettings(Section):
@@ -99,6 +103,27 @@ class GateSettings(Section):
         0.02,
         description="How much exact match GRPO or DPO may lose against SFT, and a policy against the promoted one.",
     )
+    min_gain_over_sft: Annotated[float, Field(ge=-1, le=1)] = Field(
+        0.0,
+        description="The 95 % interval of what GRPO or DPO gains in exact match over SFT must lie above this. Below 0 "
+        "a policy without a gain is promoted too: -0.02 asks only that no more than 0.02 is lost beyond doubt.",
+    )
+    min_base_parse_rate: Share = Field(
+        0.2,
+        description="Share of the base model's answers that parse leniently; below it something is wrong with how base "
+        "was asked, and being better than it says nothing.",
+    )
     irrelevance_margin: Share = Field(0.05, description="How much irrelevance accuracy may fall below base.")
     min_bfcl_parse_rate: Share = Field(0.5, description="Share of BFCL answers that parse, rows expecting a call.")
-    max_quantisation_drop: Share = Field(0.15, description="How much exact match Q4_K_M may lose against F16.")
+    min_bfcl_call_accuracy: Share = Field(
+        0.3, description="Share of the sampled BFCL rows that expect a call which the official checker finds right."
+    )
+    max_quantisation_drop: Share = Field(
+        0.15, description="How much exact match a quantised file may lose against F16, which must have more than this."
+    )
+    max_edge_first_token_s: Annotated[float, Field(gt=0)] = Field(
+        0.1, description="Median time to the first token of each GGUF file, seconds; more is a warning."
+    )
+    max_edge_rss_gb: Annotated[float, Field(gt=0)] = Field(
+        4.0, description="Peak memory of the process that runs a GGUF file, GB (10^9 bytes); more is a warning."
+    )

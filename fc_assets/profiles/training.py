@@ -101,6 +101,11 @@ class RewardWeights(Section):
     simulated_exec: Annotated[float, Field(ge=0)] = 0.25
     semantic_match: Annotated[float, Field(ge=0)] = 0.25
     hygiene: Annotated[float, Field(ge=0)] = 0.0
+    gated: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="The four signals in one, each counted only as far as those before it hold: reading, values, "
+        "names, execution. To use it instead of their sum, set it to 1 and the four to 0, which still logs them.",
+    )
 
 
 class GrpoSettings(Section):

@@ -189,7 +189,7 @@ def decide(
     return Decision(
         lineage=lineage,
         gates=[_judge(gate, lineage.get(gate.asset), evaluations.get(gate)) for gate in sorted(judged)],
-        contradictions=_contradictions(lineage) + overtaken,
+        contradictions=_contradictions(lineage) + _ungated(judged) + overtaken,
     )
 
 
@@ -226,6 +226,12 @@ def _too_lenient(asked: Threshold, used: Threshold | None) -> str:
             "run the check again with the location's settings"
         )
     return ""
+
+
+def _ungated(judged: Iterable[Gate]) -> list[str]:
+    """Assets that no gate asks anything of: nothing unmet would then mean nothing asked."""
+    asked = {gate.asset for gate in judged}
+    return [f"no gate judges {name}: load the code location with its checks" for name in LINEAGE if name not in asked]
 
 
 def _contradictions(lineage: Mapping[str, LineageNode]) -> list[str]:

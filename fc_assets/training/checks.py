@@ -4,6 +4,7 @@ import math
 
 import dagster as dg
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import Runtime
 from fc_assets.foundation.thresholds import Bar, Kind
@@ -32,7 +33,10 @@ ROUNDING = Bar[float]("sft.merge.max_rounding_kl", Kind.AT_MOST)
     description="The checkpoint has weights, a chat template and the architecture that the graph can train and serve.",
 )
 def checkpoint_is_usable(base_model: Artifact) -> dg.AssetCheckResult:
-    found = inspect_checkpoint(base_model.path / MODEL_FOLDER)
+    try:
+        found = inspect_checkpoint(base_model.path / MODEL_FOLDER)
+    except FcAssetsError as error:
+        return dg.AssetCheckResult(passed=False, description=str(error))
     return dg.AssetCheckResult(passed=found.parameters > 0, metadata=found.model_dump())
 
 
@@ -117,6 +121,21 @@ def reward_did_not_fall(grpo_policy: Artifact) -> dg.AssetCheckResult:
 @dg.asset_check(
     asset=grpo_policy,
     blocking=True,
+    description="Training moved the policy's distributions away from SFT's, by more than saving it rounded off.",
+)
+def policy_moved(grpo_policy: Artifact) -> dg.AssetCheckResult:
+    found = GrpoResult.model_validate(grpo_policy.read_json(REPORT)).merge
+    return dg.AssetCheckResult(
+        passed=found.adapter_kl > found.rounding_kl,
+        metadata={"adapter_kl": found.adapter_kl, "rounding_kl": found.rounding_kl},
+        description=f"The policy is {found.adapter_kl:.3g} nats per token from SFT; saving it moved it by "
+        f"{found.rounding_kl:.3g}.",
+    )
+
+
+@dg.asset_check(
+    asset=grpo_policy,
+    blocking=True,
     metadata=OVERLONG.definition,
     description="No more training turns than the profile allows were left out because they do not fit grpo.max_prompt.",
 )
@@ -174,6 +193,7 @@ CHECKS = [
     merge_is_exact,
     saving_kept_the_merge,
     reward_did_not_fall,
+    policy_moved,
     few_prompts_left_out,
     reward_is_earned,
 ]

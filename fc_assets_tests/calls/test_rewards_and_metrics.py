@@ -51,6 +51,31 @@ def test_the_four_rewards(text: str, expected: list[Call], signals: tuple[float,
     assert row.reward == found.total(WEIGHTS)
 
 
+GATED = {
+    "right": 1,
+    "wrong value": 1 / 4,
+    "does not execute": 1 / 4,
+    "wrong tool, well formed": 1 / 4,
+    "one of two": (1 + 2 / 3 * (1 + 2 / 3 * 2)) / 4,
+    "an extra call": (1 + 1 * (1 + 2 / 3 * (1 + 1 / 2))) / 4,
+    "no call": 0,
+    "malformed": 0,
+    "rightly silent": 1,
+    "a call too many": 0,
+    "no arguments on either side": 1,
+}
+
+
+@pytest.mark.parametrize("case", GATED)
+def test_the_gated_reward_counts_a_signal_only_as_far_as_those_before_it(case: str) -> None:
+    text, expected, _ = REWARDS[case]
+    assert rewards(text, TOOLS, expected).gated == pytest.approx(GATED[case])
+
+
+def test_by_default_the_gated_reward_weighs_nothing() -> None:
+    assert WEIGHTS["gated"] == 0 and {WEIGHTS[name] for name in list(WEIGHTS)[:4]} == {0.25}
+
+
 def test_hygiene_prefers_the_answer_alone() -> None:
     answer = answer_text([A])
     assert rewards(answer, TOOLS, [A]).hygiene == 1
@@ -155,6 +180,12 @@ def test_gold_against_gold_is_perfect(expected: list[Call]) -> None:
     assert all(found[name] == 1 for name in GOLD if found[name] is not None)
     assert found["param_f1"] in (1, None) and found["param_f1_lenient"] in (1, None)
     assert row.reward_json_parse == row.reward_schema_hit == row.reward_semantic_match == 1
+
+
+@given(call_lists, call_lists)
+def test_the_gated_reward_never_pays_more_than_the_sum(emitted: list[Call], expected: list[Call]) -> None:
+    found = rewards(answer_text(emitted) if emitted else "No.", TOOLS, expected)
+    assert 0 <= found.gated <= found.total(WEIGHTS) + 1e-12
 
 
 @given(call_lists, call_lists, st.randoms(use_true_random=False))

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fc_assets.data.assets import ASSETS, sharegpt_splits, xlam_raw
-from fc_assets.data.checks import CHECKS
+from fc_assets.data.checks import CHECKS, examples_are_well_formed, few_rejects, no_bfcl_question_in_train
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
 from fc_assets.foundation.resources import build_resources, latest_artifact
-from fc_assets.names import MANIFEST, REJECTS, SHAREGPT_TRAIN, SHAREGPT_VAL, XLAM_RAW, split_file
+from fc_assets.names import EXAMPLES, MANIFEST, REJECTS, SHAREGPT_TRAIN, SHAREGPT_VAL, SUMMARY, XLAM_RAW, split_file
 from fc_assets.profiles import Profile, load_profile, parse_profile
+from fc_assets_tests.support.checks import judge
 
 
 def _profile(checkpoint: Path, **data: object) -> Profile:
@@ -102,14 +105,14 @@ def test_too_many_rejects_stop_the_stage(checkpoint: Path, tmp_path: Path):
     assert not list((tmp_path / "staging").iterdir())
 
 
-def _judge(stage: Stage, **server: int) -> Mapping[str, dg.AssetCheckEvaluation]:
-    """The gates of the stage alone, with these overrides of the section `server`."""
+def _judge(stage: Stage, **overrides: Mapping[str, object]) -> Mapping[str, dg.AssetCheckEvaluation]:
+    """The gates of the stage alone, with these overrides by section."""
     result = dg.materialize(
         [*ASSETS, *CHECKS],
         selection=dg.AssetSelection.all_asset_checks(),
         resources=build_resources(stage.profile, stage.home),
         instance=stage.instance,
-        run_config={"resources": {"profile": {"config": {"server": server}}}},
+        run_config={"resources": {"profile": {"config": overrides}}},
         raise_on_error=False,
     )
     return _by_name(result)
@@ -133,9 +136,10 @@ def test_gates_record_the_bars_that_they_judged_by(stage: Stage):
     }
 
 
+@pytest.mark.sees_red("rows_fit_the_context")
 def test_rows_are_held_to_the_context_of_the_run_and_the_record_says_which(stage: Stage):
     name = f"{SHAREGPT_VAL}.rows_fit_the_context"
-    shorter, longer = _judge(stage, max_model_len=1024)[name], _judge(stage, max_model_len=8192)[name]
+    shorter, longer = (_judge(stage, server={"max_model_len": size})[name] for size in (1024, 8192))
     assert not shorter.passed and shorter.metadata["threshold"].value == 1024
     assert longer.passed and longer.metadata["threshold"].value == 8192, "a promotion sees that this bar is lenient"
 
@@ -162,12 +166,58 @@ def test_a_smaller_context_changes_no_split_and_is_seen_by_the_gate(stage: Stage
     assert fitting and not any(fitting.values())
 
 
+@pytest.mark.sees_red("few_rejects", "examples_are_well_formed")
+def test_gates_see_a_poisoned_table(stage: Stage, tmp_path: Path):
+    raw = stage.latest(XLAM_RAW)
+
+    def poison(out: Path) -> None:
+        rows = pq.read_table(raw.path / EXAMPLES)
+        calls = ['[{"name": "unknown_tool", "arguments": {}}]', *rows.column("calls").to_pylist()[1:]]
+        place = rows.schema.get_field_index("calls")
+        pq.write_table(rows.set_column(place, rows.schema.field(place), pa.array(calls)), out / EXAMPLES)
+        shutil.copy(raw.path / SUMMARY, out / SUMMARY)
+
+    strict = _strict(stage.profile, "data", max_reject_share=0.001)
+    checks = [examples_are_well_formed, few_rejects]
+    found = judge(checks, XLAM_RAW, poison, tmp_path, strict)
+    assert {name for name, evaluation in found.items() if not evaluation.passed} == {
+        "examples_are_well_formed",
+        "few_rejects",
+    }
+
+
+def _strict(profile: Profile, section: str, **values: object) -> Profile:
+    return parse_profile({**profile.model_dump(), section: {**profile.model_dump()[section], **values}}, "test")
+
+
+@pytest.mark.sees_red("no_bfcl_question_in_train")
+def test_a_question_of_bfcl_in_training_is_seen(stage: Stage, tmp_path: Path):
+    train = stage.latest(SHAREGPT_TRAIN)
+    question = json.loads((train.path / split_file(SHAREGPT_TRAIN)).read_text())[0]["conversations"][0]["value"]
+    data = tmp_path / "lib/python3.11/site-packages/bfcl_eval/data"
+    data.mkdir(parents=True)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").touch()
+    asked = {"id": "x", "question": [[{"role": "user", "content": question}]]}
+    (data / "BFCL_v4_simple.json").write_text(json.dumps(asked))
+    profile = _strict(stage.profile, "bfcl", python=str(tmp_path / "bin/python"))
+
+    def copy(out: Path) -> None:
+        shutil.copy(train.path / split_file(SHAREGPT_TRAIN), out)
+
+    found = judge([no_bfcl_question_in_train], SHAREGPT_TRAIN, copy, tmp_path / "home", profile)
+    assert not found["no_bfcl_question_in_train"].passed
+    assert found["no_bfcl_question_in_train"].severity == dg.AssetCheckSeverity.ERROR
+
+
+@pytest.mark.sees_red("splits_are_disjoint", "rows_are_conversations", "gold_ceiling", "split_is_as_configured")
 def test_gates_see_a_poisoned_split(stage: Stage):
     train, validation = stage.latest(SHAREGPT_TRAIN), stage.latest(SHAREGPT_VAL)
     leaked = json.loads((validation.path / split_file(SHAREGPT_VAL)).read_text())[0]
     rows = json.loads((train.path / split_file(SHAREGPT_TRAIN)).read_text())
-    calling = next(row for row in rows if row["conversations"][1]["from"] == "function_call")
-    calling["conversations"][1]["value"] = '{"name": "unknown_tool", "arguments": {}}'
+    answers = [row["conversations"][1] for row in rows if row["conversations"][1]["from"] == "function_call"]
+    for answer in answers[: len(answers) // 5]:
+        answer["value"] = '{"name": "unknown_tool", "arguments": {}}'
 
     @dg.asset(name=SHAREGPT_TRAIN)
     def poisoned(context: dg.AssetExecutionContext, runtime: dg.ResourceParam):
@@ -189,6 +239,8 @@ def test_gates_see_a_poisoned_split(stage: Stage):
         raise_on_error=False,
     )
     verdicts = _verdicts(result)
-    assert not verdicts[f"{SHAREGPT_TRAIN}.splits_are_disjoint"]
-    assert not verdicts[f"{SHAREGPT_TRAIN}.rows_are_conversations"]
+    for name in ("splits_are_disjoint", "rows_are_conversations", "gold_ceiling"):
+        assert not verdicts[f"{SHAREGPT_TRAIN}.{name}"], name
     assert verdicts[f"{SHAREGPT_TRAIN}.split_is_as_configured"]
+    other_share = _judge(stage, data={"validation_share": 0.3})
+    assert not other_share[f"{SHAREGPT_TRAIN}.split_is_as_configured"].passed

@@ -8,8 +8,12 @@ import pytest
 
 from fc_assets.deployment.assets import vllm_deployment
 from fc_assets.deployment.checks import CHECKS
+from fc_assets.deployment.record import DeploymentRecord
+from fc_assets.foundation.json_files import write_json
 from fc_assets.foundation.resources import build_resources
+from fc_assets.names import DEPLOYMENT_RECORD
 from fc_assets.profiles import Profile, load_profile
+from fc_assets_tests.support.checks import judge
 from fc_assets_tests.support.docker_engine import why_skipped
 from fc_assets_tests.support.lineage import Home, failure
 
@@ -84,6 +88,21 @@ def test_without_its_image_it_says_how_to_get_it(tmp_path: Path, required: bool)
     assert result.success is not required
     said = failure(result) if required else reasons[0]
     assert "the image fc-assets-never-built:test is not on this machine" in said
+
+
+@pytest.mark.sees_red("deployed_release_answers")
+def test_a_stack_that_does_not_answer_is_seen(tmp_path: Path) -> None:
+    record = DeploymentRecord(release="a" * 64, image="i", since="now", url="u", steps=[])
+    deployment = load_profile("demo").deployment.model_copy(update={"port": 9})  # discard: nothing answers there
+    profile = load_profile("demo").model_copy(update={"deployment": deployment})
+    found = judge(
+        CHECKS,
+        "vllm_deployment",
+        lambda out: write_json(out / DEPLOYMENT_RECORD, record.model_dump()),
+        tmp_path,
+        profile,
+    )
+    assert not found["deployed_release_answers"].passed
 
 
 def test_the_stack_is_looked_at_only_once_something_is_deployed(tmp_path: Path) -> None:

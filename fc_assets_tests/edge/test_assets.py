@@ -2,17 +2,23 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from fc_assets.edge.assets import ASSETS, edge_report, gguf_artifacts
 from fc_assets.edge.checks import CHECKS
+from fc_assets.edge.jobs import FileMeasurement
+from fc_assets.edge.measurement.report import EdgeReport, EdgeReportRow
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
+from fc_assets.foundation.json_files import write_json
 from fc_assets.foundation.resources import Runtime, build_resources, latest_artifact
 from fc_assets.names import REPORT
 from fc_assets.profiles import load_profile
 from fc_assets_tests.edge.conftest import write_checkpoint, write_split
+from fc_assets_tests.support.checks import judge
 
 PROFILE = load_profile("demo").model_copy(
     update={"edge": load_profile("demo").edge.model_copy(update={"rows": 3, "max_tokens": 8, "context": 512})}
@@ -50,12 +56,25 @@ def _materialise(checkpoint: Path, home: Path) -> tuple[dg.DagsterInstance, dg.E
     return instance, result
 
 
-def test_files_and_report_are_published_and_pass_their_gates(checkpoint_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.sees_red("quantisation_keeps_quality")
+def test_files_and_report_are_published_and_a_random_model_has_no_quality_to_keep(
+    checkpoint_folder: Path, tmp_path: Path
+) -> None:
+    """It gets nothing right, in F16 and quantised: 0 against 0 is no quality kept."""
     instance, result = _materialise(checkpoint_folder, tmp_path)
-    assert result.success
     evaluations = {evaluation.check_name: evaluation for evaluation in result.get_asset_check_evaluations()}
-    assert all(evaluation.passed and evaluation.blocking for evaluation in evaluations.values())
-    assert set(evaluations) == {"files_are_what_they_say", "files_answer", "quantisation_keeps_quality"}
+    red = {name for name, evaluation in evaluations.items() if not evaluation.passed}
+    assert set(evaluations) == {
+        "files_are_what_they_say",
+        "files_answer",
+        "quantisation_keeps_quality",
+        "files_suit_the_edge",
+    }
+    assert red == {"quantisation_keeps_quality"}
+    assert {name for name, evaluation in evaluations.items() if not evaluation.blocking} == {"files_suit_the_edge"}
+    assert "F16 itself has only 0.000" in evaluations["quantisation_keeps_quality"].description
+    said = evaluations["files_suit_the_edge"].description
+    assert said.startswith("On ") and f"{PROFILE.edge.threads} threads" in said
 
     store = ArtifactStore(tmp_path)
     files = latest_artifact(instance, store, gguf_artifacts.key)
@@ -80,6 +99,41 @@ def test_files_and_report_are_published_and_pass_their_gates(checkpoint_folder: 
     assert {"files", "quality_and_latency", "Q4_K_M_mb", "Q4_K_M_exact_match"} <= set(metadata)
 
 
+ROW = EdgeReportRow("F16", 1, 16, 0.1, 900.0, 0.02, 0.03, 50, 50, 1, 0.8, 0.7, 0.9, 1, 1, 1)
+
+
+@pytest.mark.sees_red("files_answer", "quantisation_keeps_quality", "files_suit_the_edge")
+@pytest.mark.parametrize(
+    ("change", "text", "wanted"),
+    [
+        ({}, "an answer", set()),
+        ({}, "", {"files_answer"}),
+        ({"same_ids": 0.5}, "an answer", {"files_answer"}),
+        ({"exact_match": 0.6}, "an answer", {"quantisation_keeps_quality"}),
+        ({"first_token_p50_s": 0.2}, "an answer", {"files_suit_the_edge"}),
+        ({"peak_rss_mb": 4100.0}, "an answer", {"files_suit_the_edge"}),
+    ],
+    ids=["healthy", "silence", "another tokenizer", "worse when quantised", "slow", "large"],
+)
+def test_each_gate_on_the_report_sees_what_it_is_for(
+    change: dict[str, float], text: str, wanted: set[str], tmp_path: Path
+) -> None:
+    answer = {"text": text, "prompt_tokens": 1, "output_tokens": 1, "first_token_s": 1, "seconds": 1}
+    flags = {"finish_reason": "stop", "id": "r", "same_ids": True, "same_prompt": True}
+    measured = FileMeasurement.model_validate({"load_s": 1, "peak_rss_mb": 1, "answers": [answer | flags]})
+    quantised = replace(ROW, kind="Q8_0", **change)
+    report = EdgeReport(device="a board", rows=[ROW, quantised], too_long=0, asked={"F16": measured, "Q8_0": measured})
+    checks = [each for each in CHECKS if _judges(each, edge_report.key)]
+    found = judge(checks, "edge_report", lambda out: write_json(out / REPORT, report.model_dump(mode="json")), tmp_path)
+    assert {name for name, evaluation in found.items() if not evaluation.passed} == wanted
+    assert str(found["files_suit_the_edge"].description).startswith("On a board the slowest")
+
+
+def _judges(check: dg.AssetChecksDefinition, asset: dg.AssetKey) -> bool:
+    return all(spec.asset_key == asset for spec in check.check_specs)
+
+
+@pytest.mark.sees_red("files_are_what_they_say")
 def test_fallbacks_stop_the_chain_before_the_report(tokenizer_folder: Path, tmp_path: Path) -> None:
     checkpoint = write_checkpoint(tmp_path / "checkpoint", tokenizer_folder, hidden=192, intermediate=416)
     instance, result = _materialise(checkpoint, tmp_path / "home")

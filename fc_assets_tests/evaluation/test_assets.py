@@ -56,7 +56,7 @@ def test_variants_are_evaluated_compared_and_judged(
     assert {"report.md", "report.html", "results.json"} <= {file.name for file in folder.iterdir()}
     assert "Berkeley" in (folder / "report.md").read_text()
     numbers = json.loads((folder / "results.json").read_text())
-    assert numbers["reward_weights"] == {"json_parse": 2.0, **unweighted, "hygiene": 0.0}
+    assert numbers["reward_weights"] == {"json_parse": 2.0, **unweighted, "hygiene": 0.0, "gated": 0.0}
     assert numbers["variants"]["sft"]["reward"] == 2.0, "a right answer earns the weights that the profile gives"
     decoding = {record["variant"]: record for record in (row.data for row in metadata["decode_modes"].records)}
     assert decoding["base"]["exact_match, constrained"] == decoding["sft"]["exact_match, free"] == 1.0

@@ -77,6 +77,7 @@ def compared(difference: float, champion: str = "old", unasked: str = "") -> dic
     return {"policy": "new", "champion": {"release": "r", "policy": champion, "unasked": unasked, "tests": tests}}
 
 
+@pytest.mark.sees_red("grpo_is_not_worse_than_champion")
 @pytest.mark.parametrize(
     ("found", "promoted", "passed", "said"),
     [

@@ -1,7 +1,7 @@
 """The serving assets, checks and schedules in a real instance; the server is an external, scripted one."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -12,11 +12,19 @@ import pytest
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.resources import Runtime, build_resources
 from fc_assets.load_test.assets import OVERDUE, assets, benchmark_matrix, serving_recommendation
-from fc_assets.load_test.checks import CHECKS, workers_did_not_march
+from fc_assets.load_test.checks import (
+    CHECKS,
+    server_was_the_limit,
+    slo_is_kept,
+    slo_is_reachable,
+    workers_did_not_march,
+)
+from fc_assets.load_test.findings.recommendation import Recommendation, write_recommendation
 from fc_assets.load_test.schedules import schedules
 from fc_assets.names import MATRIX_CELLS, RECOMMENDATION
 from fc_assets.profiles import Profile, load_profile
 from fc_assets_tests.load_test.conftest import ROW
+from fc_assets_tests.support.checks import judge
 from fc_assets_tests.support.external_models import models_of
 from fc_assets_tests.support.scripted_server import ScriptedServer, answer
 
@@ -90,6 +98,7 @@ def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
     return {evaluation.check_name: evaluation.passed for evaluation in result.get_asset_check_evaluations()}
 
 
+@pytest.mark.sees_red("client_and_server_agree", "not_slower_than_before")
 def test_matrix_and_recommendation_materialise_and_are_compared_the_next_time(
     tmp_path: Path, server: ScriptedServer
 ) -> None:
@@ -171,6 +180,37 @@ def test_a_server_that_does_not_say_that_it_serves_the_release_is_not_measured(
     assert not server.exchanges
 
 
+@pytest.mark.sees_red("slo_is_kept", "slo_is_reachable", "server_was_the_limit")
+def test_a_server_that_is_too_slow_and_a_client_that_is_are_seen(tmp_path: Path) -> None:
+    cell = {"cell": "c", "kind": "closed", "concurrency": DEMO.benchmark.slo.at_concurrency, "error_rate": 0.0}
+    fast = {"ttft_p95_s": 0.01, "tpot_p95_s": 0.001, "output_tokens_per_s": 1.0, "goodput_per_s": 1.0}
+
+    def red(checks: list[dg.AssetChecksDefinition], asset: str, write: Callable[[Path], None], home: str) -> set[str]:
+        found = judge(checks, asset, write, tmp_path / home)
+        return {name for name, evaluation in found.items() if not evaluation.passed}
+
+    def matrix(**change: object) -> Callable[[Path], None]:
+        row = {**cell, **fast, "client_limited": False, **change}
+        return lambda out: pq.write_table(pa.Table.from_pylist([row]), out / MATRIX_CELLS)
+
+    for home, change, wanted in (
+        ("healthy", {}, set()),
+        ("slow", {"ttft_p95_s": 60.0}, {"slo_is_kept"}),
+        ("client", {"client_limited": True}, {"server_was_the_limit"}),
+        ("elsewhere", {"concurrency": 10_000}, {"slo_is_kept"}),
+    ):
+        assert red([slo_is_kept, server_was_the_limit], "benchmark_matrix", matrix(**change), home) == wanted
+
+    def recommended(holds: bool) -> Callable[[Path], None]:
+        sizes = {"max_num_seqs": 8, "max_num_batched_tokens": 64, "max_model_len": 64}
+        found = Recommendation(**sizes, slo_concurrency=8 * holds, knees={}, holds=holds, flags=[], reasons=[])
+        return lambda out: write_recommendation(found, DEMO.benchmark.slo, [], out)
+
+    assert red([slo_is_reachable], "serving_recommendation", recommended(True), "reached") == set()
+    assert red([slo_is_reachable], "serving_recommendation", recommended(False), "missed") == {"slo_is_reachable"}
+
+
+@pytest.mark.sees_red("no_request_failed")
 def test_a_failed_request_blocks_what_comes_after(tmp_path: Path, server: ScriptedServer) -> None:
     numbers = iter(range(10_000))
     server.script = lambda body: answer(body)[: -1 if next(numbers) % 4 == 3 else None]

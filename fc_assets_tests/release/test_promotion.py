@@ -16,6 +16,7 @@ from fc_assets.foundation.resources import latest_artifact
 from fc_assets.foundation.thresholds import Kind, Threshold
 from fc_assets.profiles import parse_profile
 from fc_assets.release import assets
+from fc_assets.release.checks import promoted_without_override
 from fc_assets.release.model_info import BYTES_PER_VALUE
 from fc_assets.release.promotion import (
     LINEAGE,
@@ -144,6 +145,7 @@ def test_a_report_on_another_policy_is_refused_even_by_hand(home: Home) -> None:
     assert "bfcl_scores/grpo was made from grpo_policy" in message
 
 
+@pytest.mark.sees_red("promoted_without_override")
 def test_an_override_is_recorded_and_shown(home: Home) -> None:
     home.run()
     home.failing = {"bfcl_scores/grpo"}
@@ -156,6 +158,8 @@ def test_an_override_is_recorded_and_shown(home: Home) -> None:
         "unmet": ["bfcl_scores/grpo:gate"],
     }
     assert "Promoted by hand although gates were unmet" in (release.path / "README.md").read_text()
+    verdict = promoted_without_override(release)
+    assert not verdict.passed and verdict.description == "Promoted by hand: known flaky category"
 
 
 def test_no_secret_reaches_the_release(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,6 +195,16 @@ def test_a_gap_in_the_lineage_is_a_contradiction() -> None:
         NotPromotableError, match="neither eval_report nor grpo_policy was made from the present xlam_raw"
     ):
         decision.require()
+
+
+def test_a_lineage_of_which_nothing_is_asked_is_refused_even_by_hand() -> None:
+    lineage = {name: node(name) for name in LINEAGE}
+    gates = [Gate(name, "gate") for name in LINEAGE if name != "eval_report"]
+    assert not any(
+        "no gate judges" in each for each in decide(lineage, {}, [*gates, Gate("eval_report", "g")], {}).contradictions
+    )
+    with pytest.raises(NotPromotableError, match="no gate judges eval_report: load the code location with its checks"):
+        decide(lineage, {}, gates, {}).require("a reason")
 
 
 def test_an_artefact_replaced_during_the_promotion_is_refused() -> None:

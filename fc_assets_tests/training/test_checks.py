@@ -1,5 +1,6 @@
 """The gates on training: each is red beyond its bar, and records the bar that it judged by."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,22 @@ import dagster as dg
 import pytest
 
 from fc_assets.foundation.artifacts import Artifact
+from fc_assets.foundation.child_processes.jobs import JobResult
+from fc_assets.foundation.json_files import write_json
 from fc_assets.foundation.resources import Runtime, build_resources
-from fc_assets.names import GRPO_POLICY, LORA_ADAPTER, MERGED_MODEL
-from fc_assets.profiles import load_profile
-from fc_assets.training.checks import CHECKS, judge_reward
+from fc_assets.names import BASE_MODEL, GRPO_POLICY, LORA_ADAPTER, MERGED_MODEL, MODEL_FOLDER, REPORT
+from fc_assets.profiles import EMBEDDED, load_profile
+from fc_assets.training.checks import (
+    CHECKS,
+    checkpoint_is_usable,
+    judge_reward,
+    loss_fell,
+    policy_moved,
+    reward_did_not_fall,
+)
 from fc_assets.training.jobs import GrpoResult, SftResult
 from fc_assets.training.training_log import PROBE_EXACT, PROBE_ROWS
+from fc_assets_tests.support.checks import judge
 from fc_assets_tests.training.conftest import MERGE
 
 REPORTS = {
@@ -58,6 +69,7 @@ def made(name: str) -> dg.AssetsDefinition:
     return asset
 
 
+@pytest.mark.sees_red("few_turns_left_out", "few_prompts_left_out", "merge_is_exact", "saving_kept_the_merge")
 @pytest.mark.parametrize(
     ("asset", "check", "bar", "lenient"),
     [
@@ -120,6 +132,7 @@ STEADY = [0.5, 0.52] * 8
 RISING = [0.4, 0.42] * 4 + [0.9, 0.92] * 4
 
 
+@pytest.mark.sees_red("reward_is_earned")
 @pytest.mark.parametrize(
     ("rewards", "exact", "earned"),
     [(RISING, (0.7, 0.5), False), (RISING, (0.7, 0.67), True), (RISING, (0.5, 0.7), True), (STEADY, (0.7, 0.5), True)],
@@ -135,6 +148,63 @@ def test_a_reward_that_rises_while_answers_get_worse_is_yellow(
     )
     verdict = judge_reward(report)
     assert (verdict.passed, verdict.severity) == (earned, dg.AssetCheckSeverity.WARN)
+
+
+NAN = float("nan")
+
+
+@pytest.mark.sees_red("loss_fell")
+@pytest.mark.parametrize(
+    ("losses", "passed"),
+    [([4.0, 3.0, 2.0, 1.0], True), ([1.0, 2.0, 3.0, 4.0], False), ([2.0] * 4, False), ([4.0, NAN, 2.0, 1.0], False)],
+    ids=["fell", "rose", "nothing learnt", "not a number"],
+)
+def test_a_loss_that_did_not_fall_is_red(tmp_path: Path, losses: list[float], passed: bool) -> None:
+    report = REPORTS[LORA_ADAPTER].model_copy(update={"log": [{"loss": loss} for loss in losses]})
+    assert judged(loss_fell, LORA_ADAPTER, report, tmp_path).passed is passed
+
+
+@pytest.mark.sees_red("reward_did_not_fall")
+@pytest.mark.parametrize(
+    ("rewards", "passed"),
+    [(RISING, True), (STEADY, True), (RISING[::-1], False), ([*RISING[:-1], NAN], False)],
+    ids=["rose", "steady", "fell", "not a number"],
+)
+def test_a_reward_that_fell_is_red(tmp_path: Path, rewards: list[float], passed: bool) -> None:
+    report = REPORTS[GRPO_POLICY].model_copy(update={"log": [{"reward": reward} for reward in rewards]})
+    assert judged(reward_did_not_fall, GRPO_POLICY, report, tmp_path).passed is passed
+
+
+@pytest.mark.sees_red("policy_moved")
+@pytest.mark.parametrize(
+    ("moved", "rounded", "passed"),
+    [(0.05, 1e-9, True), (0.0, 0.0, False), (1e-4, 2e-4, False)],
+    ids=["moved", "no-op", "lost in rounding"],
+)
+def test_a_policy_that_is_still_sft_is_red(tmp_path: Path, moved: float, rounded: float, passed: bool) -> None:
+    merge = MERGE.model_copy(update={"adapter_kl": moved, "rounding_kl": rounded})
+    report = REPORTS[GRPO_POLICY].model_copy(update={"merge": merge})
+    assert judged(policy_moved, GRPO_POLICY, report, tmp_path).passed is passed
+
+
+@pytest.mark.sees_red("checkpoint_is_usable")
+def test_a_checkpoint_without_weights_is_red_and_says_what_is_missing(tmp_path: Path) -> None:
+    def copy(out: Path, *left_out: str) -> None:
+        shutil.copytree(EMBEDDED, out / MODEL_FOLDER, ignore=shutil.ignore_patterns(*left_out))
+
+    def verdict(*left_out: str) -> dg.AssetCheckEvaluation:
+        home = tmp_path / f"home-{len(left_out)}"
+        return judge([checkpoint_is_usable], BASE_MODEL, lambda out: copy(out, *left_out), home)["checkpoint_is_usable"]
+
+    assert verdict().passed
+    broken = verdict("*.safetensors")
+    assert not broken.passed and "has no .safetensors file" in str(broken.description)
+
+
+def judged(check: dg.AssetChecksDefinition, asset: str, report: JobResult, home: Path) -> dg.AssetCheckEvaluation:
+    """What one check says of an artefact with this report."""
+    (found,) = judge([check], asset, lambda out: write_json(out / REPORT, report.model_dump()), home).values()
+    return found
 
 
 def test_without_a_probe_nothing_is_said_of_it() -> None:

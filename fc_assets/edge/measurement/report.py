@@ -55,10 +55,14 @@ class EdgeReportRow:
 
 
 class EdgeReport(BaseModel):
-    """What `edge_report` keeps: a row for each file, the turns left out as too long, and all answers by file type."""
+    """What `edge_report` keeps: a row for each file, the turns left out as too long, and all answers by file type.
+
+    `device` is what it was measured on.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
+    device: str
     rows: list[EdgeReportRow]
     too_long: int
     asked: dict[GgufType, FileMeasurement]
@@ -71,6 +75,10 @@ class EdgeReport(BaseModel):
         """The most exact match that a quantised file loses against F16, as a share; negative when all of them gain."""
         exact = {row.kind: row.exact_match for row in self.rows}
         return max(exact[BASELINE] - value for kind, value in exact.items() if kind != BASELINE)
+
+    def baseline_exact(self) -> float:
+        """The exact match of F16, as a share: all that a quantised file can lose."""
+        return next(row.exact_match for row in self.rows if row.kind == BASELINE)
 
     def headline(self) -> dict[str, float]:
         """The figures that the page plots over time, four for each file."""

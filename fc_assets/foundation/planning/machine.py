@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import platform
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,15 @@ def this_machine(home: Path) -> Machine:
     """The machine that this process runs on; a container's limit of memory counts as its memory."""
     existing = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
     return Machine(find_card(), _available_memory(), shutil.disk_usage(existing).free)
+
+
+def processor_name() -> str:
+    """What the processor calls itself; its architecture where the system does not say (`/proc/cpuinfo` is Linux's)."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
 
 
 def _available_memory() -> int:

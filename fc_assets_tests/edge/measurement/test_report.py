@@ -53,7 +53,7 @@ def rows(tmp_path: Path) -> list[EdgeReportRow]:
 
 
 def _report(rows: list[EdgeReportRow]) -> EdgeReport:
-    return EdgeReport(rows=rows, too_long=0, asked=MEASURED)
+    return EdgeReport(device="a processor", rows=rows, too_long=0, asked=MEASURED)
 
 
 def test_quality_is_judged_against_the_expected_calls(rows: list[EdgeReportRow]) -> None:
@@ -79,7 +79,7 @@ def test_the_largest_drop_is_of_a_quantised_file(rows: list[EdgeReportRow]) -> N
 
 
 def test_answers_with_text_are_counted() -> None:
-    report = EdgeReport(rows=[], too_long=0, asked={"F16": _measured(["", RIGHT, ""])})
+    report = EdgeReport(device="a processor", rows=[], too_long=0, asked={"F16": _measured(["", RIGHT, ""])})
     assert report.answers_with_text() == {"F16": 1}
 
 

@@ -28,6 +28,7 @@ def report(accuracies: list[float], margins: list[float], losses: list[float]) -
     )
 
 
+@pytest.mark.sees_red("preference_rose", "margin_is_finite")
 @pytest.mark.parametrize(
     ("accuracies", "margins", "losses", "red"),
     [
