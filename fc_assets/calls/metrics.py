@@ -15,6 +15,7 @@ from fc_assets.calls.judge import Judgement, judge
 from fc_assets.calls.match import match_calls
 from fc_assets.calls.parse import parse_lenient
 from fc_assets.calls.rewards import rewards_of
+from fc_assets.calls.tools.execution import runs_in_world, same_effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,11 @@ class RowScore:
     schema_ok: int
     calls_valid: int
     calls_emitted: int
+    expects_world: int  # every expected call is of a tool that runs in the world
+    expects_stub: int
     exec_ok: int
+    exec_ok_world: int
+    exec_ok_stub: int
     exec_match: int
     exact: int
     exact_lenient: int
@@ -104,6 +109,8 @@ METRICS: tuple[Metric, ...] = (
     _share("schema_hit", "Schema hit rate", "schema_ok", of="expects_call"),
     _ratio("schema_hit_per_call", "Schema hit rate per call", {"calls_valid": 1}, {"calls_emitted": 1}),
     _share("exec_rate", "Exec rate", "exec_ok", of="expects_call"),
+    _share("exec_rate_world", "Exec rate, tools that run", "exec_ok_world", of="expects_world"),
+    _share("exec_rate_stub", "Exec rate, stubs", "exec_ok_stub", of="expects_stub"),
     _share("exec_match", "Exec match", "exec_match", of="expects_call"),
     _share("exact_match", "Exact match", "exact"),
     _share("exact_match_lenient", "Exact match, lenient", "exact_lenient"),
@@ -136,7 +143,8 @@ def score_judgement(judgement: Judgement, text: str, context: str, weights: Mapp
     expects_call = bool(judgement.expected)
     valid = [judgement.tools.validates(call) for call in calls]
     speaks_well = expects_call and judgement.parse_ok
-    exec_ok = speaks_well and all(judgement.executed)
+    in_world = runs_in_world(judgement.expected, judgement.tools)
+    exec_ok = speaks_well and (_had_effect(judgement) if in_world else all(judgement.executed))
     grounded, leaves = grounded_leaves(calls, judgement.tools, context)
     lenient_parsed = parse_lenient(text) if parsed.malformed or not calls else parsed
     lenient = match  # calls that are equal strictly are equal leniently
@@ -165,7 +173,11 @@ def score_judgement(judgement: Judgement, text: str, context: str, weights: Mapp
         schema_ok=int(speaks_well and all(valid)),
         calls_valid=sum(valid),
         calls_emitted=len(calls) + parsed.malformed,
+        expects_world=int(in_world),
+        expects_stub=int(expects_call and not in_world),
         exec_ok=int(exec_ok),
+        exec_ok_world=int(exec_ok and in_world),
+        exec_ok_stub=int(exec_ok and not in_world),
         exec_match=int(exec_ok and judgement.exact),
         exact=int(judgement.exact),
         exact_lenient=int(not lenient_parsed.malformed and lenient.perfect),
@@ -179,6 +191,14 @@ def score_judgement(judgement: Judgement, text: str, context: str, weights: Mapp
         reward_semantic_match=signals.semantic_match,
         reward=signals.total(weights),
     )
+
+
+def _had_effect(judgement: Judgement) -> bool:
+    """Whether the calls did in the world what the expected ones do; a single one that is equal needs no run."""
+    calls, expected = judgement.parsed.calls, judgement.expected
+    if judgement.exact and len(calls) == 1:
+        return True
+    return judgement.names_ok and same_effect(calls, expected, judgement.tools)  # another tool returns another thing
 
 
 def column_sums(scores: Iterable[RowScore]) -> dict[str, float]:

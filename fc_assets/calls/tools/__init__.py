@@ -1,4 +1,4 @@
-"""The tools that a model is offered: the forms they come in, their schemas, their stubs, and all of them compiled.
+"""The tools that a model is offered: the forms they come in, their schemas, their stubs, all of them compiled, and run.
 
 Nothing is exported here: import from the modules.
 """

@@ -38,14 +38,20 @@ def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def compile_schema(schema: Mapping[str, Any], where: str) -> jsonschema_rs.Draft202012Validator:
-    """A validator for `schema`. Raises FcAssetsError, naming `where`, if it is no valid Draft 2020-12 schema."""
+def compile_schema(
+    schema: Mapping[str, Any], where: str, *, formats: bool = False
+) -> jsonschema_rs.Draft202012Validator:
+    """A validator for `schema`; with `formats` it also refuses what is no date where `format` asks for one.
+
+    Raises FcAssetsError, naming `where`, if it is no valid Draft 2020-12 schema.
+    """
     import jsonschema_rs
 
     try:
         return jsonschema_rs.Draft202012Validator(
             dict(schema),
             offline=True,
+            validate_formats=formats,
             pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=_BACKTRACK_LIMIT),
         )
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError, TypeError) as error:

@@ -1,7 +1,8 @@
 """A callable stand-in for a tool, made from its schema: it checks what a Python function would, and echoes.
 
-A stub looks at the signature, the defaults, the enums and the outermost type of each argument. Text is never executed.
-Bounds, patterns and nested types are checked by `schema`.
+A stub looks at the signature, the defaults, the enums and each argument's outermost type, range, length and format:
+"2026-02-30" is no date, which a schema alone lets pass. Text is never executed. Nested types are checked by `schema`;
+tools that really run are in `fc_assets.calls.world`.
 """
 
 from __future__ import annotations
@@ -10,10 +11,22 @@ import inspect
 import keyword
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from fc_assets.calls.tools.schema import compile_schema, is_valid
+
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 _EXTRA = "further_arguments"
 _KEYWORD_ONLY = inspect.Parameter.KEYWORD_ONLY
+_LIMITS = frozenset(
+    {
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+        *("minLength", "maxLength", "pattern", "format", "minItems", "maxItems", "uniqueItems"),
+    }
+)
+"""Keywords of JSON Schema that say which values of a type are allowed."""
 
 
 class StubError(TypeError):
@@ -30,14 +43,17 @@ class Stub:
     spelling: Mapping[str, str]
     types: Mapping[str, frozenset[str]]
     enums: Mapping[str, tuple[Any, ...]]
+    limits: Mapping[str, jsonschema_rs.Draft202012Validator]
 
     def __call__(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Bind, fill in defaults, check enums and types, and echo {"name", "arguments"}. Raises StubError."""
+        """Bind, fill in defaults, check types, enums and limits, and echo {"name", "arguments"}. Raises StubError."""
         for key, value in arguments.items():
             if not self.accepts_type(key, value):
                 raise StubError(f"{self.name}: {key} must be {' or '.join(sorted(self.types[key]))}")
             if key in self.enums and not any(_same(value, choice) for choice in self.enums[key]):
                 raise StubError(f"{self.name}: {key} must be one of {list(self.enums[key])}")
+            if key in self.limits and not is_valid(self.limits[key], value):
+                raise StubError(f"{self.name}: {key} is out of range or not of its format")
         try:
             bound = self.signature.bind(**{self.spelling.get(key, key): value for key, value in arguments.items()})
         except TypeError as error:
@@ -79,6 +95,7 @@ def make_stub(name: str, parameters: Mapping[str, Any]) -> Stub:
     signature_parameters = []
     types: dict[str, frozenset[str]] = {}
     enums: dict[str, tuple[Any, ...]] = {}
+    limits: dict[str, jsonschema_rs.Draft202012Validator] = {}
     for key, part in properties.items():
         part = part if isinstance(part, Mapping) else {}
         default = inspect.Parameter.empty if key in required else part.get("default", LEFT_OUT)
@@ -88,9 +105,11 @@ def make_stub(name: str, parameters: Mapping[str, Any]) -> Stub:
             enums[key] = (part["const"],)
         elif isinstance(part.get("enum"), list):
             enums[key] = tuple(part["enum"])
+        if limiting := {keyword: part[keyword] for keyword in _LIMITS & part.keys()}:
+            limits[key] = compile_schema(limiting, f"the tool {name!r}", formats=True)
     if parameters.get("additionalProperties", True) is not False:
         signature_parameters.append(inspect.Parameter(_EXTRA, inspect.Parameter.VAR_KEYWORD))
-    return Stub(name, inspect.Signature(signature_parameters), spelling, types, enums)
+    return Stub(name, inspect.Signature(signature_parameters), spelling, types, enums, limits)
 
 
 def json_types(schema: Mapping[str, Any]) -> frozenset[str]:

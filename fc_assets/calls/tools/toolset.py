@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from fc_assets.calls.call import Call, Tool
 from fc_assets.calls.tools.forms import tools_from_json
 from fc_assets.calls.tools.schema import closed, compile_schema, is_valid
-from fc_assets.calls.tools.stubs import Stub, make_stub
+from fc_assets.calls.tools.stubs import Stub, json_types, make_stub
+from fc_assets.calls.world.implementations import Implementation, implementation_of
 from fc_assets.errors import FcAssetsError
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CompiledTool:
-    """One tool: its closed schema, and what is made from it. `defaults` holds those of optional arguments only."""
+    """One tool: its closed schema, and what is made from it. `defaults` holds those of optional arguments only.
+
+    `implementation` is what runs in `world`; None for a tool that has only its stub.
+    """
 
     name: str
     description: str
@@ -31,6 +35,7 @@ class CompiledTool:
     validator: jsonschema_rs.Draft202012Validator
     stub: Stub
     defaults: Mapping[str, Any]
+    implementation: Implementation | None
 
     def property_schema(self, key: str) -> Mapping[str, Any]:
         """The schema of the argument `key`; empty if the tool does not declare it."""
@@ -92,4 +97,13 @@ def _compile_tool(tool_json: str) -> CompiledTool:
         if isinstance(part, Mapping) and "default" in part and key not in required
     }
     stub = make_stub(name, parameters)
-    return CompiledTool(name, str(tool.get("description") or ""), parameters, validator, stub, defaults)
+    types = {key: "/".join(sorted(json_types(part))) for key, part in parameters["properties"].items()}
+    return CompiledTool(
+        name,
+        str(tool.get("description") or ""),
+        parameters,
+        validator,
+        stub,
+        defaults,
+        implementation_of(name, types, defaults),
+    )

@@ -40,8 +40,8 @@ def audit(tools: str, text: str, *, coerce: bool) -> GoldAudit:
     if text == "[]":
         return GoldAudit(True, text)
     compiled, calls = compile_tools(tools), calls_from_json(text)
-    # Calls that validate against their closed schemas bind to their stubs too, and match themselves.
-    if all(compiled.validates(call) for call in calls):
+    # Calls that validate and execute match themselves.
+    if all(compiled.validates(call) and compiled.executes(call) for call in calls):
         return GoldAudit(True, text)
     cause = next(filter(None, (_cause(compiled, call) for call in calls)), "value breaks the schema")
     if coerce:
@@ -82,7 +82,7 @@ def _cause(compiled: ToolSet, call: Call) -> str:
     if tool is None:
         return "function is not offered"
     if is_valid(tool.validator, call.arguments):
-        return ""
+        return "" if tool.stub.binds(call.arguments) else "value is not of its format"
     declared = tool.parameters.get("properties") or {}
     if any(name not in call.arguments for name in tool.parameters.get("required") or ()):
         return "required argument is missing"

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fc_assets.data.sources.catalogue import MONTHS, OFF_TOPIC, TOOLS, WORDS, CatalogueTool
+from fc_assets.calls.world.words import MONTHS, WORDS
+from fc_assets.data.sources.catalogue import OFF_TOPIC, TOOLS, CatalogueTool
 
 _SLOT = re.compile(r"\{(\w+)\}")
 _OPENINGS = ("", "", "please ", "can you ", "I want you to ", "hello, ", "now ")
@@ -158,7 +159,7 @@ def _sentence(rng: random.Random, clauses: list[str]) -> str:
 
 
 def _row(number: int, query: str, calls: list[dict[str, object]], offered: list[CatalogueTool]) -> dict[str, object]:
-    tools = [_xlam_tool(tool) for tool in offered]
+    tools = [xlam_tool(tool) for tool in offered]
     return {
         "id": number,
         "query": query,
@@ -167,7 +168,8 @@ def _row(number: int, query: str, calls: list[dict[str, object]], offered: list[
     }
 
 
-def _xlam_tool(tool: CatalogueTool) -> dict[str, object]:
+def xlam_tool(tool: CatalogueTool) -> dict[str, object]:
+    """The tool in xLAM's flat form."""
     parameters: dict[str, dict[str, object]] = {}
     for name, parameter in tool.parameters.items():
         parameters[name] = {"description": parameter.description, "type": parameter.type}

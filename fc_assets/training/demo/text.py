@@ -20,9 +20,10 @@ from transformers.utils.chat_template_utils import render_jinja_template
 from fc_assets.calls.call import Call, Tool, calls_from_json
 from fc_assets.calls.prompts import THINK_OFF, messages, wrap_tools
 from fc_assets.calls.tools.forms import tools_from_json
+from fc_assets.calls.world.words import WORDS
 from fc_assets.data.rows.normalise import normalise_row
 from fc_assets.data.rows.tools import ToolReader
-from fc_assets.data.sources.catalogue import TOOLS, WORDS
+from fc_assets.data.sources.catalogue import TOOLS
 from fc_assets.data.sources.generator import generate_rows
 
 # The longest demo anybody is expected to make; a shorter one is its beginning, so all of its queries are known.

@@ -22,8 +22,8 @@ BOOKINGS: list[tuple[dict[str, Any], bool, bool]] = [
     ({"type": "round", "seats": True}, False, False),
     ({"type": None, "seats": 2}, False, False),
     ({"type": "round", "seats": 2, "smoking": False}, False, False),
-    ({"type": "round", "seats": 0}, False, True),  # bounds are checked by the schema
-    ({"type": "round", "seats": 2, "dates": [1]}, False, True),  # and so is what is nested
+    ({"type": "round", "seats": 0}, False, False),
+    ({"type": "round", "seats": 2, "dates": [1]}, False, True),  # what is nested is checked by the schema
     ({"type": "round", "seats": 2, "guest": {"title": "Dr"}}, False, True),
     ({"type": "round", "seats": 10**400}, True, True),
 ]

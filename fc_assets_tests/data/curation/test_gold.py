@@ -30,3 +30,16 @@ def test_gold_audit(arguments: dict, cause: str, mended: dict | None):
     plain = audit(example.tools, example.calls, coerce=False)
     assert plain.perfect == (not cause)
     assert plain.calls == example.calls
+
+
+def test_a_value_that_is_not_of_its_format_is_named():
+    day = {"type": "object", "properties": {"day": {"type": "string", "format": "date"}}, "required": ["day"]}
+    tools = json.dumps([{"name": "open", "description": "", "parameters": day}])
+    verdicts = [
+        audit(tools, json.dumps([{"name": "open", "arguments": {"day": text}}]), coerce=True)
+        for text in ("2026-02-28", "2026-02-30")
+    ]
+    assert [(verdict.perfect, verdict.cause) for verdict in verdicts] == [
+        (True, ""),
+        (False, "value is not of its format"),
+    ]

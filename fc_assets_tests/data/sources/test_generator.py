@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from fc_assets.data.sources.catalogue import OFF_TOPIC, TOOLS, WORDS
+from fc_assets.calls.world.words import WORDS
+from fc_assets.data.sources.catalogue import OFF_TOPIC, TOOLS
 from fc_assets.data.sources.generator import generate_rows
 
 ROWS = list(generate_rows(3000, 42))
