@@ -17,6 +17,7 @@ from fc_assets.foundation.planning.overview import ProfileNeeds, profile_needs
 from fc_assets.foundation.planning.shape import QWEN3_0_6B, ModelShape, read_shape
 from fc_assets.foundation.presentation.terminal import console, text_table
 from fc_assets.profiles import EMBEDDED, Profile, load_profile
+from fc_assets.rehearsal.shortened import COMPARED
 from fc_assets.rehearsal.stages import Rehearsal, StageFigures, plan, rehearse
 
 _COLUMNS = (
@@ -63,7 +64,8 @@ def rehearse_and_print(profile: Profile, machine: Machine, layers: int) -> int:
     if rehearsal.shortened:
         out.print(
             f"There is no card: {layers} layers of Qwen3-0.6B's true shape with random weights and short rows are "
-            "tried on the CPU, so that hours and a card's peaks are not measured."
+            f"tried on the CPU, trained in fp32, and merges compared on {COMPARED.turns} turns of {COMPARED.tokens} "
+            "tokens, so that hours and a card's peaks are not measured."
         )
     elif refused := [need.refused for need in computed if need.refused]:
         out.print("The real run is refused; nothing was started.", *refused, sep="\n")

@@ -16,10 +16,10 @@ from fc_assets.foundation.planning.machine import Machine
 from fc_assets.names import ADAPTER_FOLDER, MODEL_FOLDER
 from fc_assets.profiles import EMBEDDED, Profile
 from fc_assets.rehearsal.jobs import PreparedRows, PrepareJob
-from fc_assets.rehearsal.shortened import GRPO_STEPS, SFT_STEPS, few_steps, small_enough_for_a_cpu
+from fc_assets.rehearsal.shortened import COMPARED, GRPO_STEPS, SFT_STEPS, few_steps, small_enough_for_a_cpu
 from fc_assets.rehearsal.watching import MemoryWatch, run_watched
 from fc_assets.serving.server import serve
-from fc_assets.training.jobs import BaseModelJob, CheckpointSource, GrpoJob, MergeJob, SftJob
+from fc_assets.training.jobs import BaseModelJob, CheckpointSource, ComparedTurns, GrpoJob, MergeJob, SftJob
 
 _ROWS = 64
 _NOTHING_LEARNT = "GRPO learns nothing"
@@ -56,6 +56,11 @@ class Rehearsal:
     def shortened(self) -> bool:
         """Whether rows and layers are fewer than in the real run, so that hours cannot be told from it."""
         return self.layers > 0
+
+    @property
+    def compared(self) -> ComparedTurns:
+        """On what merges are compared: as in the real run, or on a stated few tokens."""
+        return COMPARED if self.shortened else ComparedTurns()
 
 
 def plan(profile: Profile, machine: Machine, layers: int) -> Rehearsal:
@@ -97,9 +102,10 @@ def rehearse(rehearsal: Rehearsal, folder: Path) -> Iterator[StageFigures]:
             model=model,
             adapter=adapter,
             train=train,
-            bf16=profile.sft.bf16,
+            bf16=rehearsal.full.sft.bf16,
             bounds=profile.sft.merge,
             out=merged,
+            compared=rehearsal.compared,
         )
         run_watched(job, folder / "merge-job", watch, rehearsal.launcher)
         return None, None
@@ -118,6 +124,7 @@ def rehearse(rehearsal: Rehearsal, folder: Path) -> Iterator[StageFigures]:
             checkpoints=folder / "grpo-checkpoints",
             events=folder / "grpo-events",
             trackers=(),
+            compared=rehearsal.compared,
         )
         try:
             run = run_watched(job, folder / "grpo-job", watch, rehearsal.launcher)
@@ -171,7 +178,7 @@ def _prepare(rehearsal: Rehearsal, model: Path, folder: Path) -> PreparedRows:
     job = PrepareJob(
         model=model,
         layers=rehearsal.layers,
-        bf16=profile.sft.bf16,
+        bf16=rehearsal.full.sft.bf16,
         train=folder / "train.json",
         rows=_ROWS,
         row_tokens=profile.sft.max_length,

@@ -128,6 +128,14 @@ class SftJob(Job[SftRun]):
     trackers: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class ComparedTurns:
+    """On what two models that should be one are compared: the first turns, and of each the first tokens."""
+
+    turns: int = 16
+    tokens: int = 2048
+
+
 class MergeResult(JobResult):
     """How a merged model compares with its base that carries the adapter, over `tokens_compared` tokens.
 
@@ -149,7 +157,7 @@ class MergeResult(JobResult):
 class MergeJob(Job[MergeResult]):
     """Merge `adapter` into the checkpoint in `model` and save the result in `out`, in bf16 or fp32.
 
-    Distributions are compared on the first turns of the ShareGPT file `train`, within `bounds`.
+    Distributions are compared on `compared` of the ShareGPT file `train`, within `bounds`.
     """
 
     module: ClassVar[str] = "fc_assets.training.merging.merge_job"
@@ -160,6 +168,7 @@ class MergeJob(Job[MergeResult]):
     bf16: bool
     bounds: MergeSettings
     out: Path
+    compared: ComparedTurns = ComparedTurns()
 
 
 @dataclass(frozen=True)
@@ -209,8 +218,9 @@ class GrpoJob(Job[GrpoRun]):
     """Optimise the checkpoint in `model` on the ShareGPT file `train`; `out` receives the policy and its adapter.
 
     `model` is the checkpoint `base` with `sft_adapter` merged. The adapter in `out` is both, SFT and GRPO, and is one
-    for the base, which it calls `base_source`. Both are compared with what was trained, within `bounds`. `checkpoints`
-    survives a kill, so that the next attempt resumes. `events` and `trackers` are where the figures go.
+    for the base, which it calls `base_source`. Both are compared with what was trained, on `compared` of the turns that
+    were asked, within `bounds`. `checkpoints` survives a kill, so that the next attempt resumes. `events` and
+    `trackers` are where the figures go.
     """
 
     module: ClassVar[str] = "fc_assets.training.grpo.grpo_job"
@@ -226,3 +236,4 @@ class GrpoJob(Job[GrpoRun]):
     checkpoints: Path
     events: Path
     trackers: tuple[str, ...]
+    compared: ComparedTurns = ComparedTurns()

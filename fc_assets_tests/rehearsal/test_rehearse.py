@@ -13,6 +13,7 @@ import pytest
 from fc_assets.profiles import load_profile
 from fc_assets.rehearsal.cli import rehearse_and_print
 from fc_assets.rehearsal.stages import plan
+from fc_assets.training.jobs import ComparedTurns
 from fc_assets_tests.support.machines import machine
 
 STAGES = ("SFT", "merge", "GRPO", "server")
@@ -39,8 +40,10 @@ def test_on_a_card_only_the_number_of_steps_differs() -> None:
 
 def test_without_a_card_a_card_s_profile_is_tried_small_and_the_demo_as_it_is() -> None:
     small = plan(load_profile("gpu-12gb"), machine(), 2)
-    assert (small.layers, small.shortened, small.profile.sft.bf16) == (2, True, True)
-    assert plan(load_profile("demo"), machine(), 2).layers == 0
+    assert (small.layers, small.shortened) == (2, True)
+    assert not small.profile.sft.bf16 and not small.profile.grpo.bf16, "too slow without instructions for it"
+    demo = plan(load_profile("demo"), machine(), 2)
+    assert demo.layers == 0 and demo.compared == ComparedTurns(), "its merges are compared as in the real run"
 
 
 def rehearsed(profile: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> int:
@@ -76,11 +79,12 @@ def test_the_demo_is_rehearsed_with_every_stage(
 
 @pytest.mark.long
 @pytest.mark.vllm
-@pytest.mark.timeout(2400)
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("profile", ["gpu-12gb", "gpu-80gb"])
 def test_a_card_s_profile_is_rehearsed_on_a_cpu_at_the_true_shape(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    profile: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert rehearsed("gpu-12gb", monkeypatch, tmp_path) == 0
+    assert rehearsed(profile, monkeypatch, tmp_path) == 0
     printed = capsys.readouterr().out
     assert "There is no card: 1 layers of Qwen3-0.6B's true shape" in printed
     assert all(f"{stage}: ended after" in printed for stage in STAGES)

@@ -118,6 +118,19 @@ def request_texts(seed: int, forbidden: Collection[str]) -> Iterator[TaughtConve
             yield TaughtConversation(tuple(zip(given, taught, strict=True)))
 
 
+def values_only(text: TaughtConversation) -> TaughtConversation:
+    """The conversation where only the values are taught, and everything else is given."""
+    turns, given = [], ""
+    for before, taught in text.turns:
+        given += before
+        if f"user\n{_VALUES}" in before.rsplit("<|im_start|>", 2)[-2]:
+            turns.append((given, taught))
+            given = ""
+        else:
+            given += taught
+    return TaughtConversation(tuple(turns))
+
+
 def _echo_value(rng: random.Random, numbers: bool) -> str:
     draw = rng.random()
     if not numbers or draw < 0.6:

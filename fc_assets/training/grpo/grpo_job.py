@@ -66,7 +66,7 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
         running.release_memory()
         ancestors = Ancestors(job.model, job.base, job.base_source, job.sft_adapter)
         merged, adapter_rounding_kl = publish_policy(
-            Path(folder), ancestors, job.out, drawn, job.bounds, log, bf16=settings.bf16
+            Path(folder), ancestors, job.out, drawn, job.bounds, log, bf16=settings.bf16, compared=job.compared
         )
 
     records = run.logged("reward")

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fc_assets.calls.conversations import Turn
+from fc_assets.training.jobs import ComparedTurns
 from fc_assets.training.sequences import encode
 
-TURNS_COMPARED = 16
-"""Training turns on which two models that should be one are compared."""
-TOKENS_COMPARED = 2048
-"""Of each turn, from its beginning."""
+ALL_COMPARED = ComparedTurns()
 SLICE_BYTES = 32 << 20
 """Of one tensor of logits while two models are compared; some six of them live at once, 0.2 GB."""
 
@@ -53,8 +51,8 @@ class Difference:
     rms: float
 
 
-def outputs(model: Any, tokenizer: Any, turns: Sequence[Turn]) -> Outputs:
-    """What `model`, with its adapter if it carries one, makes of the first `TURNS_COMPARED` of `turns`.
+def outputs(model: Any, tokenizer: Any, turns: Sequence[Turn], compared: ComparedTurns = ALL_COMPARED) -> Outputs:
+    """What `model`, with its adapter if it carries one, makes of those of `turns` that are `compared`.
 
     The turns go through the model one by one. At Qwen3-0.6B's shape hidden states are at most 0.14 GB.
     """
@@ -65,8 +63,8 @@ def outputs(model: Any, tokenizer: Any, turns: Sequence[Turn]) -> Outputs:
     causal = model.get_base_model() if isinstance(model, PeftModel) else model  # its layers carry the adapter
     hidden = []
     with torch.inference_mode():
-        for turn in turns[:TURNS_COMPARED]:
-            ids = torch.tensor([encode(tokenizer, turn).input_ids[:TOKENS_COMPARED]], device=causal.device)
+        for turn in turns[: compared.turns]:
+            ids = torch.tensor([encode(tokenizer, turn).input_ids[: compared.tokens]], device=causal.device)
             hidden.append(causal.base_model(input_ids=ids, use_cache=False).last_hidden_state[0].float().cpu())
     return Outputs(torch.cat(hidden), causal.get_output_embeddings().weight.detach())
 

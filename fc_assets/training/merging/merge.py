@@ -38,19 +38,28 @@ from fc_assets.calls.conversations import Turn
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.child_processes.jobs import Log
 from fc_assets.profiles import MergeSettings
-from fc_assets.training.jobs import MergeResult
-from fc_assets.training.merging.comparison import TURNS_COMPARED, Outputs, compare, outputs
+from fc_assets.training.jobs import ComparedTurns, MergeResult
+from fc_assets.training.merging.comparison import ALL_COMPARED, Outputs, compare, outputs
 
 _GPU_BYTES_NEEDED = 4 << 30
 """Free memory with which the work is done on the GPU."""
 
 
 def merge_checkpoint(
-    model: Path, adapter: Path, out: Path, turns: Sequence[Turn], bounds: MergeSettings, log: Log, *, bf16: bool
+    model: Path,
+    adapter: Path,
+    out: Path,
+    turns: Sequence[Turn],
+    bounds: MergeSettings,
+    log: Log,
+    *,
+    bf16: bool,
+    compared: ComparedTurns = ALL_COMPARED,
 ) -> tuple[MergeResult, Outputs]:
     """Merge `adapter` into the checkpoint in `model` and save it in `out`, in bf16 or fp32.
 
-    Returns how it compares with base plus adapter on the first of `turns`, and what the saved checkpoint makes of them.
+    Returns how it compares with base plus adapter on `compared` of `turns`, and what the saved checkpoint makes of
+    them.
     Raises `FcAssetsError` when one of the comparisons is beyond `bounds`, or when the adapter changes nothing.
     """
     import torch
@@ -60,15 +69,15 @@ def merge_checkpoint(
 
     base, tokenizer = checkpoints.load_checkpoint(model, bf16=False)
     with_adapter = PeftModel.from_pretrained(base.to(device()), str(adapter))
-    truth = outputs(with_adapter, tokenizer, turns)
+    truth = outputs(with_adapter, tokenizer, turns, compared)
     with with_adapter.disable_adapter():
-        effect = compare(truth, outputs(with_adapter, tokenizer, turns))
+        effect = compare(truth, outputs(with_adapter, tokenizer, turns, compared))
     log.info(f"the adapter moves the distributions by {effect.kl:.3g} nats per token, over {truth.tokens} tokens")
     if effect.rms == 0.0:
         raise FcAssetsError("The adapter changes no logit: it was not trained; look at the training log")
 
     merged = with_adapter.merge_and_unload(safe_merge=True)
-    error = compare(truth, outputs(merged, tokenizer, turns)).rms / effect.rms
+    error = compare(truth, outputs(merged, tokenizer, turns, compared)).rms / effect.rms
     log.info(f"merged, logits are off by {error:.3g} of that")
     if not error <= bounds.max_error:
         raise FcAssetsError(
@@ -80,7 +89,7 @@ def merge_checkpoint(
     checkpoints.save_checkpoint(merged.to(torch.bfloat16) if bf16 else merged, model, out)
     del base, with_adapter, merged  # before the next one is loaded
 
-    saved = outputs(checkpoints.load_checkpoint(out, bf16=False)[0].to(device()), tokenizer, turns)
+    saved = outputs(checkpoints.load_checkpoint(out, bf16=False)[0].to(device()), tokenizer, turns, compared)
     kept = compare(truth, saved)
     log.info(
         f"saved, it is {kept.kl:.3g} nats per token from base plus adapter; {kept.top1_agreement:.2%} of the likeliest "
@@ -92,7 +101,7 @@ def merge_checkpoint(
         adapter_kl=effect.kl,
         rounding_kl=kept.kl,
         top1_agreement=kept.top1_agreement,
-        turns_compared=min(len(turns), TURNS_COMPARED),
+        turns_compared=min(len(turns), compared.turns),
         tokens_compared=truth.tokens,
         parameters=parameters,
     )

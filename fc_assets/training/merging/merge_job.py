@@ -16,7 +16,9 @@ def merge(job: MergeJob, log: Log) -> MergeResult:
     """Merge the adapter, save the checkpoint, and return the comparison."""
     running.use_physical_cores()
     turns = read_turns(job.train)
-    result, _ = merge_checkpoint(job.model, job.adapter, job.out, turns, job.bounds, log, bf16=job.bf16)
+    result, _ = merge_checkpoint(
+        job.model, job.adapter, job.out, turns, job.bounds, log, bf16=job.bf16, compared=job.compared
+    )
     return result
 
 

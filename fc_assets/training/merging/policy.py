@@ -15,9 +15,9 @@ from fc_assets.calls.conversations import Turn
 from fc_assets.foundation.child_processes.jobs import Log
 from fc_assets.names import ADAPTER_FOLDER, MODEL_FOLDER
 from fc_assets.profiles import MergeSettings
-from fc_assets.training.jobs import CheckpointSource, MergeResult
+from fc_assets.training.jobs import CheckpointSource, ComparedTurns, MergeResult
 from fc_assets.training.merging.adapters import as_one_adapter, reload_published
-from fc_assets.training.merging.comparison import compare, outputs
+from fc_assets.training.merging.comparison import ALL_COMPARED, compare, outputs
 from fc_assets.training.merging.merge import device, merge_checkpoint, require_kept
 
 
@@ -35,7 +35,15 @@ class Ancestors:
 
 
 def publish_policy(
-    trained: Path, of: Ancestors, out: Path, turns: Sequence[Turn], bounds: MergeSettings, log: Log, *, bf16: bool
+    trained: Path,
+    of: Ancestors,
+    out: Path,
+    turns: Sequence[Turn],
+    bounds: MergeSettings,
+    log: Log,
+    *,
+    bf16: bool,
+    compared: ComparedTurns = ALL_COMPARED,
 ) -> tuple[MergeResult, float]:
     """Save the policy in `out` as a checkpoint, in bf16 or fp32, and as one adapter of the base model.
 
@@ -45,13 +53,15 @@ def publish_policy(
     """
     from fc_assets.training.trainer import checkpoints
 
-    merged, policy = merge_checkpoint(of.model, trained, out / MODEL_FOLDER, turns, bounds, log, bf16=bf16)
+    merged, policy = merge_checkpoint(
+        of.model, trained, out / MODEL_FOLDER, turns, bounds, log, bf16=bf16, compared=compared
+    )
     base, tokenizer = checkpoints.load_checkpoint(of.base, bf16=False)
     adapters = [of.sft_adapter, trained]
     with_adapter = as_one_adapter(base.to(device()), adapters)
     checkpoints.save_adapter(with_adapter, of.base_source, out / ADAPTER_FOLDER)
     error = reload_published(with_adapter, out / ADAPTER_FOLDER, len(adapters), bounds.max_error)
-    apart = compare(outputs(with_adapter, tokenizer, turns), policy).kl
+    apart = compare(outputs(with_adapter, tokenizer, turns, compared), policy).kl
     log.info(
         f"base and published adapter are {apart:.3g} nats per token from the checkpoint; the adapter is the sum of the "
         f"{len(adapters)} that were trained up to {error:.3g}"

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from fc_assets.profiles import EMBEDDED
+from fc_assets.training.jobs import ComparedTurns
 from fc_assets.training.merging import comparison
-from fc_assets.training.merging.comparison import TURNS_COMPARED, Outputs, compare, outputs
+from fc_assets.training.merging.comparison import ALL_COMPARED, Outputs, compare, outputs
 from fc_assets.training.sequences import encode
 from fc_assets.training.trainer.checkpoints import load_checkpoint
 from fc_assets_tests.training.merging.conftest import TURNS
@@ -35,12 +36,20 @@ def random_outputs(seed: int, tokens: int = 50) -> Outputs:
 
 def test_outputs_are_the_models_logits_in_two_factors(tokenizer) -> None:
     model, _ = load_checkpoint(EMBEDDED, bf16=False)
-    found = outputs(model, tokenizer, TURNS * TURNS_COMPARED)
+    found = outputs(model, tokenizer, TURNS * 2 * ALL_COMPARED.turns)
     ids = torch.tensor([encode(tokenizer, TURNS[0]).input_ids])
     with torch.inference_mode():
         wanted = model(input_ids=ids).logits[0]
-    assert found.tokens == TURNS_COMPARED * ids.shape[1]
+    assert found.tokens == ALL_COMPARED.turns * ids.shape[1]
     torch.testing.assert_close(found.hidden[: ids.shape[1]] @ found.head.T, wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_a_rehearsal_compares_fewer_tokens_and_a_real_merge_all(tokenizer) -> None:
+    model, _ = load_checkpoint(EMBEDDED, bf16=False)
+    few = outputs(model, tokenizer, TURNS * 4, ComparedTurns(turns=3, tokens=5))
+    torch.testing.assert_close(few.hidden[:5], outputs(model, tokenizer, TURNS).hidden[:5], atol=1e-4, rtol=1e-4)
+    assert few.tokens == 15
+    assert (ALL_COMPARED.turns, ALL_COMPARED.tokens) == (16, 2048)
 
 
 def test_differences_are_those_of_the_whole_logits(monkeypatch: pytest.MonkeyPatch) -> None:

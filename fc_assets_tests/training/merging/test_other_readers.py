@@ -14,7 +14,7 @@ from transformers import AutoTokenizer
 
 from fc_assets.names import ADAPTER_FOLDER, MODEL_FOLDER
 from fc_assets.profiles import MergeSettings
-from fc_assets.training.merging import comparison
+from fc_assets.training.jobs import ComparedTurns
 from fc_assets.training.merging.merge import merge_checkpoint
 from fc_assets.training.merging.policy import Ancestors, publish_policy
 from fc_assets.training.trainer.checkpoints import load_checkpoint, portable_config
@@ -42,12 +42,11 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     base = qwen3.write_checkpoint(folder / "base", layers=1)
     AutoTokenizer.from_pretrained(base).save_pretrained(base)
     sft = write_adapter(folder / "sft", base)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "TOKENS_COMPARED", 16)  # what is compared here is how others read it
-        merge_checkpoint(base, sft, folder / "merged", TURNS[:1], MergeSettings(), LOG, bf16=False)
-        second = write_adapter(folder / "second", folder / "merged", seed=1)
-        ancestors = Ancestors(folder / "merged", base, SOURCE, sft)
-        publish_policy(second, ancestors, folder, TURNS[:1], MergeSettings(), LOG, bf16=False)
+    few = ComparedTurns(turns=1, tokens=16)  # what is compared here is how others read it
+    merge_checkpoint(base, sft, folder / "merged", TURNS, MergeSettings(), LOG, bf16=False, compared=few)
+    second = write_adapter(folder / "second", folder / "merged", seed=1)
+    ancestors = Ancestors(folder / "merged", base, SOURCE, sft)
+    publish_policy(second, ancestors, folder, TURNS, MergeSettings(), LOG, bf16=False, compared=few)
     return Published(base, folder / "merged", folder / MODEL_FOLDER, folder / ADAPTER_FOLDER)
 
 
