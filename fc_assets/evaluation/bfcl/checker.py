@@ -129,9 +129,10 @@ def official_handler() -> Any:
             return SimpleNamespace(underscore_to_dot=False, is_fc_model=True)
 
     # The real modules import every vendor's SDK, which takes seconds. Of the one the checker reads only these fields;
-    # of the other the handler makes a client that nobody uses.
+    # of the next the handler makes a client that nobody uses, and pandas is for its uploads.
     _stand_in("bfcl_eval.constants.model_config", MODEL_CONFIG_MAPPING=AnyModel())
     _stand_in("openai", OpenAI=SimpleNamespace)
+    _stand_in("pandas")
     from bfcl_eval.model_handler.local_inference.qwen_fc import QwenFCHandler
 
     handler = QwenFCHandler("policy", temperature=0, registry_name="policy", is_fc_model=True)

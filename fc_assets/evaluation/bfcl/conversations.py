@@ -21,7 +21,7 @@ from fc_assets.calls.parse import parse_strict
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import CUT, FAILED, TOO_LONG, Answer, Question, RequestSettings, ShowProgress
 from fc_assets.evaluation.bfcl import player
-from fc_assets.evaluation.bfcl.model import MEMORY, Attempt, BfclRow
+from fc_assets.evaluation.bfcl.model import MEMORY, BfclAttempt, BfclRow
 from fc_assets.evaluation.bfcl.scores import OFFICIAL, as_tool, result_text
 from fc_assets.evaluation.inference.engines import Engine
 from fc_assets.foundation.child_processes import processes
@@ -45,7 +45,7 @@ def play(
     scratch: Path,
     log: Path,
     show_progress: ShowProgress,
-) -> tuple[list[Attempt], list[Answer]]:
+) -> tuple[list[BfclAttempt], list[Answer]]:
     """One attempt for each row, and every answer that was given for them.
 
     `folder` holds the answer log. A conversation ends before its time where a prompt does not fit the model, where an
@@ -104,11 +104,11 @@ class _Notes:
             return None
         return answer.text if mode == OFFICIAL else result_text(answer.text)
 
-    def attempt(self, row: BfclRow) -> Attempt:
+    def attempt(self, row: BfclRow) -> BfclAttempt:
         """How a conversation went. One about a memory that could not be filled has no answer either."""
         unprepared = row.category in MEMORY and _memory(row.id) in self.unprepared
         ending = FAILED if unprepared else self.endings.get(row.id, "stop")
-        return Attempt(
+        return BfclAttempt(
             row=row,
             result=self.results.get(row.id) or [],
             text=json.dumps(self.texts.get(row.id, []), ensure_ascii=False),

@@ -11,7 +11,7 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import FAILED, Answer, Question, RequestSettings
 from fc_assets.evaluation.bfcl import conversations, scores, summaries
 from fc_assets.evaluation.bfcl.coverage import not_run
-from fc_assets.evaluation.bfcl.model import Attempt, BfclReport, BfclSample, ModeScores
+from fc_assets.evaluation.bfcl.model import BfclAttempt, BfclReport, BfclSample, ModeScores
 from fc_assets.evaluation.inference.engines import Engine
 from fc_assets.evaluation.inference.evaluate_variant import EvaluationContext, resumable_folder
 from fc_assets.evaluation.inference.predictions import request_settings, server_record
@@ -57,7 +57,7 @@ def bfcl_result(context: EvaluationContext, variant: str, engine: Engine, scratc
     python = scores.find_python(settings)
     sample = scores.take_sample(settings, python, scratch, log)
     budgets: dict[str, int] = {mode: getattr(settings.max_tokens, mode) for mode in settings.prompt_modes}
-    attempts: dict[str, list[Attempt]] = {}
+    attempts: dict[str, list[BfclAttempt]] = {}
     answers: list[Answer] = []
     with contextlib.ExitStack() as stack:
         for mode, budget in budgets.items():
@@ -96,7 +96,7 @@ def _ask(
     folder: Path,
     scratch: Path,
     log: Path,
-) -> tuple[list[Attempt], list[Answer]]:
+) -> tuple[list[BfclAttempt], list[Answer]]:
     """An attempt for each sampled row, in order, and every answer that was given for them."""
     single = [row for row in sample.rows if not row.is_conversation]
     answers = engine.ask(scores.questions_of(single, mode), asking, folder, context.log.info)
@@ -116,7 +116,7 @@ def _ask(
     return [found[row.id] for row in sample.rows], [*answers, *further]
 
 
-def _check_failed(attempts: Mapping[str, Sequence[Attempt]], max_failed_share: float) -> None:
+def _check_failed(attempts: Mapping[str, Sequence[BfclAttempt]], max_failed_share: float) -> None:
     asked = [attempt for each in attempts.values() for attempt in each]
     failed = [attempt.row.id for attempt in asked if attempt.finish_reason == FAILED]
     if len(failed) > max_failed_share * len(asked):

@@ -60,7 +60,7 @@ class BfclSample:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class BfclAttempt:
     """What a model made of one row.
 
     `result` is what the official checker is shown: the text, or for a conversation a list of texts for each turn, or

@@ -22,7 +22,7 @@ from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import CUT, FAILED, TOO_LONG, Answer, Question, judged_text
 from fc_assets.evaluation.bfcl import checker, self_test
-from fc_assets.evaluation.bfcl.model import Attempt, BfclRow, BfclSample, CategoryScore, ModeScores
+from fc_assets.evaluation.bfcl.model import BfclAttempt, BfclRow, BfclSample, CategoryScore, ModeScores
 from fc_assets.foundation.bfcl_environment import PYTHON_VARIABLE, candidates
 from fc_assets.foundation.child_processes import processes
 from fc_assets.profiles import BfclSettings
@@ -95,10 +95,10 @@ def result_text(text: str) -> str:
     return answer_text(parsed.calls) if parsed.calls else parsed.answer
 
 
-def attempt_of(row: BfclRow, answer: Answer) -> Attempt:
+def attempt_of(row: BfclRow, answer: Answer) -> BfclAttempt:
     """A question's answer as an attempt."""
     parsed = parse_strict(judged_text(answer.text, answer.finish_reason))
-    return Attempt(
+    return BfclAttempt(
         row, result_text(answer.text), answer.text, answer.finish_reason, parsed.malformed, len(parsed.calls)
     )
 
@@ -111,7 +111,7 @@ class Judged:
     self_test: int
 
 
-def score_modes(attempts: Mapping[str, Sequence[Attempt]], python: Path, root: Path, log: Path) -> Judged:
+def score_modes(attempts: Mapping[str, Sequence[BfclAttempt]], python: Path, root: Path, log: Path) -> Judged:
     """The official checker's verdicts on each prompt mode's attempts; the categories come in the rows' order.
 
     A prompt that did not fit the model is a wrong answer in every category and is not shown to the checker, which would
@@ -127,7 +127,7 @@ def score_modes(attempts: Mapping[str, Sequence[Attempt]], python: Path, root: P
     return Judged({mode: _mode_scores(asked, wrong[mode]) for mode, asked in attempts.items()}, judged)
 
 
-def judge(sets: Mapping[str, Sequence[Attempt]], python: Path, root: Path, log: Path) -> dict[str, dict[str, str]]:
+def judge(sets: Mapping[str, Sequence[BfclAttempt]], python: Path, root: Path, log: Path) -> dict[str, dict[str, str]]:
     """What the official checker calls wrong in each set of attempts: the kind of error by row id."""
     for name, attempts in sets.items():
         _write_results(attempts, root / "result" / name)
@@ -142,14 +142,14 @@ def judge(sets: Mapping[str, Sequence[Attempt]], python: Path, root: Path, log: 
     }
 
 
-def _ended(attempt: Attempt) -> str:
+def _ended(attempt: BfclAttempt) -> str:
     """Why an attempt is not shown to the checker: what ended it; empty where nothing did."""
     if attempt.finish_reason == CUT and not (attempt.row.is_conversation or attempt.row.wants_silence):
         return ""
     return {FAILED: FAILED, TOO_LONG: "prompt_too_long", CUT: "cut"}.get(attempt.finish_reason, "")
 
 
-def _mode_scores(attempts: Sequence[Attempt], wrong: Mapping[str, str]) -> ModeScores:
+def _mode_scores(attempts: Sequence[BfclAttempt], wrong: Mapping[str, str]) -> ModeScores:
     answered = [attempt for attempt in attempts if attempt.finish_reason != FAILED]
     failed = Counter(attempt.row.category for attempt in attempts if attempt.finish_reason == FAILED)
     records = [_record(attempt, _ended(attempt) or wrong.get(attempt.row.id, "")) for attempt in answered]
@@ -169,7 +169,7 @@ def write_records(judged: Mapping[str, ModeScores], file: Path) -> None:
     pa.parquet.write_table(pa.Table.from_pylist(records), file)
 
 
-def _record(attempt: Attempt, error: str) -> dict[str, object]:
+def _record(attempt: BfclAttempt, error: str) -> dict[str, object]:
     return {
         "id": attempt.row.id,
         "category": attempt.row.category,
@@ -206,7 +206,7 @@ def _category_score(category: str, records: Sequence[Mapping[str, object]], fail
     )
 
 
-def _write_results(attempts: Sequence[Attempt], folder: Path) -> None:
+def _write_results(attempts: Sequence[BfclAttempt], folder: Path) -> None:
     """The attempts where and how the official runner looks for them. Without latencies: it trips over a single one."""
     folder.mkdir(parents=True, exist_ok=True)
     for category in dict.fromkeys(attempt.row.category for attempt in attempts):
@@ -218,7 +218,7 @@ def _write_results(attempts: Sequence[Attempt], folder: Path) -> None:
         (folder / f"BFCL_v4_{category}_result.json").write_text("".join(lines), encoding="utf-8")
 
 
-def _check_complete(given: Sequence[Attempt], verdicts: Mapping[str, Mapping[str, Any]], log: Path) -> None:
+def _check_complete(given: Sequence[BfclAttempt], verdicts: Mapping[str, Mapping[str, Any]], log: Path) -> None:
     for category, expected in Counter(attempt.row.category for attempt in given).items():
         judged = verdicts.get(category, {"total": 0})["total"]
         if judged != expected:

@@ -17,7 +17,7 @@ from typing import Any
 from fc_assets.calls.call import Call
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.bfcl.model import MEMORY, RELEVANCE, Attempt, BfclRow
+from fc_assets.evaluation.bfcl.model import MEMORY, RELEVANCE, BfclAttempt, BfclRow
 
 ORACLE, CORRUPTED = "oracle", "corrupted"
 """The two sets of answers."""
@@ -37,7 +37,7 @@ the Java ones want source text of which the gold holds only the value."""
 _JAVA_TYPE = re.compile(r"This is Java (\w+)\b")
 
 
-def oracle(row: BfclRow) -> Attempt:
+def oracle(row: BfclRow) -> BfclAttempt:
     """The attempt that the gold describes: the first possible value of each argument, silence, or the words."""
     if row.category in MEMORY:
         assert row.possible_answers, row.id
@@ -52,7 +52,7 @@ def oracle(row: BfclRow) -> Attempt:
     return _attempt(row, answer_text(calls) if calls else "None of the functions can do this.")
 
 
-def corrupted(row: BfclRow) -> Attempt:
+def corrupted(row: BfclRow) -> BfclAttempt:
     """The oracle's attempt with one thing wrong: a name, a call too many, or the last turn's calls left out."""
     right = oracle(row)
     if row.category in MEMORY:
@@ -68,7 +68,7 @@ def corrupted(row: BfclRow) -> Attempt:
     return replace(right, result=str(right.result).replace('{"name": "', '{"name": "not_', 1))
 
 
-def self_test_sets(rows: Sequence[BfclRow], each: int = ROWS_EACH) -> dict[str, list[Attempt]]:
+def self_test_sets(rows: Sequence[BfclRow], each: int = ROWS_EACH) -> dict[str, list[BfclAttempt]]:
     """Both sets for the first `each` rows of every category; 0 takes all that can be got right."""
     chosen: list[BfclRow] = []
     for category in dict.fromkeys(row.category for row in rows):
@@ -77,7 +77,7 @@ def self_test_sets(rows: Sequence[BfclRow], each: int = ROWS_EACH) -> dict[str, 
     return {ORACLE: [oracle(row) for row in chosen], CORRUPTED: [corrupted(row) for row in chosen]}
 
 
-def check(sets: Mapping[str, Sequence[Attempt]], wrong: Mapping[str, Mapping[str, str]]) -> int:
+def check(sets: Mapping[str, Sequence[BfclAttempt]], wrong: Mapping[str, Mapping[str, str]]) -> int:
     """The number of oracle answers that were judged; `wrong` is by set and row id.
 
     Raises FcAssetsError where one of them was not right, or a corrupted one not wrong.
@@ -100,8 +100,8 @@ def check(sets: Mapping[str, Sequence[Attempt]], wrong: Mapping[str, Mapping[str
     return len(asked)
 
 
-def _attempt(row: BfclRow, result: str | Sequence[Sequence[str]]) -> Attempt:
-    return Attempt(row, result, "", "stop", 0, 1)
+def _attempt(row: BfclRow, result: str | Sequence[Sequence[str]]) -> BfclAttempt:
+    return BfclAttempt(row, result, "", "stop", 0, 1)
 
 
 def _call(source: str, row: BfclRow) -> Call:

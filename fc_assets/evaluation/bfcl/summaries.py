@@ -26,6 +26,10 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 """The categories that each summary is made of."""
 
 
+LEAST_ROWS = 50
+"""A share of fewer rows is shown as a count: its 95 % interval can be wider than 27 points."""
+
+
 def headline(scores: Sequence[CategoryScore], sizes: Mapping[str, int]) -> dict[str, float | None]:
     """The leaderboard's summaries, each in [0, 1]; None where a category of it was not evaluated.
 
@@ -75,3 +79,11 @@ def parse_share(records: Sequence[Mapping[str, object]]) -> float | None:
     """The share of questions of one turn expecting a call whose answer parses into at least one; None without any."""
     expecting = [record for record in records if record["category"] not in CONVERSATIONS.union(IRRELEVANCE)]
     return sum(not record["parse_failed"] for record in expecting) / len(expecting) if expecting else None
+
+
+def is_measured(mode: ModeSummary, name: str, sizes: Mapping[str, int]) -> bool:
+    """Whether a summary is one that can be claimed: `LEAST_ROWS` of each of its categories, or all that it has."""
+    parts = [score for score in mode.categories if score.category in PARTS[name]]
+    return mode.headline.get(name) is not None and all(
+        score.total >= min(LEAST_ROWS, sizes[score.category]) for score in parts
+    )

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from fc_assets.evaluation.bfcl.model import BfclReport, CategoryScore, ModeSummary
-from fc_assets.evaluation.bfcl.summaries import PARTS
+from fc_assets.evaluation.bfcl.summaries import LEAST_ROWS, PARTS, is_measured
 from fc_assets.foundation.presentation.figures import ALARM, COLOURS, INK, new_figure, to_png
 
 TITLE = "Berkeley Function Calling Leaderboard"
@@ -19,8 +19,7 @@ SUMMARIES = {
 }
 """The leaderboard's summaries of what is run here, and what they are called."""
 
-LEAST_ROWS = 50
-"""A share of fewer rows is shown as a count: its 95 % interval can be wider than 27 points."""
+NOT_RUN = "Not run"
 
 
 def categories_plot(scores: Sequence[CategoryScore], title: str) -> bytes:
@@ -66,6 +65,25 @@ def side_by_side(reports: Mapping[str, BfclReport]) -> list[dict[str, object]]:
     return records
 
 
+def text(reports: Mapping[str, BfclReport]) -> str:
+    """What a reader of the table must know: how it was measured, and what was not run."""
+    reasons = {name: reason for report in reports.values() for name, reason in report.not_run.items()}
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(name)
+    budgets = {mode: each.max_tokens for report in reports.values() for mode, each in report.modes.items()}
+    sentences = [
+        "The official checker's verdicts. Beside each variant's answers it judged "
+        f"{min((report.self_test for report in reports.values()), default=0)} right and as many spoilt ones whose "
+        "worth is known, and judged each as it should.",
+        *(f"Answers in prompt mode `{mode}` may have {most} tokens." for mode, most in budgets.items()),
+        "A cut answer is never silence: where no call is expected it is wrong. Shares of fewer than "
+        f"{LEAST_ROWS} rows are shown as counts.",
+        *(f"{NOT_RUN} ({reason}): {', '.join(names)}." for reason, names in by_reason.items()),
+    ]
+    return " ".join(sentences)
+
+
 def _columns(label: str, score: CategoryScore | None) -> dict[str, object]:
     names = (label, f"{label} 95 %", f"{label} not parsed", f"{label} lost")
     if score is None:
@@ -88,6 +106,6 @@ def _summary(mode: ModeSummary, name: str, sizes: Mapping[str, int]) -> float | 
     """A summary's value, or counts where a category of it has but a few of its rows; None where one is missing."""
     parts = [score for score in mode.categories if score.category in PARTS[name]]
     value = mode.headline.get(name)
-    if value is None or all(score.total >= min(LEAST_ROWS, sizes[score.category]) for score in parts):
+    if value is None or is_measured(mode, name, sizes):
         return value
     return f"{sum(score.correct for score in parts)} of {sum(score.total for score in parts)}"

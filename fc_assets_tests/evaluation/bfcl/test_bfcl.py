@@ -12,9 +12,9 @@ from fc_assets.calls.call import Call
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import CUT, FAILED, TOO_LONG, Answer, RequestSettings
-from fc_assets.evaluation.bfcl import checker, self_test
+from fc_assets.evaluation.bfcl import checker, published, self_test
 from fc_assets.evaluation.bfcl.coverage import RUNNABLE, not_run
-from fc_assets.evaluation.bfcl.model import Attempt, BfclReport, BfclSample, CategoryScore
+from fc_assets.evaluation.bfcl.model import BfclAttempt, BfclReport, BfclSample, CategoryScore, ModeSummary
 from fc_assets.evaluation.bfcl.scores import (
     as_tool,
     attempt_of,
@@ -27,7 +27,7 @@ from fc_assets.evaluation.bfcl.scores import (
     write_records,
 )
 from fc_assets.evaluation.bfcl.summaries import headline, parse_share, summarise
-from fc_assets.evaluation.bfcl.tables import side_by_side
+from fc_assets.evaluation.bfcl.tables import side_by_side, text
 from fc_assets.evaluation.inference.client import request_body
 from fc_assets.profiles import BfclSettings
 
@@ -135,7 +135,7 @@ def answer(row: str, text: str, finish_reason: str = "stop") -> Answer:
     return Answer(row, text, finish_reason, 0.1, 1, 1, "why" if finish_reason in (TOO_LONG, FAILED) else "")
 
 
-def attempts(taken: BfclSample, texts: list[tuple[str, str]]) -> list[Attempt]:
+def attempts(taken: BfclSample, texts: list[tuple[str, str]]) -> list[BfclAttempt]:
     """Attempts of single questions from their texts and finish reasons."""
     return [attempt_of(row, answer(row.id, *each)) for row, each in zip(taken.rows, texts, strict=True)]
 
@@ -177,6 +177,7 @@ def test_the_oracle_reaches_its_known_ceilings_and_a_corrupted_one_nothing(pytho
     assert wrong["corrupted"].keys() == {row.id for row in taken.rows}
 
 
+@pytest.mark.slow
 def test_silence_is_right_only_where_no_call_is_expected(python: Path, tmp_path: Path) -> None:
     taken = sample(python, tmp_path, rows_per_category=2, categories=tuple(SIZES))
     texts = {"gold": [(text, "stop") for text in right(taken)], "silent": [("Sorry.", "stop")] * len(taken.rows)}
@@ -244,6 +245,8 @@ def test_cut_answers_and_prompts_that_do_not_fit_are_wrong_and_failed_rows_are_l
         ("chat_template", "simple_python"): "2 of 4",
         ("chat_template", "irrelevance"): "1 of 4",
     }
+    said = text({"SFT": report})
+    assert "web_search_base" in said and "`official` may have 96 tokens" in said
     assert table[0]["SFT lost"] == "2 cut, 1 too long, 1 without an answer"
     write_records(judged.modes, tmp_path / "rows.parquet")
     assert (tmp_path / "rows.parquet").stat().st_size > 0
@@ -261,7 +264,7 @@ def test_what_a_model_names_is_evaluated_only_where_it_can_be_a_tool(
         Call("pwd", {f"x=__import__('pathlib').Path({str(target)!r}).touch(), y": 1}),
     ]
     (row,) = taken.rows
-    attempt = Attempt(row, [[answer_text([call]) for call in hostile]] * row.turns, "", "stop", 0, 3)
+    attempt = BfclAttempt(row, [[answer_text([call]) for call in hostile]] * row.turns, "", "stop", 0, 3)
     wrong = judge({"hostile": [attempt]}, python, tmp_path, tmp_path / "log")
     assert row.id in wrong["hostile"] and not target.exists()
 
@@ -310,3 +313,36 @@ def test_the_official_mode_sends_the_leaderboards_own_prompts(
         for question in questions_of(taken.rows, "official")
     }
     assert len(sent) == sum(SIZES[name] for name in categories) and sent == official
+
+
+def test_the_published_numbers_are_consistent_in_themselves() -> None:
+    """Each mean of the leaderboard's is the mean of its categories as it published them: no figure was misread."""
+    found = published.published()
+    assert {"Qwen3-0.6B (FC)", "Hammer2.1-0.5b (FC)", "Hammer2.1-1.5b (FC)", "xLAM-2-1b-fc-r (FC)"} <= found.keys()
+    for model, values in found.items():
+        own = [CategoryScore(name, value, 0, 1, 0, 1, 0, 0) for name, value in values.items() if name in RUNNABLE]
+        computed = headline(own, SIZES)
+        for name, value in computed.items():
+            assert value == pytest.approx(values[f"summary_{name}"], abs=1e-4), (model, name)
+    assert found["Qwen3-0.6B (FC)"]["summary_st3"] == pytest.approx(0.6975, abs=1e-4)
+
+
+def test_published_numbers_stand_beside_ours_where_these_can_be_claimed() -> None:
+    def report(mode: str, rows: int) -> BfclReport:
+        categories = tuple(
+            CategoryScore(name, 0.5, 0.4, 0.6, rows // 2, min(rows, size), 0.0, 0) for name, size in SIZES.items()
+        )
+        summary = ModeSummary(
+            headline=headline(categories, SIZES), parse_share=1, failed=0, too_long=0, categories=categories
+        )
+        return BfclReport(bfcl_eval="1", sampled=1, sizes=SIZES, modes={mode: summary})
+
+    assert published.beside({"SFT": report("chat_template", 1000)}) == [], "asked otherwise than the leaderboard asks"
+    assert published.beside({"SFT": report("official", 4)}) == [], "a few rows are no score"
+    ours, theirs, *_ = published.beside({"SFT": report("official", 50)})
+    assert (ours["model"], ours["st3"], ours["multi_turn"]) == ("SFT", 0.5, None)
+    assert (theirs["model"], theirs["non_live"], theirs["multi_turn"]) == ("Qwen3-0.6B (FC)", 0.7179, 0.0362)
+    counted = {row["category"]: row["SFT"] for row in side_by_side({"SFT": report("official", 4)})}
+    assert counted["Irrelevance (unweighted mean)"] == "4 of 8" and counted["live_relevance"] == "2 of 4"
+    shown = {row["category"]: row["SFT"] for row in side_by_side({"SFT": report("official", 50)})}
+    assert shown["Irrelevance (unweighted mean)"] == 0.5 == shown["simple_java"]

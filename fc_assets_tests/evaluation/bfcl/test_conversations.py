@@ -14,7 +14,7 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import CUT, FAILED, TOO_LONG, Answer, Question, RequestSettings, answer_log
 from fc_assets.evaluation.bfcl import self_test
 from fc_assets.evaluation.bfcl.conversations import chat_messages, play
-from fc_assets.evaluation.bfcl.model import MEMORY, MULTI_TURN, Attempt, BfclRow
+from fc_assets.evaluation.bfcl.model import MEMORY, MULTI_TURN, BfclAttempt, BfclRow
 from fc_assets.evaluation.bfcl.scores import find_python, score_modes, take_sample
 from fc_assets.profiles import BfclSettings
 
@@ -63,7 +63,7 @@ def rows_of(python: Path, folder: Path, categories: tuple[str, ...], each: int =
     return list(take_sample(settings, python, folder, folder / "log").rows)
 
 
-def played(engine: SpeakingEngine, rows: Sequence[BfclRow], mode: str, python: Path, folder: Path) -> list[Attempt]:
+def played(engine: SpeakingEngine, rows: Sequence[BfclRow], mode: str, python: Path, folder: Path) -> list[BfclAttempt]:
     answers = folder / f"answers-{mode}"
     answers.mkdir(exist_ok=True)
     where = {"python": python, "folder": answers, "scratch": folder, "log": folder / "log"}
