@@ -44,11 +44,13 @@ def beside(reports: Mapping[str, BfclReport]) -> list[dict[str, object]]:
 
     Empty where no variant was measured as the leaderboard measures.
     """
-    ours = [{"model": label, "source": "this run", **values} for label, values in _measured(reports)]
+    ours: list[dict[str, object]] = [
+        {"model": label, "source": "this run", **values} for label, values in _measured(reports)
+    ]
     if not ours:
         return []
     names = {f"{_SUMMARY}{name}": name for name in PARTS}
-    theirs = [
+    theirs: list[dict[str, object]] = [
         {"model": model, "source": f"leaderboard, {DATE}", **{name: values[key] for key, name in names.items()}}
         for model, values in published().items()
     ]
