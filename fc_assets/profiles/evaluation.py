@@ -74,7 +74,8 @@ class BfclSettings(Section):
             "memory_kv",
             "memory_rec_sum",
         ),
-        description="Those of multi_turn and memory are conversations with the leaderboard's own tools.",
+        description="Those of multi_turn and memory are conversations with the leaderboard's own tools; with long "
+        "context they take up to some 20,000 tokens of `server.max_model_len`.",
     )
     prompt_modes: tuple[Literal["chat_template", "official"], ...] = Field(
         ("chat_template", "official"),
