@@ -62,9 +62,8 @@ def bfcl_result(context: EvaluationContext, variant: str, engine: Engine, scratc
     with contextlib.ExitStack() as stack:
         for mode, budget in budgets.items():
             asking = request_settings(evaluation, budget)
-            known = [Question(row.id, prompt=sample.version) for row in sample.rows]
             folder = stack.enter_context(
-                resumable_folder(context, f"{bfcl_scores(variant)}-{mode}", engine, known, asking)
+                resumable_folder(context, f"{bfcl_scores(variant)}-{mode}", engine, _known(sample, mode), asking)
             )
             attempts[mode], given = _ask(context, sample, mode, engine, asking, python, folder, scratch, log)
             answers += given
@@ -84,6 +83,13 @@ def bfcl_result(context: EvaluationContext, variant: str, engine: Engine, scratc
         asked = server_record(engine.info, engine.identity, request_settings(evaluation, next(iter(budgets.values()))))
         server = {**asked, "max_tokens": budgets}
         yield BfclResult(report, judged.modes, server, answers, asking_cost(engine.server_start_s, answers))
+
+
+def _known(sample: BfclSample, mode: str) -> list[Question]:
+    """What is known before the first answer: the questions, and of a conversation which one of which version it is."""
+    single = [row for row in sample.rows if not row.is_conversation]
+    played = [Question(row.id, prompt=sample.version) for row in sample.rows if row.is_conversation]
+    return [*scores.questions_of(single, mode), *played]
 
 
 def _ask(

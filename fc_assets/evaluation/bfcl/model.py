@@ -49,6 +49,11 @@ class BfclRow:
         """Whether the right answer is no call."""
         return self.category in IRRELEVANCE
 
+    @property
+    def wants_call(self) -> bool:
+        """Whether no answer without a call is right; what a memory holds may stand in the prompt already."""
+        return not self.wants_silence and self.category not in MEMORY
+
 
 @dataclass(frozen=True, slots=True)
 class BfclSample:

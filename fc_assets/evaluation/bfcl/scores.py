@@ -175,7 +175,7 @@ def _record(attempt: BfclAttempt, error: str) -> dict[str, object]:
         "category": attempt.row.category,
         "correct": not error,
         "error": error,
-        "parse_failed": bool(attempt.malformed) or (not attempt.row.wants_silence and not attempt.calls),
+        "parse_failed": bool(attempt.malformed) or (attempt.row.wants_call and not attempt.calls),
         "too_long": attempt.finish_reason == TOO_LONG,
         "cut": attempt.finish_reason == CUT,
         "finish_reason": attempt.finish_reason,

@@ -1,9 +1,7 @@
 """BFCL's conversations: the official loop and tools against engines whose words are known."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -11,12 +9,13 @@ import pytest
 from fc_assets.calls.call import Call
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.answers import CUT, FAILED, TOO_LONG, Answer, Question, RequestSettings, answer_log
+from fc_assets.evaluation.answers import CUT, FAILED, TOO_LONG, RequestSettings
 from fc_assets.evaluation.bfcl import self_test
 from fc_assets.evaluation.bfcl.conversations import chat_messages, play
 from fc_assets.evaluation.bfcl.model import MEMORY, MULTI_TURN, BfclAttempt, BfclRow
 from fc_assets.evaluation.bfcl.scores import find_python, score_modes, take_sample
 from fc_assets.profiles import BfclSettings
+from fc_assets_tests.support.speaking_engine import SpeakingEngine
 
 ASKING = RequestSettings(64, 4, 1, 0, 0.0, 1)
 MODES = ("chat_template", "official")
@@ -29,33 +28,6 @@ def python() -> Path:
         return find_python(BfclSettings())
     except FcAssetsError as error:
         pytest.skip(str(error))
-
-
-@dataclass
-class SpeakingEngine:
-    """Says what `words` has for the n-th request of a conversation, and how that ended; keeps the answers in a log."""
-
-    words: Callable[[str, int], tuple[str, str]]
-    asked: Counter[str] = field(default_factory=Counter)
-    questions: list[Question] = field(default_factory=list)
-
-    def ask(
-        self, questions: Sequence[Question], settings: RequestSettings, folder: Path, show_progress: object
-    ) -> list[Answer]:
-        found = []
-        with answer_log(folder) as log:
-            for question in questions:
-                self.questions.append(question)
-                if question.id not in log.finished:
-                    self.asked[question.id] += 1
-                    episode, _, number = question.id.partition(":")[2].rpartition("/")
-                    answer = Answer(question.id, *self.words(episode, int(number)), 0.1, 1, 1)
-                    if answer.failed:
-                        found.append(answer)
-                        continue
-                    log.add(answer)
-                found.append(log.finished[question.id])
-        return found
 
 
 def rows_of(python: Path, folder: Path, categories: tuple[str, ...], each: int = 1) -> list[BfclRow]:
