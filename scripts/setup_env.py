@@ -144,6 +144,7 @@ def main() -> None:
     bfcl_python = BFCL_VENV / "bin" / "python"
     sources = uv_sources(python)
     call(python, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "-p", bfcl_python, "-r", BFCL_LOCK, **sources)
+    works(python, "-m", "compileall", "-q", "-j", "0", BFCL_VENV / "lib")
     STAMP.write_text(stamp)
 
 

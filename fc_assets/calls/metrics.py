@@ -23,6 +23,7 @@ class RowScore:
     """What one row contributes to every metric. Flags are 0 or 1; counts are of calls, key-value pairs, leaf values."""
 
     rows: int
+    cut: int
     expects_call: int
     expects_none: int
     parse_ok: int
@@ -98,6 +99,7 @@ def _f1(name: str, label: str, what: str, suffix: str = "") -> Metric:
 
 METRICS: tuple[Metric, ...] = (
     _share("parse_rate", "Parse rate", "parse_ok"),
+    _share("cut_rate", "Cut answers", "cut", higher_is_better=False),
     _share("parse_rate_lenient", "Parse rate, lenient", "parse_ok_lenient"),
     _share("function_name_accuracy", "Function-name accuracy", "names_ok"),
     _f1("function_name_f1", "Function-name F1 (micro)", "names"),
@@ -137,8 +139,11 @@ def score_row(
     return score_judgement(judge(text, tools, expected), text, context, weights)
 
 
-def score_judgement(judgement: Judgement, text: str, context: str, weights: Mapping[str, float]) -> RowScore:
-    """The counts of a row that is already judged; `text` is the answer it was judged from."""
+def score_judgement(
+    judgement: Judgement, text: str, context: str, weights: Mapping[str, float], *, cut: bool = False
+) -> RowScore:
+    """The counts of a row that is already judged; `text` is the answer it was judged from, `cut` whether it ended at
+    the limit of tokens."""
     calls, match, parsed = judgement.parsed.calls, judgement.match, judgement.parsed
     expects_call = bool(judgement.expected)
     valid = [judgement.tools.validates(call) for call in calls]
@@ -155,6 +160,7 @@ def score_judgement(judgement: Judgement, text: str, context: str, weights: Mapp
     silent = parsed.silent
     return RowScore(
         rows=1,
+        cut=int(cut),
         expects_call=int(expects_call),
         expects_none=int(not expects_call),
         parse_ok=int(judgement.parse_ok),

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fc_assets.calls.call import Tool
+from fc_assets.calls.parse import parse_strict
 from fc_assets.errors import FcAssetsError
 
 CUT = "length"
@@ -26,6 +27,9 @@ TOO_LONG = "too_long"
 
 FAILED = "failed"
 """Finish reason of a question without an answer, after all retries: the server or the network failed."""
+
+_NO_CALL_YET = "<tool_call>"
+"""Ends the text that stands for an answer of which nobody knows what it would have called: a block left open."""
 
 ShowProgress = Callable[[str], None]
 """Is given one sentence at a time on how far the questions are."""
@@ -66,6 +70,17 @@ class Answer:
     def failed(self) -> bool:
         """Whether there is no answer, so that it is unknown what the model would have said."""
         return self.finish_reason == FAILED
+
+
+def judged_text(text: str, finish_reason: str) -> str:
+    """The text by which an answer is judged: its own, but for those that are a miss whatever was expected.
+
+    An answer that was cut before its first call might still have called, so it is never silence; nor is a prompt that
+    did not fit the model.
+    """
+    if finish_reason == TOO_LONG:
+        return _NO_CALL_YET
+    return text + _NO_CALL_YET if finish_reason == CUT and parse_strict(text).silent else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,8 +99,9 @@ def build_evaluation(variant: str, model_asset: str) -> dg.AssetsDefinition:
                 code_version=code_version("fc_assets.evaluation.bfcl.evaluate_bfcl", *_ASKING),
                 description=(
                     f"{model_asset} (variant {variant}) on the Berkeley Function Calling Leaderboard: the official "
-                    "checker's accuracy in each single-turn category, with Wilson intervals. In the demo a small "
-                    "stratified sample through the model's own chat template; else also the leaderboard's own prompt."
+                    "checker's accuracy in each category, with Wilson intervals. In the demo a small stratified sample "
+                    "of single questions through the model's own chat template; else also the leaderboard's own "
+                    "prompt, and conversations with its own tools."
                 ),
                 **common,
             ),
@@ -203,7 +204,9 @@ def _publish_bfcl_scores(
         **{f"bfcl_{name}": value for name, value in leading.headline.items()},
         "parse_share": leading.parse_share,
         "too_long": leading.too_long,
+        "cut": leading.cut,
         "failed": leading.failed,
+        "self_test": result.report.self_test,
         "rows": result.report.sampled,
         "prompt_mode": mode,
         "server": _server_table(result.server),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fc_assets.evaluation import champion
+from fc_assets.evaluation.bfcl import published
 from fc_assets.evaluation.bfcl import tables as bfcl
 from fc_assets.evaluation.bfcl.model import BfclReport
 from fc_assets.evaluation.embedding import similarity
@@ -64,6 +65,7 @@ def compare_variants(
     )
     sections: dict[str, tuple[str, Table]] = {
         "bfcl": (bfcl.TITLE, bfcl.side_by_side(reports)),
+        "bfcl_published": (published.TITLE, published.beside(reports)),
         "decode_modes": (
             decoding.TITLE,
             decoding.compare_decoding(validation, predictions, frames, weights, seed),
@@ -78,7 +80,11 @@ def compare_variants(
         samples=samples,
         seed=seed,
         extra_tables=dict(filled.values()),
-        extra_texts={similarity.TITLE: similarity.TEXT},
+        extra_texts={
+            similarity.TITLE: similarity.TEXT,
+            bfcl.TITLE: bfcl.text(reports),
+            published.TITLE: published.TEXT,
+        },
     )
     return VariantComparison(report, {name: records for name, (_, records) in filled.items()}, against_champion)
 

@@ -165,17 +165,20 @@ def has_parity(parity: Parity) -> Verdict:
 
 
 def covers_bfcl(report: BfclReport, categories: tuple[str, ...]) -> Verdict:
-    """In every prompt mode each category that was to be sampled was judged, and no row stayed without an answer."""
+    """In every prompt mode each category that was to be sampled was judged, and hardly any row stayed without an
+    answer: no larger a share than the run allowed."""
     judged, missing = 0, []
     for mode, found in report.modes.items():
         totals = {score.category: score.total for score in found.categories}
         judged += sum(totals.values())
         missing += [f"{name} ({mode})" for name in categories if not totals.get(name)]
     asked = report.sampled * len(report.modes)
-    failed, too_long = (sum(getattr(found, name) for found in report.modes.values()) for name in ("failed", "too_long"))
+    names = ("failed", "too_long", "cut")
+    failed, too_long, cut = (sum(getattr(found, name) for found in report.modes.values()) for name in names)
     sentence = f"{judged} of {asked} answers were judged" + (f"; none in {', '.join(missing)}." if missing else ".")
-    numbers = {"asked": asked, "judged": judged, "failed": failed, "too_long": too_long}
-    return Verdict(bool(report.modes) and not missing and not failed, sentence, numbers)
+    numbers = {"asked": asked, "judged": judged, "failed": failed, "too_long": too_long, "cut": cut}
+    answered = failed <= report.max_failed_share * asked
+    return Verdict(bool(report.modes) and not missing and answered, sentence, numbers)
 
 
 def parses_bfcl(report: BfclReport, least: float) -> Verdict:

@@ -18,7 +18,7 @@ from fc_assets.calls.judge import judge
 from fc_assets.calls.metrics import COLUMNS, RowScore, score_judgement
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.answers import FAILED, TOO_LONG
+from fc_assets.evaluation.answers import CUT, FAILED, judged_text
 from fc_assets.evaluation.taxonomy import failures
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 MAX_FAILED_SHARE = 0.01
 _MOST = 0.5
-_CUT_BEFORE_THE_CALL = "<tool_call>"  # how a prompt that did not fit is judged: a miss, whatever was expected
 
 
 class TooManyFailedError(FcAssetsError):
@@ -60,8 +59,9 @@ def score_rows(
     Columns: id, context, tools, expected (JSON), text, finish_reason, infrastructure_failure, cluster (digest of the
     set of tools), call_kind ("one call", "parallel calls", "no call"), tools_seen_in_train, near_duplicate, failures
     (JSON list of [category, detail]), and every column of `RowScore`, `reward` being weighted by `weights`. An
-    infrastructure failure is not judged: its scores are missing. Raises TooManyFailedError where such rows are more
-    than `max_failed_share`, FcAssetsError where there is no row or a row's tools are malformed.
+    infrastructure failure is not judged: its scores are missing. An answer that was cut before its first call is a
+    miss, also where silence is right. Raises TooManyFailedError where failures are more than `max_failed_share`,
+    FcAssetsError where there is no row or a row's tools are malformed.
     """
     import pandas as pd
 
@@ -128,14 +128,14 @@ def _record(row: ScoringRow, weights: Mapping[str, float]) -> dict[str, object]:
     }
     if row.finish_reason == FAILED:
         return {**record, **dict.fromkeys(COLUMNS)}
-    text = _CUT_BEFORE_THE_CALL if row.finish_reason == TOO_LONG else row.text
+    text, cut = judged_text(row.text, row.finish_reason), row.finish_reason == CUT
     try:
         judgement = judge(text, row.tools, row.expected)
     except FcAssetsError as error:
         raise FcAssetsError(f"row {row.id}: {error}") from error
-    found = [(failure.category, failure.detail) for failure in failures(judgement, row.context)]
+    found = [(failure.category, failure.detail) for failure in failures(judgement, row.context, cut=cut)]
     record["failures"] = json.dumps(found) if found else "[]"
-    score = score_judgement(judgement, text, row.context, weights)
+    score = score_judgement(judgement, text, row.context, weights, cut=cut)
     return record | {column: getattr(score, column) for column in COLUMNS}
 
 

@@ -18,6 +18,7 @@ from fc_assets.calls.match import canonical, equal, paired
 from fc_assets.calls.tools.toolset import CompiledTool
 
 CATEGORIES: tuple[str, ...] = (
+    "cut",
     "malformed",
     "no call",
     "unknown tool",
@@ -41,22 +42,25 @@ class Failure:
     detail: str
 
 
-def failures(judgement: Judgement, context: str) -> tuple[Failure, ...]:
+def failures(judgement: Judgement, context: str, *, cut: bool = False) -> tuple[Failure, ...]:
     """Everything wrong with an answer, in the order of `CATEGORIES`; empty for an exact match.
 
-    `context` is what the model was told. A wrong value is "hallucinated" when nothing there or in the schema states it.
+    `context` is what the model was told, `cut` whether the answer ended at the limit of tokens. A wrong value is
+    "hallucinated" when nothing there or in the schema states it.
     """
     if judgement.exact:
         return ()
-    found = [*_blocks(judgement), *_names(judgement)]
+    found = [*_blocks(judgement, cut), *_names(judgement)]
     if not judgement.parsed.malformed or judgement.parsed.calls:
         for emitted, expected in paired(judgement.parsed.calls, judgement.expected, judgement.tools):
             found.extend(_arguments(emitted, expected, judgement, context))
     return tuple(sorted(found, key=lambda failure: CATEGORIES.index(failure.category)))
 
 
-def _blocks(judgement: Judgement) -> Iterator[Failure]:
-    if judgement.parsed.malformed:
+def _blocks(judgement: Judgement, cut: bool) -> Iterator[Failure]:
+    if cut:
+        yield Failure("cut", f"ended at the limit of tokens after {len(judgement.parsed.calls)} whole calls")
+    elif judgement.parsed.malformed:
         yield Failure("malformed", f"blocks that are no call: {judgement.parsed.malformed}")
     elif judgement.expected and not judgement.parsed.calls:
         yield Failure("no call", "answered in words")

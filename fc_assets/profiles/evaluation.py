@@ -38,6 +38,13 @@ class EvaluationSettings(Section):
     seed: int = 42
 
 
+class BfclBudgets(Section):
+    """The most tokens of an answer in each prompt mode, less where a prompt leaves less room in the model."""
+
+    chat_template: Positive = Field(512, description="With thinking off; in tokens.")
+    official: Positive = Field(4096, description="With thinking on, as the leaderboard asks; in tokens.")
+
+
 class BfclSettings(Section):
     """`bfcl_scores/*`: the Berkeley Function Calling Leaderboard's official checker in an environment of its own."""
 
@@ -45,26 +52,36 @@ class BfclSettings(Section):
         "", description="Python of the environment that holds bfcl-eval; empty: $FC_BFCL_PYTHON, else .venv-bfcl."
     )
     rows_per_category: Count = Field(0, description="Stratified sample per category; 0 takes all rows.")
-    categories: tuple[str, ...] = (
-        "simple_python",
-        "simple_java",
-        "simple_javascript",
-        "multiple",
-        "parallel",
-        "parallel_multiple",
-        "live_simple",
-        "live_multiple",
-        "live_parallel",
-        "live_parallel_multiple",
-        "irrelevance",
-        "live_irrelevance",
-        "live_relevance",
+    categories: tuple[str, ...] = Field(
+        (
+            "simple_python",
+            "simple_java",
+            "simple_javascript",
+            "multiple",
+            "parallel",
+            "parallel_multiple",
+            "live_simple",
+            "live_multiple",
+            "live_parallel",
+            "live_parallel_multiple",
+            "irrelevance",
+            "live_irrelevance",
+            "live_relevance",
+            "multi_turn_base",
+            "multi_turn_miss_func",
+            "multi_turn_miss_param",
+            "multi_turn_long_context",
+            "memory_kv",
+            "memory_rec_sum",
+        ),
+        description="Those of multi_turn and memory are conversations with the leaderboard's own tools; with long "
+        "context they take up to some 20,000 tokens of `server.max_model_len`.",
     )
     prompt_modes: tuple[Literal["chat_template", "official"], ...] = Field(
         ("chat_template", "official"),
         description="The model's own template, and the prompt behind the leaderboard's Qwen numbers; the first leads.",
     )
-    max_tokens: Positive = 512
+    max_tokens: BfclBudgets = BfclBudgets()
     seed: int = 42
 
 

@@ -10,7 +10,7 @@ from fc_assets.calls.parse import parse_strict
 from fc_assets.evaluation.assets import bfcl_key, predictions_key
 from fc_assets.evaluation.bfcl.scores import find_python
 from fc_assets.foundation.resources import latest_artifact
-from fc_assets.names import REPORT
+from fc_assets.names import BFCL_ROWS, REPORT
 from fc_assets.profiles import EMBEDDED, BfclSettings
 from fc_assets_tests.support.evaluation_world import ROWS, World, failures, gates
 
@@ -20,8 +20,10 @@ from fc_assets_tests.support.evaluation_world import ROWS, World, failures, gate
 @pytest.mark.skipif(not (EMBEDDED / "model.safetensors").is_file(), reason="the embedded model has not been built")
 def test_a_variant_is_evaluated_by_a_real_server(tmp_path: Path) -> None:
     find_python(BfclSettings())
-    bfcl = {"rows_per_category": 1, "categories": ("simple_python", "live_multiple", "irrelevance")}
+    single, conversations = ("simple_python", "live_multiple", "irrelevance"), ("multi_turn_base", "memory_rec_sum")
+    bfcl = {"rows_per_category": 1, "categories": (*single, *conversations)}
     settings = {
+        "server": {"max_model_len": 2048},
         "evaluation": {"constrained_rows": 12},
         "bfcl": {**bfcl, "prompt_modes": ("chat_template", "official")},
     }
@@ -45,4 +47,13 @@ def test_a_variant_is_evaluated_by_a_real_server(tmp_path: Path) -> None:
 
     scores = latest_artifact(world.instance, world.store, bfcl_key("base")).read_json(REPORT)
     assert set(scores["modes"]) == {"chat_template", "official"}
-    assert all(len(mode["categories"]) == 3 and not mode["failed"] for mode in scores["modes"].values())
+    assert all(len(mode["categories"]) == 5 and not mode["failed"] for mode in scores["modes"].values())
+    assert {name: mode["max_tokens"] for name, mode in scores["modes"].items()} == {
+        "chat_template": 96,
+        "official": 4096,
+    }
+    rows = pq.read_table(latest_artifact(world.instance, world.store, bfcl_key("base")).path / BFCL_ROWS).to_pylist()
+    long = {row["category"] for row in rows if row["too_long"]}
+    assert "multi_turn_base" in long and not {"simple_python", "irrelevance"} & long, (
+        "a budget beyond the model's length is no reason to call a prompt too long"
+    )

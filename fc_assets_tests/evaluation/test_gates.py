@@ -126,7 +126,10 @@ def test_bfcl_must_be_judged_whole() -> None:
     assert gates.covers_bfcl(bfcl_report(), ("multiple",)).passed
     missing = gates.covers_bfcl(bfcl_report(categories=()), ("multiple",))
     assert not missing.passed and "multiple (official)" in missing.sentence
-    assert not gates.covers_bfcl(bfcl_report(failed=1), ("multiple",)).passed
+    lost = bfcl_report(failed=1)
+    assert not gates.covers_bfcl(lost, ("multiple",)).passed
+    assert gates.covers_bfcl(lost.model_copy(update={"max_failed_share": 1 / 8}), ("multiple",)).passed
+    assert not gates.covers_bfcl(lost.model_copy(update={"max_failed_share": 1 / 9}), ("multiple",)).passed
     assert not gates.covers_bfcl(bfcl_report().model_copy(update={"modes": {}}), ()).passed
 
 

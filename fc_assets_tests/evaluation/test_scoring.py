@@ -13,7 +13,7 @@ from fc_assets.calls.call import Call
 from fc_assets.calls.judge import judge
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.answers import FAILED, TOO_LONG
+from fc_assets.evaluation.answers import CUT, FAILED, TOO_LONG
 from fc_assets.evaluation.report.build import build_report
 from fc_assets.evaluation.report.write import results
 from fc_assets.evaluation.scoring import ScoringRow, TooManyFailedError, gold_rows, judged, score_rows
@@ -110,6 +110,25 @@ def test_an_answer_that_never_came_is_not_a_miss() -> None:
     assert frame["exact"].isna().sum() == 1
     with pytest.raises(TooManyFailedError, match=r"1 of 100 rows have no answer \(the first is '99'\)"):
         score_rows(rows, WEIGHTS, max_failed_share=0.005)
+
+
+@pytest.mark.parametrize("text", ["<think>\nThe user wants", "Let me see. The weather in", ""])
+def test_an_answer_that_was_cut_is_never_silence(text: str) -> None:
+    frame = score_rows([replace(row("1", text, ()), finish_reason=CUT), row("2", "No.", ())], WEIGHTS)
+    assert frame["kept_silent"].tolist() == frame["exact"].tolist() == frame["parse_ok"].tolist() == [0, 1]
+    assert frame["cut"].tolist() == [1, 0]
+    assert [category for category, _ in json.loads(frame.loc[0, "failures"])] == ["cut"]
+    report = build_report({"mine": frame}, WEIGHTS, samples=50)
+    shown = results(report)["variants"]["mine"]
+    assert (shown["cut_rate"], shown["irrelevance_accuracy"], shown["cut"]) == (0.5, 0.5, 1)
+    assert (report.failures["mine"]["cut"], results(report)["gold"]["cut_rate"]) == (1, 0)
+
+
+def test_whole_calls_before_the_cut_count() -> None:
+    answer = replace(row("1", answer_text([A]) + "\nNow I will"), finish_reason=CUT)
+    frame = score_rows([answer, replace(answer, text=answer.text + "<tool_call>")], WEIGHTS)
+    assert frame["exact"].tolist() == [1, 0] and frame["cut"].tolist() == [1, 1]
+    assert json.loads(frame.loc[1, "failures"])[0][0] == "cut", "the block is open because the answer was cut"
 
 
 def test_gold_is_its_own_ceiling() -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from fc_assets.evaluation.assets import assets, bfcl_key
 from fc_assets.evaluation.bfcl.model import BfclReport, ModeSummary
-from fc_assets.evaluation.bfcl.scores import headline
+from fc_assets.evaluation.bfcl.summaries import headline
 from fc_assets.evaluation.checks import checks
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
 from fc_assets.foundation.resources import Runtime, build_resources

@@ -1,7 +1,7 @@
 """The Berkeley Function Calling Leaderboard: its questions, a model's answers as its results, its verdicts.
 
 The official checker runs in an environment of its own through `checker`. This module only translates and counts; asking
-a model is `evaluate_bfcl`, and no verdict is formed here.
+a model is `evaluate_bfcl`, its conversations are `conversations`, and no verdict is formed here.
 
 Two prompt modes. `chat_template`: the model's own template with the functions as JSON Schema tools, as the policy is
 served. `official`: the text of the leaderboard's own Qwen handler, which shows the functions unwrapped and in BFCL's
@@ -11,28 +11,24 @@ types; published Qwen numbers were measured so.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fc_assets.calls.parse import parse_strict
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.answers import TOO_LONG, Answer, Question
-from fc_assets.evaluation.bfcl import checker
-from fc_assets.evaluation.bfcl.model import BfclRow, BfclSample, CategoryScore, ModeScores, ModeSummary
+from fc_assets.evaluation.answers import CUT, FAILED, TOO_LONG, Answer, Question, judged_text
+from fc_assets.evaluation.bfcl import checker, self_test
+from fc_assets.evaluation.bfcl.model import BfclAttempt, BfclRow, BfclSample, CategoryScore, ModeScores
 from fc_assets.foundation.bfcl_environment import PYTHON_VARIABLE, candidates
 from fc_assets.foundation.child_processes import processes
 from fc_assets.profiles import BfclSettings
 
 OFFICIAL = "official"
 CHECKER_TIMEOUT_S = 600.0
-
-_SIMPLE = ("simple_python", "simple_java", "simple_javascript")
-_NON_LIVE = ("multiple", "parallel", "parallel_multiple")
-_LIVE = ("live_simple", "live_multiple", "live_parallel", "live_parallel_multiple")
-_IRRELEVANCE = ("irrelevance", "live_irrelevance")
-_SILENT = frozenset(_IRRELEVANCE)
 
 _JSON_TYPES = {"dict": "object", "float": "number", "tuple": "array", "any": "string"}
 """BFCL's type names that JSON Schema spells otherwise; its own conversion for served models does the same."""
@@ -99,93 +95,69 @@ def result_text(text: str) -> str:
     return answer_text(parsed.calls) if parsed.calls else parsed.answer
 
 
-def score_modes(
-    sample: BfclSample, modes: Sequence[str], answers: Sequence[Answer], python: Path, scratch: Path, log: Path
-) -> dict[str, ModeScores]:
-    """The verdicts for each prompt mode, from the answers to `questions_of(sample.rows, mode)` for one mode after
-    the other."""
-    count = len(sample.rows)
-    return {
-        mode: score_answers(sample.rows, answers[place * count : (place + 1) * count], python, scratch / mode, log)
-        for place, mode in enumerate(modes)
-    }
-
-
-def score_answers(
-    rows: Sequence[BfclRow], answers: Sequence[Answer], python: Path, root: Path, log: Path
-) -> ModeScores:
-    """The official checker's verdicts on one answer for each row; the categories come in the rows' order.
-
-    A prompt that did not fit the model is a wrong answer in every category and is not shown to the checker, which would
-    praise its silence on irrelevance. Rows without an answer (infrastructure) are only counted. Raises FcAssetsError
-    when the checker did not judge every row that it was given.
-    """
-    pairs = [(row, answer) for row, answer in zip(rows, answers, strict=True) if not answer.failed]
-    given = [(row, answer) for row, answer in pairs if answer.finish_reason != TOO_LONG]
-    wrong = {row.id: "prompt_too_long" for row, answer in pairs if answer.finish_reason == TOO_LONG}
-    if given:
-        _write_results(given, root)
-        out = root / "scores.json"
-        _run_checker(python, ["score", "--root", str(root), "--out", str(out)], log)
-        verdicts = json.loads(out.read_text(encoding="utf-8"))["categories"]
-        _check_complete(given, verdicts, log)
-        wrong |= {
-            entry["id"]: entry["error_type"] or entry["error"]
-            for verdict in verdicts.values()
-            for entry in verdict["wrong"]
-        }
-    records = [_record(row, answer, wrong.get(row.id, "")) for row, answer in pairs]
-    scores = [
-        _category_score(category, [record for record in records if record["category"] == category])
-        for category in dict.fromkeys(row.category for row, _ in pairs)
-    ]
-    return ModeScores(scores, records, failed=len(rows) - len(pairs))
-
-
-def headline(scores: Sequence[CategoryScore], sizes: Mapping[str, int]) -> dict[str, float | None]:
-    """The leaderboard's single-turn summaries, each in [0, 1]; None where a category of it was not evaluated.
-
-    As in bfcl_eval's eval_runner_helper: Non-Live is the mean of simple (itself the mean of three languages), multiple,
-    parallel and parallel_multiple; Live is weighted by rows; Irrelevance is the mean of its two categories. The weights
-    are those of the whole data set, so that a stratified sample estimates the official number. ST3 is their mean.
-    """
-    accuracy = {score.category: score.accuracy for score in scores}
-    by_size = [(accuracy[name], sizes[name]) for name in _LIVE if name in accuracy]
-    live = None
-    if len(by_size) == len(_LIVE):
-        live = sum(value * size for value, size in by_size) / sum(size for _, size in by_size)
-    simple = _mean([accuracy.get(name) for name in _SIMPLE])
-    non_live = _mean([simple, *(accuracy.get(name) for name in _NON_LIVE)])
-    irrelevance = _mean([accuracy.get(name) for name in _IRRELEVANCE])
-    return {
-        "non_live": non_live,
-        "live": live,
-        "irrelevance": irrelevance,
-        "st3": _mean([non_live, live, irrelevance]),
-    }
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    """The mean; None where one of the values is missing."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if len(known) == len(values) else None
-
-
-def summarise(judged: ModeScores, sizes: Mapping[str, int]) -> ModeSummary:
-    """The scores of one mode and the figures above them; `sizes` counts all rows of each category."""
-    return ModeSummary(
-        headline=headline(judged.scores, sizes),
-        parse_share=parse_share(judged.records),
-        failed=judged.failed,
-        too_long=sum(score.too_long for score in judged.scores),
-        categories=tuple(judged.scores),
+def attempt_of(row: BfclRow, answer: Answer) -> BfclAttempt:
+    """A question's answer as an attempt."""
+    parsed = parse_strict(judged_text(answer.text, answer.finish_reason))
+    return BfclAttempt(
+        row, result_text(answer.text), answer.text, answer.finish_reason, parsed.malformed, len(parsed.calls)
     )
 
 
-def parse_share(records: Sequence[Mapping[str, object]]) -> float | None:
-    """The share of rows expecting a call whose answer parses into at least one; None without such rows."""
-    expecting = [record for record in records if record["category"] not in _SILENT]
-    return sum(not record["parse_failed"] for record in expecting) / len(expecting) if expecting else None
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Every prompt mode judged, and how many answers of the self-test were judged beside them."""
+
+    modes: Mapping[str, ModeScores]
+    self_test: int
+
+
+def score_modes(attempts: Mapping[str, Sequence[BfclAttempt]], python: Path, root: Path, log: Path) -> Judged:
+    """The official checker's verdicts on each prompt mode's attempts; the categories come in the rows' order.
+
+    A prompt that did not fit the model is a wrong answer in every category and is not shown to the checker, which would
+    praise its silence on irrelevance; so is a cut answer where silence is right, and a conversation that an answer cut.
+    Rows without an answer (infrastructure) are only counted. Beside them the checker is shown answers whose worth is
+    known. Raises FcAssetsError when it did not judge every row that it was given, or judged those otherwise.
+    """
+    rows = {row.id: row for asked in attempts.values() for row in (attempt.row for attempt in asked)}
+    known = self_test.self_test_sets([*rows.values()])
+    given = {mode: [attempt for attempt in asked if not _ended(attempt)] for mode, asked in attempts.items()}
+    wrong = judge({**known, **given}, python, root, log)
+    judged = self_test.check(known, wrong)
+    return Judged({mode: _mode_scores(asked, wrong[mode]) for mode, asked in attempts.items()}, judged)
+
+
+def judge(sets: Mapping[str, Sequence[BfclAttempt]], python: Path, root: Path, log: Path) -> dict[str, dict[str, str]]:
+    """What the official checker calls wrong in each set of attempts: the kind of error by row id."""
+    for name, attempts in sets.items():
+        _write_results(attempts, root / "result" / name)
+    out = root / "scores.json"
+    _run_checker(python, ["score", "--root", str(root), "--sets", ",".join(sets), "--out", str(out)], log)
+    verdicts = json.loads(out.read_text(encoding="utf-8"))["sets"]
+    for name, attempts in sets.items():
+        _check_complete(attempts, verdicts[name], log)
+    return {
+        name: {entry["id"]: entry["error"] for verdict in verdicts[name].values() for entry in verdict["wrong"]}
+        for name in sets
+    }
+
+
+def _ended(attempt: BfclAttempt) -> str:
+    """Why an attempt is not shown to the checker: what ended it; empty where nothing did."""
+    if attempt.finish_reason == CUT and not (attempt.row.is_conversation or attempt.row.wants_silence):
+        return ""
+    return {FAILED: FAILED, TOO_LONG: "prompt_too_long", CUT: "cut"}.get(attempt.finish_reason, "")
+
+
+def _mode_scores(attempts: Sequence[BfclAttempt], wrong: Mapping[str, str]) -> ModeScores:
+    answered = [attempt for attempt in attempts if attempt.finish_reason != FAILED]
+    failed = Counter(attempt.row.category for attempt in attempts if attempt.finish_reason == FAILED)
+    records = [_record(attempt, _ended(attempt) or wrong.get(attempt.row.id, "")) for attempt in answered]
+    scores = [
+        _category_score(category, [record for record in records if record["category"] == category], failed[category])
+        for category in dict.fromkeys(attempt.row.category for attempt in answered)
+    ]
+    return ModeScores(scores, records, failed=failed.total())
 
 
 def write_records(judged: Mapping[str, ModeScores], file: Path) -> None:
@@ -197,26 +169,27 @@ def write_records(judged: Mapping[str, ModeScores], file: Path) -> None:
     pa.parquet.write_table(pa.Table.from_pylist(records), file)
 
 
-def _record(row: BfclRow, answer: Answer, error: str) -> dict[str, object]:
-    parsed = parse_strict(answer.text)
-    silent = row.category in _SILENT
+def _record(attempt: BfclAttempt, error: str) -> dict[str, object]:
     return {
-        "id": row.id,
-        "category": row.category,
+        "id": attempt.row.id,
+        "category": attempt.row.category,
         "correct": not error,
         "error": error,
-        "parse_failed": bool(parsed.malformed) or (not silent and not parsed.calls),
-        "too_long": answer.finish_reason == TOO_LONG,
-        "finish_reason": answer.finish_reason,
-        "text": answer.text,
+        "parse_failed": bool(attempt.malformed) or (attempt.row.wants_call and not attempt.calls),
+        "too_long": attempt.finish_reason == TOO_LONG,
+        "cut": attempt.finish_reason == CUT,
+        "finish_reason": attempt.finish_reason,
+        "text": attempt.text,
     }
 
 
-def _category_score(category: str, records: Sequence[Mapping[str, object]]) -> CategoryScore:
+def _category_score(category: str, records: Sequence[Mapping[str, object]], failed: int) -> CategoryScore:
     from fc_assets.evaluation.intervals import wilson  # brings numpy, which the definitions can do without
 
-    total = len(records)
-    correct = sum(bool(record["correct"]) for record in records)
+    def count(column: str) -> int:
+        return sum(bool(record[column]) for record in records)
+
+    total, correct = len(records), count("correct")
     interval = wilson(correct, total)
     assert interval, "a category is scored only where it has rows"
     return CategoryScore(
@@ -226,30 +199,27 @@ def _category_score(category: str, records: Sequence[Mapping[str, object]]) -> C
         high=interval.high,
         correct=correct,
         total=total,
-        parse_fail_share=sum(bool(record["parse_failed"]) for record in records) / total,
-        too_long=sum(bool(record["too_long"]) for record in records),
+        parse_fail_share=count("parse_failed") / total,
+        too_long=count("too_long"),
+        cut=count("cut"),
+        failed=failed,
     )
 
 
-def _write_results(pairs: Sequence[tuple[BfclRow, Answer]], root: Path) -> None:
-    """The answers where and how the official runner looks for them. Without latencies: it trips over a single one."""
-    for category in dict.fromkeys(row.category for row, _ in pairs):
-        group = "live" if category.startswith("live_") else "non_live"
-        file = root / "result" / checker.MODEL / group / f"BFCL_v4_{category}_result.json"
-        file.parent.mkdir(parents=True, exist_ok=True)
+def _write_results(attempts: Sequence[BfclAttempt], folder: Path) -> None:
+    """The attempts where and how the official runner looks for them. Without latencies: it trips over a single one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for category in dict.fromkeys(attempt.row.category for attempt in attempts):
         lines = [
-            json.dumps({"id": row.id, "result": result_text(answer.text)}, ensure_ascii=False) + "\n"
-            for row, answer in pairs
-            if row.category == category
+            json.dumps({"id": attempt.row.id, "result": attempt.result}, ensure_ascii=False) + "\n"
+            for attempt in attempts
+            if attempt.row.category == category
         ]
-        file.write_text("".join(lines), encoding="utf-8")
+        (folder / f"BFCL_v4_{category}_result.json").write_text("".join(lines), encoding="utf-8")
 
 
-def _check_complete(
-    given: Sequence[tuple[BfclRow, Answer]], verdicts: Mapping[str, Mapping[str, Any]], log: Path
-) -> None:
-    for category in {row.category for row, _ in given}:
-        expected = sum(row.category == category for row, _ in given)
+def _check_complete(given: Sequence[BfclAttempt], verdicts: Mapping[str, Mapping[str, Any]], log: Path) -> None:
+    for category, expected in Counter(attempt.row.category for attempt in given).items():
         judged = verdicts.get(category, {"total": 0})["total"]
         if judged != expected:
             raise FcAssetsError(f"The BFCL checker judged {judged} of {expected} rows of {category}; its log is {log}")

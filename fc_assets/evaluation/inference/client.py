@@ -19,7 +19,7 @@ import aiohttp
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import FAILED, TOO_LONG, Answer, AnswerLog, Question, RequestSettings, ShowProgress
-from fc_assets.serving.chat import chat_request
+from fc_assets.serving.chat import chat_request, conversation
 
 if TYPE_CHECKING:
     from fc_assets.serving.endpoint import Endpoint
@@ -58,7 +58,8 @@ def ask(
 
     Retries 429, 5xx, time-outs, broken connections and unreadable bodies with doubling waits. Raises
     `ServerFailingError` as soon as more than `settings.max_failed_share` of the questions failed; the answers that had
-    arrived are in the log, so the next attempt asks only the rest.
+    arrived are in the log, so the next attempt asks only the rest. A prompt that leaves less room in the model than
+    `settings.max_tokens` is asked with the room that it leaves, where the server can count tokens (`/tokenize`).
     """
     return asyncio.run(_Session(endpoint, questions, settings, log, show_progress).run())
 
@@ -154,7 +155,12 @@ class _Session:
         attempt = 0
         while True:
             try:
-                return await self._request(http, url, question.id, body)
+                answer = await self._request(http, url, question.id, body)
+                if answer.finish_reason == TOO_LONG and (room := await self._room(http, question)) < body["max_tokens"]:
+                    answer = (
+                        await self._request(http, url, question.id, {**body, "max_tokens": room}) if room else answer
+                    )
+                return answer
             except _RefusedError as error:
                 return _no_answer(question.id, str(error))
             except _RetryableError as error:
@@ -184,6 +190,20 @@ class _Session:
         if status == 400 and _is_too_long(raw):
             return Answer(row, "", TOO_LONG, latency_s, None, None, _message(raw))
         raise _RefusedError(reason)
+
+    async def _room(self, http: aiohttp.ClientSession, question: Question) -> int:
+        """How many tokens the model has left for an answer to this question; 0 where none are, or nobody can say."""
+        asked = {"prompt": question.prompt} if question.prompt else conversation(question.messages, question.tools)
+        try:
+            async with http.post(
+                f"{self.endpoint.base_url}/tokenize", json={"model": self.endpoint.model, **asked}
+            ) as response:
+                if response.status >= 500:
+                    raise _RetryableError(f"HTTP {response.status} from /tokenize")
+                counted = json.loads(await response.read()) if response.status == 200 else {}
+        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
+            raise _RetryableError(f"/tokenize: {type(error).__name__}: {error}") from None
+        return max(0, int(counted.get("max_model_len") or 0) - int(counted.get("count") or 0))
 
     async def _report_progress(self, total: int) -> None:
         started, before = time.monotonic(), len(self.log.finished)
@@ -251,5 +271,6 @@ def _is_too_long(raw: bytes) -> bool:
     error = _error_of(raw)
     message = str(error.get("message"))
     # OpenAI names it by code, vLLM only in words (vllm/renderers/params.py, v1/engine/input_processor.py).
-    in_words = "maximum context length" in message or "maximum model length" in message
+    words = ("maximum context length", "maximum model length", "Please request fewer output tokens")
+    in_words = any(each in message for each in words)
     return error.get("code") == "context_length_exceeded" or in_words

@@ -121,18 +121,27 @@ def parity_measurement(context: EvaluationContext, model: Artifact, validation: 
 
 
 @contextlib.contextmanager
-def resumable_answers(
-    context: EvaluationContext, asset: str, engine: Engine, questions: Sequence[Question], settings: RequestSettings
-) -> Iterator[list[Answer]]:
-    """The answers, those of an interrupted attempt included.
+def resumable_folder(
+    context: EvaluationContext, name: str, engine: Engine, questions: Sequence[Question], settings: RequestSettings
+) -> Iterator[Path]:
+    """The folder of the answer log for these questions, with the answers of an interrupted attempt.
 
-    Publish them within the block: their log is removed when it is left without an error.
+    Publish the answers within the block: the folder is removed when it is left without an error.
     """
     model = str(engine.info["model_digest"] or engine.info["claim"])
     identity = resume_identity(model, questions, settings, engine.identity)
-    folder = context.store.resume_folder(f"{asset}-{settings.decode}", identity)
-    yield engine.ask(questions, settings, folder, context.log.info)
+    folder = context.store.resume_folder(name, identity)
+    yield folder
     shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def resumable_answers(
+    context: EvaluationContext, asset: str, engine: Engine, questions: Sequence[Question], settings: RequestSettings
+) -> Iterator[list[Answer]]:
+    """The answers, those of an interrupted attempt included; publish them within the block."""
+    with resumable_folder(context, f"{asset}-{settings.decode}", engine, questions, settings) as folder:
+        yield engine.ask(questions, settings, folder, context.log.info)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fc_assets.calls.conversations import Turn, read_turns
 from fc_assets.calls.parse import parse_strict
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.answers import CUT, TOO_LONG, Answer, Question, RequestSettings
+from fc_assets.evaluation.answers import CUT, TOO_LONG, Answer, Question, RequestSettings, judged_text
 from fc_assets.evaluation.prediction_files import read_predictions, scoring_rows
 from fc_assets.evaluation.scoring import score_rows
 from fc_assets.foundation.artifacts import Artifact
@@ -105,8 +105,8 @@ def summarise(turns: Sequence[Turn], answers: Sequence[Answer]) -> AnswerSummary
 
 
 def _parses(turn: Turn, answer: Answer) -> bool:
-    parsed = parse_strict(answer.text)
-    return answer.finish_reason != TOO_LONG and not parsed.malformed and (not turn.calls or bool(parsed.calls))
+    parsed = parse_strict(judged_text(answer.text, answer.finish_reason))
+    return not parsed.malformed and (not turn.calls or bool(parsed.calls))
 
 
 def write_predictions(answers: Sequence[Answer], file: Path) -> None:

@@ -24,7 +24,7 @@ HEADLINE = (
     "irrelevance_accuracy",
 )
 _FAILURE_COLOURS = (
-    *("#6b2d3c", "#b04a5a", "#d9788a", "#8a5a2b", "#c98a45", "#e8bd7d"),
+    *("#3a3a3a", "#6b2d3c", "#b04a5a", "#d9788a", "#8a5a2b", "#c98a45", "#e8bd7d"),
     *("#2f5d7c", "#5b93b8", "#9cc3da", "#4b4b6b", "#9191b3"),
 )
 _LIGHT = ("#e8bd7d", "#9cc3da")  # too light for white figures on them

@@ -1,6 +1,8 @@
 """BFCL: what is translated, what is counted, and the official checker on known answers."""
 
 import json
+import os
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -9,22 +11,24 @@ import pytest
 from fc_assets.calls.call import Call
 from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
-from fc_assets.evaluation.answers import FAILED, TOO_LONG, Answer
-from fc_assets.evaluation.bfcl.model import BfclReport, BfclRow, BfclSample, CategoryScore
+from fc_assets.evaluation.answers import CUT, FAILED, TOO_LONG, Answer, RequestSettings
+from fc_assets.evaluation.bfcl import checker, published, self_test
+from fc_assets.evaluation.bfcl.coverage import RUNNABLE, not_run
+from fc_assets.evaluation.bfcl.model import BfclAttempt, BfclReport, BfclSample, CategoryScore, ModeSummary
 from fc_assets.evaluation.bfcl.scores import (
     as_tool,
+    attempt_of,
     find_python,
-    headline,
-    parse_share,
+    judge,
     questions_of,
     result_text,
-    score_answers,
     score_modes,
-    summarise,
     take_sample,
     write_records,
 )
-from fc_assets.evaluation.bfcl.tables import side_by_side
+from fc_assets.evaluation.bfcl.summaries import headline, parse_share, summarise
+from fc_assets.evaluation.bfcl.tables import side_by_side, text
+from fc_assets.evaluation.inference.client import request_body
 from fc_assets.profiles import BfclSettings
 
 SIZES = {
@@ -43,6 +47,13 @@ SIZES = {
     "live_relevance": 16,
 }
 """Rows of bfcl-eval 2026.3.23 in each single-turn category."""
+
+CONVERSATION_SIZES = {
+    **dict.fromkeys(
+        ("multi_turn_base", "multi_turn_miss_func", "multi_turn_miss_param", "multi_turn_long_context"), 200
+    ),
+    **dict.fromkeys(("memory_kv", "memory_rec_sum"), 155),
+}
 
 
 def scores(accuracies: dict[str, float]) -> list[CategoryScore]:
@@ -95,6 +106,9 @@ def test_the_headline_is_the_leaderboards_formula() -> None:
     assert found["live"] == pytest.approx((0.9 * 1053 + 0.5 * (258 + 16 + 24)) / (258 + 1053 + 16 + 24))
     assert found["irrelevance"] == pytest.approx(0.75)
     assert found["st3"] == pytest.approx((found["non_live"] + found["live"] + 0.75) / 3)
+    assert found["multi_turn"] is None
+    turns = ("multi_turn_base", "multi_turn_miss_func", "multi_turn_miss_param", "multi_turn_long_context")
+    assert headline(scores(dict.fromkeys(turns, 0.2) | {turns[0]: 0.6}), {})["multi_turn"] == pytest.approx(0.3)
 
 
 def test_a_category_that_was_not_evaluated_is_not_a_zero() -> None:
@@ -121,34 +135,13 @@ def answer(row: str, text: str, finish_reason: str = "stop") -> Answer:
     return Answer(row, text, finish_reason, 0.1, 1, 1, "why" if finish_reason in (TOO_LONG, FAILED) else "")
 
 
-def gold_text(row: BfclRow) -> str:
-    """The first possible answer of each argument; "" marks an argument that may be left out.
+def attempts(taken: BfclSample, texts: list[tuple[str, str]]) -> list[BfclAttempt]:
+    """Attempts of single questions from their texts and finish reasons."""
+    return [attempt_of(row, answer(row.id, *each)) for row, each in zip(taken.rows, texts, strict=True)]
 
-    A dictionary lists the possible answers of each of its keys, one level deep.
-    """
 
-    def plain(option: object) -> object:
-        if isinstance(option, dict):
-            return {name: values[0] if values else [] for name, values in option.items() if "" not in values}
-        return [plain(item) for item in option] if isinstance(option, list) else option
-
-    if row.possible_answers is None:
-        call = Call(row.functions[0]["name"], {}) if row.category == "live_relevance" else None
-        return answer_text([call]) if call else "None of the functions can do this."
-    calls = []
-    for possible in row.possible_answers:
-        ((name, arguments),) = possible.items()
-        function = next(each for each in row.functions if each["name"] == name)
-        required = function["parameters"].get("required", ())
-        values = {
-            key: plain(next((option for option in options if option != ""), options[0] if options else []))
-            for key, options in arguments.items()
-            if "" not in options or key in required
-        }
-        if row.category in ("simple_java", "simple_javascript"):  # these want source text, not values
-            values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
-        calls.append(Call(name, values))
-    return answer_text(calls)
+def right(taken: BfclSample) -> list[str]:
+    return [str(self_test.oracle(row).result) for row in taken.rows]
 
 
 def sample(python: Path, folder: Path, **settings: object) -> BfclSample:
@@ -158,10 +151,12 @@ def sample(python: Path, folder: Path, **settings: object) -> BfclSample:
 
 def test_the_sample_is_stratified_and_seeded(python: Path, tmp_path: Path) -> None:
     taken = sample(python, tmp_path, rows_per_category=3, prompt_modes=("chat_template", "official"))
-    assert Counter(row.category for row in taken.rows) == dict.fromkeys(SIZES, 3)
-    assert taken.sizes == SIZES
-    again, other = (sample(python, tmp_path, rows_per_category=3, seed=seed) for seed in (42, 7))
-    assert [row.id for row in again.rows] == [row.id for row in taken.rows] != [row.id for row in other.rows]
+    assert Counter(row.category for row in taken.rows) == dict.fromkeys(SIZES | CONVERSATION_SIZES, 3)
+    assert taken.sizes == SIZES | CONVERSATION_SIZES
+    pair = {"rows_per_category": 3, "categories": ("simple_python", "multiple")}
+    again, other = (sample(python, tmp_path, seed=seed, **pair) for seed in (42, 7))
+    assert [row.id for row in again.rows] == [row.id for row in taken.rows if row.category in pair["categories"]]
+    assert [row.id for row in again.rows] != [row.id for row in other.rows]
     first = taken.rows[0]
     assert questions_of(taken.rows, "chat_template")[0].tools[0]["parameters"]["type"] == "object"
     official = questions_of(taken.rows, "official")[0]
@@ -172,58 +167,182 @@ def test_the_sample_is_stratified_and_seeded(python: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_gold_answers_are_right_and_silence_is_wrong(python: Path, tmp_path: Path) -> None:
-    taken = sample(python, tmp_path)
-    gold = [answer(row.id, gold_text(row)) for row in taken.rows]
-    found = score_answers(taken.rows, gold, python, tmp_path / "gold", tmp_path / "log")
-    correct = {score.category: score.correct for score in found.scores}
-    # Two live rows each whose gold contradicts their own schema; Java wants literals of its own.
-    expected = SIZES | {"live_simple": 256, "live_multiple": 1051}
-    loose = {"simple_java"}
-    assert {name: n for name, n in correct.items() if name not in loose} == {
-        name: n for name, n in expected.items() if name not in loose
+def test_the_oracle_reaches_its_known_ceilings_and_a_corrupted_one_nothing(python: Path, tmp_path: Path) -> None:
+    taken = sample(python, tmp_path, categories=RUNNABLE)
+    assert taken.sizes == SIZES | CONVERSATION_SIZES
+    assert set(RUNNABLE) == set(BfclSettings().categories)
+    sets = {"oracle": [*map(self_test.oracle, taken.rows)], "corrupted": [*map(self_test.corrupted, taken.rows)]}
+    wrong = judge(sets, python, tmp_path, tmp_path / "log")
+    assert wrong["oracle"].keys() == self_test.UNREACHABLE
+    assert wrong["corrupted"].keys() == {row.id for row in taken.rows}
+
+
+@pytest.mark.slow
+def test_silence_is_right_only_where_no_call_is_expected(python: Path, tmp_path: Path) -> None:
+    taken = sample(python, tmp_path, rows_per_category=2, categories=tuple(SIZES))
+    texts = {"gold": [(text, "stop") for text in right(taken)], "silent": [("Sorry.", "stop")] * len(taken.rows)}
+    modes = {name: attempts(taken, each) for name, each in texts.items()}
+    found = score_modes(modes, python, tmp_path, tmp_path / "log").modes
+    unreachable = sum(row.id in self_test.UNREACHABLE for row in taken.rows)
+    assert sum(one.correct for one in found["gold"].scores) == len(taken.rows) - unreachable
+    assert {one.category for one in found["silent"].scores if one.correct} == {"irrelevance", "live_irrelevance"}
+    assert [parse_share(each.records) for each in found.values()] == [1.0, 0.0]
+
+
+def test_a_checker_that_judges_known_answers_otherwise_is_not_believed(python: Path, tmp_path: Path) -> None:
+    taken = sample(
+        python, tmp_path, rows_per_category=2, categories=("simple_python", "irrelevance", "multi_turn_base")
+    )
+    known = self_test.self_test_sets(taken.rows)
+    wrong = judge(known, python, tmp_path, tmp_path / "log")
+    assert self_test.check(known, wrong) == 6
+    first = taken.rows[0].id
+    with pytest.raises(FcAssetsError, match=f"calls 1 of 6 right answers wrong .the first is {first}: why"):
+        self_test.check(known, {**wrong, "oracle": {first: "why"}})
+    kind = {row: error for row, error in wrong["corrupted"].items() if row != first}
+    with pytest.raises(FcAssetsError, match=f"calls 1 of 6 wrong answers right .the first is {first}"):
+        self_test.check(known, {**wrong, "corrupted": kind})
+
+
+def test_cut_answers_and_prompts_that_do_not_fit_are_wrong_and_failed_rows_are_left_out(
+    python: Path, tmp_path: Path
+) -> None:
+    taken = sample(python, tmp_path, rows_per_category=5, categories=("simple_python", "irrelevance"))
+    gold = right(taken)
+    endings = ["stop", TOO_LONG, FAILED, CUT, CUT]
+    texts = [
+        ({"stop": gold[place], CUT: "<think>So" if place % 5 == 3 else gold[place]}.get(endings[place % 5], ""), each)
+        for place, each in enumerate(endings * 2)
+    ]
+    modes = {
+        "chat_template": attempts(taken, texts),
+        "official": attempts(taken, [("", TOO_LONG)] * len(taken.rows)),
     }
-    assert all(correct[name] > 0.5 * SIZES[name] for name in loose)
-    assert parse_share(found.records) == 1.0
-
-    silent = [answer(row.id, "Sorry.") for row in taken.rows]
-    found = score_answers(taken.rows, silent, python, tmp_path / "silent", tmp_path / "log")
-    assert {score.category for score in found.scores if score.correct} == {"irrelevance", "live_irrelevance"}
-    assert parse_share(found.records) == 0.0
-
-
-def test_prompts_that_do_not_fit_are_wrong_and_failed_rows_are_left_out(python: Path, tmp_path: Path) -> None:
-    taken = sample(python, tmp_path, rows_per_category=3, categories=("simple_python", "irrelevance"))
-    reasons = ["stop", TOO_LONG, FAILED] * 2
-    answers = [
-        answer(row.id, gold_text(row) if reason == "stop" else "", reason)
-        for row, reason in zip(taken.rows, reasons, strict=True)
-    ]
-    modes = ("chat_template", "official")
-    too_long = [answer(row.id, "", TOO_LONG) for row in taken.rows]
-    judged = score_modes(taken, modes, [*answers, *too_long], python, tmp_path, tmp_path / "log")
-    found = judged["chat_template"]
-    assert [(score.category, score.correct, score.total, score.too_long) for score in found.scores] == [
-        ("simple_python", 1, 2, 1),
-        ("irrelevance", 1, 2, 1),
-    ]
-    assert [record["error"] for record in found.records] == ["", "prompt_too_long"] * 2
-    assert 0 < found.scores[0].low < 0.5 < found.scores[0].high < 1
-    summary = summarise(found, taken.sizes)
-    assert (summary.failed, summary.too_long, summary.parse_share) == (2, 2, 0.5)
+    judged = score_modes(modes, python, tmp_path, tmp_path / "log")
+    assert judged.self_test == 2 * self_test.ROWS_EACH
+    found = judged.modes["chat_template"]
+    shown = [(one.category, one.correct, one.total, one.too_long, one.cut, one.failed) for one in found.scores]
+    # A whole call before the cut counts; the same silence that is right when it ends is wrong when it was cut.
+    assert shown == [("simple_python", 2, 4, 1, 2, 1), ("irrelevance", 1, 4, 1, 2, 1)]
+    errors = [record["error"] for record in found.records]
+    assert errors[:2] == ["", "prompt_too_long"] and errors[3] == ""
+    assert errors[4:] == ["", "prompt_too_long", "cut", "cut"]
+    assert 0 < found.scores[1].low < 0.25 < found.scores[1].high < 1
+    summary = summarise(found, taken.sizes, 96)
+    assert (summary.failed, summary.too_long, summary.cut, summary.parse_share) == (2, 2, 4, 0.5)
     assert summary.headline["st3"] is None and summary.headline["irrelevance"] is None
-    assert [score.correct for score in judged["official"].scores] == [0, 0], "each mode has its own answers"
+    assert [one.correct for one in judged.modes["official"].scores] == [0, 0], "each mode has its own answers"
     report = BfclReport(
         bfcl_eval=taken.version,
         sampled=len(taken.rows),
         sizes=taken.sizes,
-        modes={mode: summarise(each, taken.sizes) for mode, each in judged.items()},
+        modes={mode: summarise(each, taken.sizes, 96) for mode, each in judged.modes.items()},
+        not_run=not_run(("simple_python",)),
     )
     assert BfclReport.model_validate_json(report.model_dump_json()) == report, "gates read what the step wrote"
     table = side_by_side({"SFT": report})
     assert {(row["prompt mode"], row["category"]): row["SFT"] for row in table[:2]} == {
-        ("chat_template", "simple_python"): 0.5,
-        ("chat_template", "irrelevance"): 0.5,
+        ("chat_template", "simple_python"): "2 of 4",
+        ("chat_template", "irrelevance"): "1 of 4",
     }
-    write_records(judged, tmp_path / "rows.parquet")
+    said = text({"SFT": report})
+    assert "web_search_base" in said and "`official` may have 96 tokens" in said
+    assert table[0]["SFT lost"] == "2 cut, 1 too long, 1 without an answer"
+    write_records(judged.modes, tmp_path / "rows.parquet")
     assert (tmp_path / "rows.parquet").stat().st_size > 0
+
+
+def test_what_a_model_names_is_evaluated_only_where_it_can_be_a_tool(
+    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The official executor evaluates what a model wrote as Python."""
+    taken = sample(python, tmp_path, rows_per_category=1, categories=("multi_turn_base",))
+    target = tmp_path / "written"
+    hostile = [
+        Call("open", {"file": str(target), "mode": "w"}),
+        Call(f"__import__('pathlib').Path({str(target)!r}).touch", {}),
+        Call("pwd", {f"x=__import__('pathlib').Path({str(target)!r}).touch(), y": 1}),
+    ]
+    (row,) = taken.rows
+    attempt = BfclAttempt(row, [[answer_text([call]) for call in hostile]] * row.turns, "", "stop", 0, 3)
+    wrong = judge({"hostile": [attempt]}, python, tmp_path, tmp_path / "log")
+    assert row.id in wrong["hostile"] and not target.exists()
+
+
+def test_what_is_not_run_is_named_with_its_reason() -> None:
+    found = not_run(("simple_python", *RUNNABLE[5:]))
+    assert "network" in found["web_search_base"] and "hub" in found["memory_vector"]
+    assert found["multiple"] == "not among the profile's bfcl.categories" and "simple_python" not in found
+    assert not set(not_run(RUNNABLE)) & set(RUNNABLE)
+
+
+OFFICIAL_PROMPTS = """
+import json, sys
+from types import SimpleNamespace
+from checker import official_handler
+handler = official_handler()
+from bfcl_eval.utils import load_dataset_entry
+prompts = {}
+def create(prompt, **options):
+    prompts[entry["id"]] = prompt
+    usage = SimpleNamespace(prompt_tokens=0, completion_tokens=0)
+    return SimpleNamespace(choices=[SimpleNamespace(text="")], usage=usage)
+handler.client = SimpleNamespace(completions=SimpleNamespace(create=create))
+handler.tokenizer, handler.max_context_length = SimpleNamespace(tokenize=list), 10**9
+for category in sys.argv[1].split(","):
+    for entry in load_dataset_entry(category):
+        handler.inference(entry, include_input_log=False, exclude_state_log=True)
+print(json.dumps(prompts))
+"""
+"""What the leaderboard's own run of a local model sends its server for every question of these categories."""
+
+
+@pytest.mark.parametrize(
+    "categories", [("simple_java", "parallel", "live_relevance"), pytest.param(tuple(SIZES), marks=pytest.mark.slow)]
+)
+def test_the_official_mode_sends_the_leaderboards_own_prompts(
+    python: Path, tmp_path: Path, categories: tuple[str, ...]
+) -> None:
+    taken = sample(python, tmp_path, prompt_modes=("official",), categories=categories)
+    argv = [python, "-c", OFFICIAL_PROMPTS, ",".join(categories)]
+    env = {**os.environ, "BFCL_PROJECT_ROOT": str(tmp_path), "PYTHONPATH": str(Path(checker.__file__).parent)}
+    official = json.loads(subprocess.run(argv, env=env, capture_output=True, check=True, text=True).stdout)
+    asking = RequestSettings(4096, 1, 1, 0, 0.0, 1)
+    sent = {
+        question.id.removeprefix("official:"): request_body("m", question, asking)["prompt"]
+        for question in questions_of(taken.rows, "official")
+    }
+    assert len(sent) == sum(SIZES[name] for name in categories) and sent == official
+
+
+def test_the_published_numbers_are_consistent_in_themselves() -> None:
+    """Each mean of the leaderboard's is the mean of its categories as it published them: no figure was misread."""
+    found = published.published()
+    assert {"Qwen3-0.6B (FC)", "Hammer2.1-0.5b (FC)", "Hammer2.1-1.5b (FC)", "xLAM-2-1b-fc-r (FC)"} <= found.keys()
+    for model, values in found.items():
+        own = [CategoryScore(name, value, 0, 1, 0, 1, 0, 0) for name, value in values.items() if name in RUNNABLE]
+        computed = headline(own, SIZES)
+        for name, value in computed.items():
+            assert value == pytest.approx(values[f"summary_{name}"], abs=1e-4), (model, name)
+    assert found["Qwen3-0.6B (FC)"]["summary_st3"] == pytest.approx(0.6975, abs=1e-4)
+
+
+def test_published_numbers_stand_beside_ours_where_these_can_be_claimed() -> None:
+    def report(mode: str, rows: int) -> BfclReport:
+        categories = tuple(
+            CategoryScore(name, 0.5, 0.4, 0.6, rows // 2, min(rows, size), 0.0, 0) for name, size in SIZES.items()
+        )
+        summary = ModeSummary(
+            headline=headline(categories, SIZES), parse_share=1, failed=0, too_long=0, categories=categories
+        )
+        return BfclReport(bfcl_eval="1", sampled=1, sizes=SIZES, modes={mode: summary})
+
+    assert published.beside({"SFT": report("chat_template", 1000)}) == [], "asked otherwise than the leaderboard asks"
+    assert published.beside({"SFT": report("official", 4)}) == [], "a few rows are no score"
+    ours, theirs, *_ = published.beside({"SFT": report("official", 50)})
+    assert (ours["model"], ours["st3"], ours["multi_turn"]) == ("SFT", 0.5, None)
+    assert (theirs["model"], theirs["non_live"], theirs["multi_turn"]) == ("Qwen3-0.6B (FC)", 0.7179, 0.0362)
+    counted = {row["category"]: row["SFT"] for row in side_by_side({"SFT": report("official", 4)})}
+    assert counted["Irrelevance (unweighted mean)"] == "4 of 8" and counted["live_relevance"] == "2 of 4"
+    shown = {row["category"]: row["SFT"] for row in side_by_side({"SFT": report("official", 50)})}
+    assert shown["Irrelevance (unweighted mean)"] == 0.5 == shown["simple_java"]

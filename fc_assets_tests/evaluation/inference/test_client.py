@@ -168,6 +168,28 @@ def test_a_prompt_that_does_not_fit_is_the_models_failure(tmp_path: Path) -> Non
     assert server.asked["a"] == 1
 
 
+@pytest.mark.parametrize("prompt", [60, 64, 99])
+def test_a_long_prompt_gets_the_room_that_it_leaves(tmp_path: Path, prompt: int) -> None:
+    server = ScriptedServer()
+    server.scripts["a"] = ["long"]
+
+    async def count(request: web.Request) -> web.Response:
+        body = await request.json()
+        assert body["messages"] and body["tools"] and body["chat_template_kwargs"] == {"enable_thinking": False}
+        return web.json_response({"count": prompt, "max_model_len": 64})
+
+    with (
+        serving(POST={"/v1/chat/completions": server.handle, "/tokenize": count}) as url,
+        answer_log(tmp_path) as log,
+    ):
+        (answer,) = ask(Endpoint(url, "m"), [question("a")], ASKING, log, print)
+    budgets = [body["max_tokens"] for body in server.bodies]
+    if prompt < 64:
+        assert (answer.text, budgets) == ("answer to a", [ASKING.max_tokens, 4])
+    else:
+        assert (answer.finish_reason, budgets) == (TOO_LONG, [ASKING.max_tokens])
+
+
 def test_an_interrupted_step_goes_on_where_it_was(tmp_path: Path) -> None:
     server = ScriptedServer()
     ask_with(server, tmp_path, ["a", "b"])
@@ -263,10 +285,12 @@ def test_the_summary_counts_as_the_report_does() -> None:
         "malformed": ("<tool_call>{", "length", (Call("add", {"a": 1}),)),
         "too long": ("", TOO_LONG, ()),
         "failed": ("", FAILED, ()),
+        "cut while it thought": ("<think>Hm", "length", ()),
+        "cut in words": ("I could", "length", ()),
     }
     turns = [Turn(row, (), "", (TOOL,), calls, "", {}) for row, (_, _, calls) in cases.items()]
     answers = [Answer(row, text, finish, 1.0, 2, 3) for row, (text, finish, _) in cases.items()]
     summary = summarise(turns, answers)
     rows = scoring_rows(turns, [Prediction(each.id, each.text, each.finish_reason) for each in answers])
-    assert summary.parse_rate == judged(score_rows(rows, WEIGHTS, 1.0))["parse_ok"].mean() == 2 / 5
-    assert (summary.rows, summary.failed, summary.too_long, summary.cut) == (6, 1, 1, 1)
+    assert summary.parse_rate == judged(score_rows(rows, WEIGHTS, 1.0))["parse_ok"].mean() == 2 / 7
+    assert (summary.rows, summary.failed, summary.too_long, summary.cut) == (8, 1, 1, 3)
