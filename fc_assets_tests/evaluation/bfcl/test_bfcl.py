@@ -150,9 +150,11 @@ def sample(python: Path, folder: Path, **settings: object) -> BfclSample:
 
 
 def test_the_sample_is_stratified_and_seeded(python: Path, tmp_path: Path) -> None:
-    taken = sample(python, tmp_path, rows_per_category=3, prompt_modes=("chat_template", "official"))
-    assert Counter(row.category for row in taken.rows) == dict.fromkeys(SIZES | CONVERSATION_SIZES, 3)
-    assert taken.sizes == SIZES | CONVERSATION_SIZES
+    categories = ("simple_python", "multiple", "live_relevance", "multi_turn_base")
+    modes = ("chat_template", "official")
+    taken = sample(python, tmp_path, rows_per_category=3, categories=categories, prompt_modes=modes)
+    assert Counter(row.category for row in taken.rows) == dict.fromkeys(categories, 3)
+    assert taken.sizes == {name: (SIZES | CONVERSATION_SIZES)[name] for name in categories}
     pair = {"rows_per_category": 3, "categories": ("simple_python", "multiple")}
     again, other = (sample(python, tmp_path, seed=seed, **pair) for seed in (42, 7))
     assert [row.id for row in again.rows] == [row.id for row in taken.rows if row.category in pair["categories"]]

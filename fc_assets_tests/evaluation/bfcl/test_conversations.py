@@ -102,6 +102,22 @@ def test_a_conversation_is_played_resumed_bounded_and_its_early_end_is_wrong(pyt
     assert {attempt.row.id: attempt.finish_reason for attempt in attempts}[failed] == "stop"
 
 
+@pytest.mark.slow
+def test_a_memory_that_no_answer_could_fill_is_not_asked_in_vain(python: Path, tmp_path: Path) -> None:
+    rows = rows_of(python, tmp_path, ("memory_rec_sum",), each=3)
+    scenario = rows[0].id.split("-")[1]
+    gold = oracle_words(rows)
+
+    def words(episode: str, number: int) -> tuple[str, str]:
+        return ("", FAILED) if f"_prereq_0-{scenario}-" in episode else gold(episode, number)
+
+    attempts = played(SpeakingEngine(words), rows, "chat_template", python, tmp_path)
+    assert {attempt.row.id.split("-")[1] == scenario for attempt in attempts if attempt.finish_reason == FAILED} == {
+        True
+    }
+    assert [attempt.finish_reason == FAILED for attempt in attempts] == [f"-{scenario}-" in row.id for row in rows]
+
+
 def test_a_player_that_dies_is_a_sentence(python: Path, tmp_path: Path) -> None:
     (row,) = rows_of(python, tmp_path, ("multi_turn_base",))
     unknown = BfclRow("multi_turn_nowhere_1", row.category, (), (), ())
