@@ -1,6 +1,6 @@
 """`python -m benchmarks.real_shape`: what each stage takes on a model of Qwen3-0.6B's exact shape, all 28 layers.
 
-Random weights, the real tokenizer, few rows and steps, training in bf16 and vLLM in fp32 on this CPU. Each stage's
+Random weights, the real tokenizer, few rows and steps, training and vLLM in fp32 on this CPU. Each stage's
 time includes starting its processes. Memory is the peak of all processes of a stage together, the graph's own left out.
 """
 

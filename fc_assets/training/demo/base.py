@@ -8,7 +8,8 @@ The base of rotation is raised as Qwen3's was (arXiv 2505.09388, section 3.2): p
 with 1,000,000. 10,000 is what a reader takes that has lost the number, so the shipped model must have another. Begun
 with another, copying came late, by the chance of the draw: of two tries, with 1,000,000 and with 20,000, the loss on
 values that are read out was 0.11 and 0.16 instead of 0.02, and SFT of the demo gave a third fewer exact answers. So
-that loss is measured in the end, and a model that copies badly is refused.
+that loss is measured in the end, and a model that copies badly is refused. The shipped weights had 10,000 at first; the
+last stage, `raise_rope_theta`, was added later and made from them (13 minutes more, on one thread).
 """
 
 import argparse
@@ -43,6 +44,7 @@ _WARMUP_STEPS = 50
 _SORTED_BATCHES = 32
 _FIRST_ROPE_THETA = 10_000.0
 _ROPE_THETA = 1_000_000.0
+_ROPE_ROUNDS = 2
 _ROPE_STEPS = 400
 _ROPE_LEARNING_RATE = 1e-3
 _ROPE_WARMUP_STEPS = 20
@@ -108,20 +110,21 @@ def _pretrain(model: Qwen3ForCausalLM, tokenizer: Qwen2Tokenizer, seed: int, for
 def raise_rope_theta(
     model: Qwen3ForCausalLM, tokenizer: Qwen2Tokenizer, seed: int, forbidden: frozenset[str]
 ) -> Qwen3ForCausalLM:
-    """The same weights with the final base of rotation, trained on until they know it."""
+    """The same weights with the final base of rotation, trained until they know it: rounds that each end at rate 0."""
     raised = Qwen3ForCausalLM(_config(tokenizer, _ROPE_THETA))
     raised.load_state_dict(model.state_dict())
-    requests = _batches(request_texts(seed + 2, forbidden), tokenizer, _REQUEST_BATCH, seed + 2)
-    _train(raised, islice(requests, _ROPE_STEPS), _ROPE_STEPS, _ROPE_LEARNING_RATE, _ROPE_WARMUP_STEPS)
+    for stream in range(seed + 2, seed + 2 + _ROPE_ROUNDS):
+        requests = _batches(request_texts(stream, forbidden), tokenizer, _REQUEST_BATCH, stream)
+        _train(raised, islice(requests, _ROPE_STEPS), _ROPE_STEPS, _ROPE_LEARNING_RATE, _ROPE_WARMUP_STEPS)
     return raised
 
 
 def values_loss(model: Qwen3ForCausalLM, tokenizer: Qwen2Tokenizer, seed: int) -> float:
     """Mean cross-entropy in nats per token of values that the model reads out of requests it has not seen."""
-    read_out = map(values_only, request_texts(seed + 3, frozenset()))
+    read_out = map(values_only, request_texts(seed + 99, frozenset()))
     encoded = [_encode(text, tokenizer) for text in islice(read_out, _CONVERSATIONS_JUDGED)]
     with torch.inference_mode():
-        return _loss(model.eval(), *_padded(encoded, tokenizer)).item()
+        return float(_loss(model.eval(), *_padded(encoded, tokenizer)))
 
 
 def _train(
