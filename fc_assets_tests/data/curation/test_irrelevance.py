@@ -16,7 +16,7 @@ def test_irrelevance_rows_reach_their_share_with_tools_that_cannot_answer():
     assert len(made) == report.made_irrelevant
     assert len(made) / len(kept) == pytest.approx(0.1, abs=0.03)
     by_id = {example.id: example for example in EXAMPLES}
-    for example, question in made:
+    for example, question, _ in made:
         origin = by_id[example.id.removesuffix("-irrelevant")]
         assert (example.query, example.calls) == (origin.query, "[]")
         wanted = {call["name"] for call in json.loads(origin.calls)}
