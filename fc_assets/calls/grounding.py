@@ -16,6 +16,7 @@ from fc_assets.calls.call import Call
 from fc_assets.calls.match import equal
 from fc_assets.calls.tools.stubs import json_types
 from fc_assets.calls.tools.toolset import ToolSet
+from fc_assets.calls.unspaced import split_words
 
 TOKEN_SHARE = 0.5  # of a string's tokens that must occur in the text, see docs/metrics.md
 MAX_LEAVES = 1000  # of one argument; what lies beyond is not looked at
@@ -23,7 +24,10 @@ MAX_LEAVES = 1000  # of one argument; what lies beyond is not looked at
 
 @dataclass(frozen=True, slots=True)
 class GroundingText:
-    """A text that may state values: folded, its words, and every number it states, in digits, words or units."""
+    """A text that may state values: folded, its words, and every number it states, in digits, words or units.
+
+    Where a script puts no space between words, their n-grams stand for them.
+    """
 
     text: str
     words: frozenset[str]
@@ -49,7 +53,7 @@ class GroundingText:
             return False
         if folded in self.text:
             return True
-        tokens = numerals.tokens(folded)
+        tokens = _tokens(folded)
         return bool(tokens) and sum(map(self._holds_token, tokens)) >= TOKEN_SHARE * len(tokens)
 
     def _holds_token(self, token: str) -> bool:
@@ -58,13 +62,21 @@ class GroundingText:
         return token in self.words or numerals.singular(token) in self.words
 
 
+def _tokens(folded: str) -> list[str]:
+    """The numbers, percent signs and words of a folded text; n-grams where there are no spaces between words."""
+    tokens = numerals.tokens(folded)
+    if folded.isascii():
+        return tokens
+    words, grams = split_words(folded)
+    return [*(token for token in tokens if token[0].isdigit() or token == "%"), *words, *grams]
+
+
 @lru_cache(maxsize=8192)
 def grounding_text(text: str) -> GroundingText:
     """Prepare a text: a query or a description. Cached, since one query serves many values and completions."""
     folded = numerals.fold(text)
-    tokens = numerals.tokens(folded)
-    words = {token for token in tokens if not token[0].isdigit()}
-    stated = frozenset(round(number, 6) for number in numerals.numbers(tokens))
+    words = {token for token in _tokens(folded) if not token[0].isdigit()}
+    stated = frozenset(round(number, 6) for number in numerals.numbers(numerals.tokens(folded)))
     return GroundingText(folded, frozenset(words | set(map(numerals.singular, words))), stated)
 
 

@@ -10,7 +10,7 @@ from fc_assets.calls.call import calls_from_json
 from fc_assets.calls.conversations import turns_of
 from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets.data.rows.examples_file import read_examples
-from fc_assets.data.rows.normal_query import normal_query
+from fc_assets.data.rows.normal_query import later_questions, normal_query
 from fc_assets.data.sources.files import read_files
 from fc_assets.data.splits import TOOLS_SEEN, split_rows
 from fc_assets.errors import FcAssetsError
@@ -71,12 +71,16 @@ def _problem_of(row: dict[str, Any], validation: bool) -> str:
 
 def shared_rows(train: Path, validation: Path) -> tuple[int, int]:
     """How many ids, and how many normalised queries, of the validation split are in the training split too."""
-    ids, queries = set(), set()
+    ids: set[str] = set()
+    queries: set[str] = set()
     for row in split_rows(validation):
         ids.add(row["id"])
-        queries.add(_question(row))
-    shared_ids = {row["id"] for row in split_rows(train) if row["id"] in ids}
-    shared_queries = {question for question in map(_question, split_rows(train)) if question in queries}
+        queries.update(_questions(row))
+    shared_ids: set[str] = set()
+    shared_queries: set[str] = set()
+    for row in split_rows(train):
+        shared_ids.update({row["id"]} & ids)
+        shared_queries.update(queries.intersection(_questions(row)))
     return len(shared_ids), len(shared_queries)
 
 
@@ -102,5 +106,7 @@ def gold_ceiling(split: Path) -> float:
     return valid / expecting if expecting else 1.0
 
 
-def _question(row: dict[str, Any]) -> str:
-    return normal_query(row["conversations"][0]["value"])
+def _questions(row: dict[str, Any]) -> list[str]:
+    """The first question of a row, and those asked later that tell it from others, in normal form."""
+    asked = [turn["value"] for turn in row["conversations"] if turn["from"] == "human"]
+    return [*map(normal_query, asked[:1]), *later_questions(asked[1:])]

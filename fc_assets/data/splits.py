@@ -1,8 +1,9 @@
 """Curated examples as a training and a validation split, both ShareGPT files; and those files read back row by row.
 
 A row's place follows from a hash of the seed and its question. So the split is the same on every machine, rows with
-the same question fall on the same side, and a row that joins or leaves the source moves few others. Which examples are
-split is decided in `curation`; `split_building` puts the two together.
+the same question fall on the same side, and a row that joins or leaves the source moves few others. Conversations that
+share any question, and what shares one with them, are one group with one place: the first of those of its questions.
+Which examples are split is decided in `curation`; `split_building` puts the two together.
 """
 
 from __future__ import annotations
@@ -127,8 +128,8 @@ def _spool(
     training_form: TrainingForm | None,
 ) -> _Rows:
     rows, end = _Rows(), 0
-    salt = f"{seed}\0".encode()
-    for number, (example, question) in enumerate(curated):
+    salt, groups = f"{seed}\0".encode(), _Groups()
+    for number, (example, question, later) in enumerate(curated):
         written = stream.write(sharegpt_row(example))
         rows.starts.append(end)
         rows.lengths.append(written)
@@ -137,12 +138,41 @@ def _spool(
         if changed is not None:
             rows.other_forms[number] = stream.write(sharegpt_row(changed))
             end += rows.other_forms[number]
-        rows.keys.append(hashlib.blake2b(salt + question.encode(), digest_size=_KEY_BYTES).digest())
+        rows.keys.append(_key(salt, question))
+        groups.join(rows.keys[-1], [_key(salt, each) for each in later])
         rows.tools.append(tool_numbers.of(example.tools))
         rows.calls.append(len(orjson.loads(example.calls)))
         rows.sources.append(example.source)
         rows.flags.append(example.flags)
+    rows.keys = [groups.key_of(key) for key in rows.keys]
     return rows
+
+
+def _key(salt: bytes, question: str) -> bytes:
+    return hashlib.blake2b(salt + question.encode(), digest_size=_KEY_BYTES).digest()
+
+
+class _Groups:
+    """Keys of questions that one conversation joins, directly or through others; the group's key is its least."""
+
+    def __init__(self) -> None:
+        self._above: dict[bytes, bytes] = {}
+
+    def join(self, key: bytes, others: Iterable[bytes]) -> None:
+        for other in others:
+            least, greater = sorted((self.key_of(key), self.key_of(other)))
+            if least != greater:
+                self._above[greater] = least
+
+    def key_of(self, key: bytes) -> bytes:
+        if key not in self._above:
+            return key
+        top = key
+        while top in self._above:
+            top = self._above[top]
+        while key != top:  # shorten the way for the next one
+            self._above[key], key = top, self._above[key]
+        return top
 
 
 def _cut(keys: Sequence[bytes], order: Sequence[int], share: float) -> int:

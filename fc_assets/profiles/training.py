@@ -70,7 +70,10 @@ class SftSettings(Section):
     warmup_share: Share = 0.03
     epochs: Annotated[float, Field(gt=0)] = 3.0
     max_steps: int = Field(-1, description="Stops earlier than `epochs`; -1 does not.")
-    max_length: Positive = Field(2048, description="Tokens per sequence; longer ones are left out and counted.")
+    max_length: Positive = Field(2048, description="Tokens per sequence; what is longer is never cut: see `overlong`.")
+    overlong: Literal["drop", "fail"] = Field(
+        "drop", description="Turns longer than `max_length`: left out, counted and listed in the report, or an error."
+    )
     bf16: bool = True
     qlora: bool = Field(
         False,
@@ -124,6 +127,9 @@ class GrpoSettings(Section):
         description="Tokens of the longest prompt that is asked; turns with longer ones are left out and counted. vLLM "
         "is started for max_prompt + max_completion tokens: a whole sequence of Qwen3-0.6B has 112 KiB of KV cache "
         "for each of them.",
+    )
+    overlong: Literal["drop", "fail"] = Field(
+        "drop", description="Turns whose prompt is longer: left out, counted and listed in the report, or an error."
     )
     micro_batch_tokens: Positive = Field(
         8192,

@@ -16,6 +16,7 @@ import time
 import urllib.error
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.child_processes import processes
@@ -33,6 +34,7 @@ CLAIMED = "external, claimed by name: "
 
 _HOST = "127.0.0.1"
 _DIGITS = 16
+_CLAIM = re.compile(rf"-([0-9a-f]{{{_DIGITS}}})$")
 _POLL_SECONDS = 0.1
 _PORT_ATTEMPTS = 3
 _PORT_TAKEN = "address already in use"
@@ -86,7 +88,8 @@ def connect_to_artifact(api_url: str, name: str, digest: str) -> Endpoint:
     """The server at `api_url`, which must say that it serves the artefact `digest`; `name` is how people know it.
 
     It says so by a model whose name ends with the first digits of the digest, as those of a deployment do. So no model
-    answers for another one, and a server with yesterday's model is refused. Raises `ServerError`.
+    answers for another one, and a server with yesterday's model is refused; so is one that has the names of several
+    artefacts for one checkpoint, as far as it says what is behind a name (vLLM's `root`). Raises `ServerError`.
     """
     server, served = _ask_models(api_url)
     chosen = next((model for model in served if model.endswith(f"-{digest[:_DIGITS]}")), None)
@@ -96,11 +99,24 @@ def connect_to_artifact(api_url: str, name: str, digest: str) -> Endpoint:
             f"{digest[:_DIGITS]}: start it with --served-model-name {name}-{digest[:_DIGITS]}, or empty server.api_url "
             "to have one started here"
         )
+    root = served[chosen].get("root")
+    names = [model for model in served if root and served[model].get("root") == root and _digest_of(model)]
+    if len({_digest_of(model) for model in names}) > 1:
+        raise ServerError(
+            f"The server at {server.base_url} calls one checkpoint, {root}, by the names of several artefacts "
+            f"({', '.join(names)}), of which it can be only one: serve each under its own digest alone"
+        )
     return _external(server, chosen, served, claim=f"{CLAIMED}{chosen}")
 
 
-def _ask_models(api_url: str) -> tuple[Endpoint, dict[str, int | None]]:
-    """The server, and the models that it serves: each name with its `max_model_len` where the server says it."""
+def _digest_of(model: str) -> str:
+    """The digits with which a served name claims to be an artefact; empty for another name."""
+    found = _CLAIM.search(model)
+    return found[1] if found else ""
+
+
+def _ask_models(api_url: str) -> tuple[Endpoint, dict[str, Mapping[str, Any]]]:
+    """The server, and the models that it serves: each name with what else the server says of it."""
     base_url = api_url.rstrip("/").removesuffix("/v1")
     endpoint = Endpoint(base_url, "", os.environ.get(API_KEY_VARIABLE, ""))
     try:
@@ -112,15 +128,15 @@ def _ask_models(api_url: str) -> tuple[Endpoint, dict[str, int | None]]:
         raise ServerError(
             f"No OpenAI-compatible server answers at {base_url} ({error}); start it, or correct server.api_url"
         ) from error
-    return endpoint, {str(each["id"]): each.get("max_model_len") for each in models}
+    return endpoint, {str(each["id"]): each for each in models}
 
 
-def _external(server: Endpoint, model: str, served: Mapping[str, int | None], claim: str = "") -> Endpoint:
-    info = ServerInfo(version=_version(server), claim=claim, max_model_len=served[model])
+def _external(server: Endpoint, model: str, served: Mapping[str, Mapping[str, Any]], claim: str = "") -> Endpoint:
+    info = ServerInfo(version=_version(server), claim=claim, max_model_len=served[model].get("max_model_len"))
     return Endpoint(server.base_url, model, server.api_key, info)
 
 
-def _listed(served: Mapping[str, int | None]) -> str:
+def _listed(served: Mapping[str, Mapping[str, Any]]) -> str:
     return ", ".join(served) or "no model"
 
 

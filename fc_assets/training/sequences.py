@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fc_assets.calls.conversations import Turn
 from fc_assets.calls.prompts import THINK_OFF, render_prompt
 from fc_assets.errors import FcAssetsError
+
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,16 @@ def encode_split(tokenizer: Any, turns: Sequence[Turn], max_length: int) -> tupl
         )
     overlong = [example.id for example in encoded if len(example.input_ids) > max_length]
     return kept, overlong
+
+
+def allow_overlong(overlong: Sequence[str], policy: Literal["drop", "fail"], section: str, limit: str) -> None:
+    """Raise `FcAssetsError` with the first ids where turns are too long and the `policy` is to fail.
+
+    `limit` is the setting of the profile's `section` that they are held to.
+    """
+    if policy == "fail" and overlong:
+        more = f" and {len(overlong) - _NAMED} more" if len(overlong) > _NAMED else ""
+        raise FcAssetsError(
+            f"{len(overlong)} training turns do not fit {section}.{limit}: {', '.join(overlong[:_NAMED])}{more}; raise "
+            f"{section}.{limit}, or set {section}.overlong to drop"
+        )

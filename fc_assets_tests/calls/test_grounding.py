@@ -21,6 +21,14 @@ STATED: list[tuple[str, Any, bool]] = [
     ("a table at the Ritz", "", False),
     ("bonjour", "\u3053", False),
     ("\u6771\u4eac\u306e\u5929\u6c17", "\u6771\u4eac", True),  # no spaces between words: contained
+    ("帮我订明天去北京的火车票", "明天去上海的火车票", True),  # most of its pairs of characters
+    ("帮我订明天去北京的火车票", "上海虹桥", False),
+    ("帮我订3张去北京的票", 3, True),
+    ("用iPhone拍的照片", "iphone 手机", True),
+    ("明日の東京の天気を教えて", "東京の天気予報", True),
+    ("明日の東京の天気を教えて", "大阪", False),
+    ("จองโรงแรมในกรุงเทพ", "โรงแรมกรุงเทพ", True),
+    ("จองโรงแรมในกรุงเทพ", "เชียงใหม่", False),
     ("3 days", 3, True),
     ("3 days", 3.0, True),
     ("3 days", 4, False),

@@ -14,8 +14,19 @@ import pytest
 from fc_assets.data.assets import ASSETS, sharegpt_splits, xlam_raw
 from fc_assets.data.checks import CHECKS, examples_are_well_formed, few_rejects, no_bfcl_question_in_train
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
+from fc_assets.foundation.json_files import write_json
 from fc_assets.foundation.resources import build_resources, latest_artifact
-from fc_assets.names import EXAMPLES, MANIFEST, REJECTS, SHAREGPT_TRAIN, SHAREGPT_VAL, SUMMARY, XLAM_RAW, split_file
+from fc_assets.names import (
+    EXAMPLES,
+    MANIFEST,
+    REJECTS,
+    REPORT,
+    SHAREGPT_TRAIN,
+    SHAREGPT_VAL,
+    SUMMARY,
+    XLAM_RAW,
+    split_file,
+)
 from fc_assets.profiles import Profile, load_profile, parse_profile
 from fc_assets_tests.support.checks import judge
 
@@ -225,6 +236,7 @@ def test_gates_see_a_poisoned_split(stage: Stage):
             shutil.copytree(train.path, step.out, dirs_exist_ok=True)
             (step.out / MANIFEST).unlink()
             (step.out / split_file(SHAREGPT_TRAIN)).write_text(json.dumps([*rows, leaked]))
+            write_json(step.out / REPORT, {**train.read_json(REPORT), "rows": len(rows) // 2})
             return step.publish([], {})
 
     other = dg.asset(name=SHAREGPT_VAL)(lambda: None)
@@ -239,8 +251,5 @@ def test_gates_see_a_poisoned_split(stage: Stage):
         raise_on_error=False,
     )
     verdicts = _verdicts(result)
-    for name in ("splits_are_disjoint", "rows_are_conversations", "gold_ceiling"):
+    for name in ("splits_are_disjoint", "rows_are_conversations", "gold_ceiling", "split_is_as_configured"):
         assert not verdicts[f"{SHAREGPT_TRAIN}.{name}"], name
-    assert verdicts[f"{SHAREGPT_TRAIN}.split_is_as_configured"]
-    other_share = _judge(stage, data={"validation_share": 0.3})
-    assert not other_share[f"{SHAREGPT_TRAIN}.split_is_as_configured"].passed

@@ -4,29 +4,35 @@ import json
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from fc_assets.calls.conversations import read_turns
-from fc_assets.data.curation.curate import CuratedExample
+from fc_assets.data.curation.curate import CuratedExample, CurationReport, curate
+from fc_assets.data.curation.irrelevance import IrrelevanceMaker
 from fc_assets.data.data_quality import gold_ceiling, malformed_rows, rows_asking, shared_rows
 from fc_assets.data.rows.normal_query import normal_query
 from fc_assets.data.rows.normalise import Example, normalise_row
 from fc_assets.data.rows.sharegpt import REFUSAL
 from fc_assets.data.rows.tools import ToolReader
 from fc_assets.data.sources.generator import generate_rows
-from fc_assets.data.splits import TOOLS_SEEN, build_splits, split_rows
+from fc_assets.data.splits import TOOLS_SEEN, _Groups, build_splits, split_rows
 from fc_assets.errors import FcAssetsError
 from fc_assets.names import DATASET_INFO, SHAREGPT_TRAIN, SHAREGPT_VAL, split_file
+from fc_assets.profiles import CurationSettings
 
 READER = ToolReader()
 EXAMPLES = [normalise_row(row, READER, source="test") for row in generate_rows(600, 5)]
 
 
 def _split(examples: list[Example], folder: Path, **options: Any):
+    return _split_curated([CuratedExample(each, normal_query(each.query)) for each in examples], folder, **options)
+
+
+def _split_curated(curated: list[CuratedExample], folder: Path, **options: Any):
     train, validation = folder / SHAREGPT_TRAIN, folder / SHAREGPT_VAL
     train.mkdir(parents=True)
     validation.mkdir()
-    curated = [CuratedExample(example, normal_query(example.query)) for example in examples]
     settings = {"validation_share": 0.1, "seed": 42, **options}
     summaries = build_splits(curated, (train, validation), folder, **settings)
     return train / split_file(SHAREGPT_TRAIN), validation / split_file(SHAREGPT_VAL), summaries
@@ -55,6 +61,58 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path):
     for a, b, c in zip(first[:2], second[:2], other[:2], strict=True):
         assert a.read_bytes() == b.read_bytes()
         assert a.read_bytes() != c.read_bytes()
+
+
+def conversation(row_id: str, *questions: str) -> Example:
+    """An example in which these are asked one after the other, each answered by a call."""
+    answer = EXAMPLES[0]._replace(id=row_id, query=questions[0])
+    said = [
+        {"from": speaker, "value": value}
+        for question in questions
+        for speaker, value in (
+            ("human", question),
+            ("function_call", orjson.dumps(orjson.loads(answer.calls)[0]).decode()),
+        )
+    ]
+    return answer._replace(turns=json.dumps(said))
+
+
+BERGEN = "What will the weather in Bergen be like on Friday?"
+
+
+def test_conversations_that_share_a_later_question_are_on_one_side(tmp_path: Path):
+    """60 pairs, each of which has nothing but a second question in common; short ones are common speech."""
+    pairs = [
+        conversation(f"{number}-{side}", f"{side} opens conversation {number}", f"{BERGEN} {number}", "Yes, do it")
+        for number in range(60)
+        for side in ("one", "other")
+    ]
+    report = CurationReport()
+    settings = CurationSettings(near_duplicates="keep")
+    maker = IrrelevanceMaker(0.0, 42)
+    curated = list(curate(pairs, settings, report, bfcl_questions=(), irrelevance=maker))
+    train, validation, (trained, held_out) = _split_curated(curated, tmp_path)
+    assert trained.rows + held_out.rows == 120 and held_out.rows == pytest.approx(12, abs=2)
+    assert shared_rows(train, validation) == (0, 0)
+    held = {row["id"].split("-")[0] for row in _rows(validation)}
+    assert not held & {row["id"].split("-")[0] for row in _rows(train)}
+
+
+def test_a_later_question_on_both_sides_is_seen(tmp_path: Path):
+    for name, first in ((SHAREGPT_TRAIN, "one"), (SHAREGPT_VAL, "other")):
+        row = {"id": first, "conversations": json.loads(conversation(first, f"{first} opening", BERGEN, "Yes").turns)}
+        (tmp_path / f"{name}.json").write_text(json.dumps([row]))
+    assert shared_rows(tmp_path / f"{SHAREGPT_TRAIN}.json", tmp_path / f"{SHAREGPT_VAL}.json") == (0, 1)
+
+
+def test_a_chain_of_conversations_is_one_group_whatever_their_order():
+    chain = [(f"{number:03d}".encode(), f"{number + 1:03d}".encode()) for number in range(100)]
+    for order in (chain, chain[::-1], sorted(chain, key=lambda pair: pair[0][::-1])):
+        groups = _Groups()
+        for key, other in order:
+            groups.join(key, [other])
+        assert {groups.key_of(key) for key, _ in chain} == {b"000"}
+    assert groups.key_of(b"alone") == b"alone"
 
 
 def test_a_new_row_moves_few_others(tmp_path: Path):

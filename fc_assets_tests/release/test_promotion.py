@@ -199,12 +199,9 @@ def test_a_gap_in_the_lineage_is_a_contradiction() -> None:
 
 def test_a_lineage_of_which_nothing_is_asked_is_refused_even_by_hand() -> None:
     lineage = {name: node(name) for name in LINEAGE}
-    gates = [Gate(name, "gate") for name in LINEAGE if name != "eval_report"]
-    assert not any(
-        "no gate judges" in each for each in decide(lineage, {}, [*gates, Gate("eval_report", "g")], {}).contradictions
-    )
-    with pytest.raises(NotPromotableError, match="no gate judges eval_report: load the code location with its checks"):
-        decide(lineage, {}, gates, {}).require("a reason")
+    assert not any("no gate" in each for each in decide(lineage, {}, [Gate("xlam_raw", "gate")], {}).contradictions)
+    with pytest.raises(NotPromotableError, match="no gate judges the lineage: load the code location with its checks"):
+        decide(lineage, {}, [Gate("benchmark_matrix", "gate")], {}).require("a reason")
 
 
 def test_an_artefact_replaced_during_the_promotion_is_refused() -> None:

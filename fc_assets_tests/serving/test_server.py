@@ -1,5 +1,6 @@
 """Starting a server and all that can go wrong with it; the real vLLM is in the slow tests."""
 
+import json
 import re
 import shutil
 import socket
@@ -12,7 +13,7 @@ import pytest
 from fc_assets.deployment.engine import release_name
 from fc_assets.profiles import EMBEDDED, ServerSettings
 from fc_assets.serving import server
-from fc_assets.serving.server import ServerError, connect, serve
+from fc_assets.serving.server import ServerError, connect, connect_to_artifact, serve
 from fc_assets_tests.support.scripted_server import ScriptedServer, answer
 
 DIGEST = "a" * 64
@@ -134,6 +135,20 @@ def test_an_external_server_whose_name_lacks_the_digest_is_refused(tmp_path: Pat
     with ScriptedServer(answer, {"/v1/models": f'{{"data": [{{"id": "{served}"}}]}}'}) as external:
         said = refusal(tmp_path, tmp_path / "log", api_url=external.url)
     assert f"serves {served}, and nothing says that one of them is m {'a' * 16}: start it with" in said
+
+
+def test_one_checkpoint_under_the_names_of_several_artefacts_is_refused(tmp_path: Path) -> None:
+    """vLLM serves one checkpoint under as many names as it is given, and says for each what is behind it."""
+    names = [f"base-{'b' * 16}", release_name("m", DIGEST), "fc-policy"]
+
+    def models(*roots: str) -> str:
+        return json.dumps({"data": [{"id": name, "root": root} for name, root in zip(names, roots, strict=True)]})
+
+    with ScriptedServer(answer, {"/v1/models": models("/x", "/x", "/x")}) as external:
+        said = refusal(tmp_path, tmp_path / "log", api_url=external.url)
+    assert f"calls one checkpoint, /x, by the names of several artefacts ({names[0]}, {names[1]})" in said
+    with ScriptedServer(answer, {"/v1/models": models("/x", "/y", "/y")}) as external:
+        assert connect_to_artifact(external.url, "m", DIGEST).model == names[1]
 
 
 def test_an_external_server_with_several_models_needs_a_name() -> None:

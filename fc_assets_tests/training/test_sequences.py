@@ -8,7 +8,10 @@ import pytest
 from fc_assets.calls.conversations import read_turns
 from fc_assets.calls.prompts import THINK_OFF, render_prompt
 from fc_assets.errors import FcAssetsError
-from fc_assets.training.sequences import encode, encode_split
+from fc_assets.profiles import GrpoSettings, SftSettings
+from fc_assets.training.grpo.prompt_selection import askable_turns, prompt_lengths
+from fc_assets.training.sequences import allow_overlong, encode, encode_split
+from fc_assets.training.sft.sft_job import training_data
 
 TOOLS = [
     {
@@ -81,3 +84,27 @@ def test_long_turns_are_left_out_whole_and_named(tokenizer, split: Path) -> None
 def test_nothing_fits_is_an_error(tokenizer, split: Path) -> None:
     with pytest.raises(FcAssetsError, match=r"None of the \d+ training turns fits 5 tokens"):
         encode_split(tokenizer, read_turns(split), 5)
+
+
+def test_overlong_turns_are_an_error_where_the_profile_says_so() -> None:
+    allow_overlong(["a"], "drop", "sft", "max_length")
+    allow_overlong([], "fail", "sft", "max_length")
+    with pytest.raises(FcAssetsError) as caught:
+        allow_overlong([f"row-{number}" for number in range(7)], "fail", "grpo", "max_prompt")
+    assert str(caught.value) == (
+        "7 training turns do not fit grpo.max_prompt: row-0, row-1, row-2, row-3, row-4 and 2 more; raise "
+        "grpo.max_prompt, or set grpo.overlong to drop"
+    )
+
+
+def test_sft_and_grpo_ask_for_their_own_limit(tokenizer, split: Path) -> None:
+    turns = read_turns(split)
+    longest = max(len(encode(tokenizer, turn).input_ids) for turn in turns)
+    learning = SftSettings(max_length=longest - 1, validation_rows=0)
+    assert training_data(tokenizer, turns, learning).overlong
+    with pytest.raises(FcAssetsError, match=r"do not fit sft\.max_length: multi"):
+        training_data(tokenizer, turns, learning.model_copy(update={"overlong": "fail"}))
+    asking = GrpoSettings(max_prompt=max(prompt_lengths(tokenizer, turns).values()) - 1, probe_rows=0)
+    assert askable_turns(tokenizer, turns, asking).overlong
+    with pytest.raises(FcAssetsError, match=r"do not fit grpo\.max_prompt: multi"):
+        askable_turns(tokenizer, turns, asking.model_copy(update={"overlong": "fail"}))

@@ -21,7 +21,7 @@ from fc_assets.data.curation.gold import FLAG_COERCED, FLAG_IMPERFECT, audit, au
 from fc_assets.data.curation.irrelevance import IrrelevanceMaker
 from fc_assets.data.curation.near_duplicates import NearDuplicateIndex, fingerprints
 from fc_assets.data.curation.observations import with_observation
-from fc_assets.data.rows.normal_query import normal_query
+from fc_assets.data.rows.normal_query import later_questions, normal_query
 from fc_assets.data.rows.normalise import Example
 from fc_assets.profiles import CurationSettings
 
@@ -37,17 +37,22 @@ _Row = TypeVar("_Row")
 class CuratedExample(NamedTuple):
     """An example and its question: the normalised query of itself, or of the earlier row that it nearly repeats.
 
-    Rows of one question must end on one side of the split.
+    `later` are the same of what a conversation asks after it. Rows that share a question must end on one side of the
+    split.
     """
 
     example: Example
     question: str
+    later: tuple[str, ...] = ()
 
 
 class _Fingerprinted(NamedTuple):
+    """An example, its question, those asked later, and the fingerprints of all of them, if they are wanted."""
+
     example: Example
     question: str
-    fingerprint: MinHash | None
+    later: tuple[str, ...]
+    fingerprints: tuple[MinHash, ...]
 
 
 @dataclass
@@ -81,7 +86,7 @@ def curate(
     rows = _with_fingerprints(audited, settings.near_duplicates != "keep")
     chosen = _compared_with_earlier(_compared_with_bfcl(rows, settings, report, bfcl_questions), settings, report)
     for curated in _with_irrelevance(chosen, irrelevance, report):
-        yield CuratedExample(with_observation(curated.example), curated.question) if settings.observations else curated
+        yield curated._replace(example=with_observation(curated.example)) if settings.observations else curated
 
 
 def without_repeats(examples: Iterable[Example], report: CurationReport) -> Iterator[CuratedExample]:
@@ -104,7 +109,7 @@ def _audited(
 ) -> Iterator[CuratedExample]:
     """Audit the expected calls with the four rewards; flag, coerce or drop rows that do not earn all of them."""
     coerce = settings.gold == "coerce"
-    for example, question in stream:
+    for example, question, _ in stream:
         if example.turns:
             found = audit_turns(example.tools, example.turns, coerce=coerce)
         else:
@@ -124,11 +129,13 @@ def _audited(
 
 
 def _with_fingerprints(stream: Iterable[CuratedExample], searching: bool) -> Iterator[_Fingerprinted]:
-    """The rows with their questions' fingerprints, None where near-duplicates are not searched for."""
+    """The rows with their questions' fingerprints, none where near-duplicates are not searched for."""
     for batch in _batches(stream):
-        found = fingerprints([question for _, question in batch]) if searching else [None] * len(batch)
-        for (example, question), fingerprint in zip(batch, found, strict=True):
-            yield _Fingerprinted(example, question, fingerprint)
+        later = [_later(example) if example.turns else () for example, _, _ in batch]
+        asked = [text for (_, question, _), more in zip(batch, later, strict=True) for text in (question, *more)]
+        found = iter(fingerprints(asked) if searching else ())
+        for (example, question, _), more in zip(batch, later, strict=True):
+            yield _Fingerprinted(example, question, more, tuple(islice(found, 1 + len(more))))
 
 
 def _compared_with_bfcl(
@@ -155,22 +162,23 @@ def _compared_with_bfcl(
 def _compared_with_earlier(
     stream: Iterable[_Fingerprinted], settings: CurationSettings, report: CurationReport
 ) -> Iterator[CuratedExample]:
-    """Flag or drop rows that nearly repeat an earlier one; what is kept has the earlier row's question."""
+    """Flag or drop rows that nearly repeat a question of an earlier one; what is kept has the earlier questions."""
     earlier = NearDuplicateIndex(settings.near_duplicate_similarity)
-    for example, question, fingerprint in stream:
-        if fingerprint is None:
-            yield CuratedExample(example, question)
+    for example, question, later, prints in stream:
+        if not prints:
+            yield CuratedExample(example, question, later)
             continue
-        repeated = earlier.nearest(fingerprint)
-        if repeated is None:
-            earlier.add(question, fingerprint)
-            yield CuratedExample(example, question)
-        elif repeated == question:
-            yield CuratedExample(example, question)
-        elif settings.near_duplicates == "drop":
+        asked = (question, *later)
+        found = [earlier.nearest(each) for each in prints]  # before its own are known: they may be like each other
+        repeats = any(known not in (None, text) for known, text in zip(found, asked, strict=True))
+        if repeats and settings.near_duplicates == "drop":
             report.dropped.append((example.id, "near-duplicate"))
-        else:
-            yield CuratedExample(_flagged(example, FLAG_NEAR_DUPLICATE), repeated)
+            continue
+        for known, text, each in zip(found, asked, prints, strict=True):
+            if known is None:
+                earlier.add(text, each)
+        first, *more = (known or text for known, text in zip(found, asked, strict=True))
+        yield CuratedExample(_flagged(example, FLAG_NEAR_DUPLICATE) if repeats else example, first, tuple(more))
 
 
 def _with_irrelevance(
@@ -190,15 +198,17 @@ def _flagged(example: Example, flag: str) -> Example:
 
 
 def _questions(row: _Fingerprinted) -> list[str]:
-    return [row.question, *_later_questions(row.example)]
+    return [row.question, *map(normal_query, _asked_later(row.example))]
 
 
-def _later_questions(example: Example) -> Iterator[str]:
-    """What the user asks later in a conversation, in normal form."""
-    if example.turns:
-        for turn in orjson.loads(example.turns)[1:]:
-            if turn["from"] == "human":
-                yield normal_query(turn["value"])
+def _later(example: Example) -> tuple[str, ...]:
+    return tuple(later_questions(_asked_later(example)))
+
+
+def _asked_later(example: Example) -> list[str]:
+    """What the user asks later in a conversation, as it is written."""
+    turns = orjson.loads(example.turns)[1:] if example.turns else ()
+    return [turn["value"] for turn in turns if turn["from"] == "human"]
 
 
 def _batches(stream: Iterable[_Row]) -> Iterator[list[_Row]]:

@@ -7,22 +7,27 @@ tools of another row that share no content word with it, nor with the tools that
 from __future__ import annotations
 
 import random
-import re
 from collections import deque
 
 import orjson
 
+from fc_assets.calls.unspaced import split_words
 from fc_assets.data.rows.normalise import Example
 
 FLAG_MADE = "irrelevance_made"
 _POOL = 256
 _TRIES = 24
-_PARTS = re.compile(r"[^\W\d_]+")
 _SHORTEST_WORD = 4
 _COMMON = frozenset(
     "about and based data default does fetch find following for from gets given have information list many more name "
     "number optional please provide provided retrieve retrieves return returns show specified that their them this "
     "using value what when where which will with want would your".split()
+)
+_COMMON_GRAMS = frozenset(
+    # Chinese: query, fetch, information, return, given, user, provide, data, name, list, search, I want, help me, what
+    "查询 获取 信息 返回 指定 用户 提供 数据 名称 列表 搜索 可以 我想 帮我 请帮 请问 什么 一个 一下 需要 使用 "
+    # Japanese: fetch, search, information, given; endings of verbs and what is said out of politeness
+    "取得 検索 情報 指定 する した して ます です ださ さい くだ てく ている から まで この その".split()
 )
 
 
@@ -64,5 +69,7 @@ def _tool_words(tools: str) -> frozenset[str]:
 
 
 def _words(text: str) -> frozenset[str]:
-    found = {word.lower() for word in _PARTS.findall(text)}
-    return frozenset(word for word in found if len(word) >= _SHORTEST_WORD) - _COMMON
+    """The content words of a text; where a script puts no space between words, the n-grams that hold one."""
+    words, grams = split_words(text)
+    found = {word.lower() for word in words}
+    return frozenset(word for word in found if len(word) >= _SHORTEST_WORD).union(grams) - _COMMON - _COMMON_GRAMS

@@ -14,6 +14,7 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import GrpoSettings
 from fc_assets.training.grpo.reward_functions import judge_completion
 from fc_assets.training.held_out import hold_out
+from fc_assets.training.sequences import allow_overlong
 
 _ROUNDING = 1e-9
 
@@ -40,6 +41,7 @@ def askable_turns(tokenizer: Any, turns: Sequence[Turn], settings: GrpoSettings)
     """Sort the turns of the training split. Raises `FcAssetsError` when none is left to ask."""
     lengths = prompt_lengths(tokenizer, turns)
     fitting, overlong = without_overlong_turns(turns, lengths, settings.max_prompt)
+    allow_overlong(overlong, settings.overlong, "grpo", "max_prompt")
     held = {turn.id for turn in hold_out(turns, settings.probe_rows, "grpo.probe_rows")[1]}
     probe = [turn for turn in fitting if turn.id in held]
     others = [turn for turn in fitting if turn.id not in held]

@@ -17,7 +17,7 @@ from fc_assets.foundation.child_processes.jobs import Log, run_job
 from fc_assets.profiles import SftSettings
 from fc_assets.training.held_out import hold_out
 from fc_assets.training.jobs import LearntSpan, LogRecord, SftJob, SftResult, SftRun
-from fc_assets.training.sequences import EncodedTurn, encode, encode_split
+from fc_assets.training.sequences import EncodedTurn, allow_overlong, encode, encode_split
 from fc_assets.training.sft.row_names import RowNames
 from fc_assets.training.trainer.holding import alone_in_its_folder
 
@@ -91,6 +91,7 @@ def training_data(tokenizer: Any, turns: Sequence[Turn], settings: SftSettings) 
     """What `settings` makes of the training split. Raises `FcAssetsError` when nothing is left to learn."""
     rest, held = hold_out(turns, settings.validation_rows, "sft.validation_rows")
     learnt, overlong = encode_split(tokenizer, rest, settings.max_length)
+    allow_overlong(overlong, settings.overlong, "sft", "max_length")
     fitting = [turn for turn in held if len(encode(tokenizer, turn).input_ids) <= settings.max_length]
     return TrainingData(learnt, overlong, fitting)
 

@@ -7,7 +7,7 @@ import pytest
 from fc_assets.data.curation.curate import FLAG_BFCL, FLAG_NEAR_DUPLICATE
 from fc_assets.data.curation.gold import FLAG_COERCED, FLAG_IMPERFECT
 from fc_assets.data.rows.normalise import Example
-from fc_assets_tests.support.curation_rows import GOOD, booking, curated_rows
+from fc_assets_tests.support.curation_rows import GOOD, TOOL, booking, curated_rows
 
 LONG = "Please book a table for {} people at the old harbour restaurant by the river, if it is not raining at all there"
 
@@ -77,7 +77,7 @@ def test_every_call_of_a_conversation_is_audited(mode: str):
     if mode == "drop":
         assert kept == []
         return
-    ((example, _),) = kept
+    ((example, *_),) = kept
     wanted = [*CONVERSATION]
     if mode == "coerce":
         mended = {"name": "book_table", "arguments": {"place": "Oslo", "people": 3}}
@@ -107,3 +107,28 @@ def test_gold_modes():
     assert report.gold_causes == {"value of another type": 1, "required argument is missing": 1}
     kept, report = curated_rows(rows, gold="drop")
     assert [curated.example.id for curated in kept] == ["1"]
+
+
+@pytest.mark.parametrize(("policy", "kept"), [("drop", ["first"]), ("flag", ["first", "second"])])
+def test_a_later_question_that_nearly_repeats_one_of_another_conversation_counts(policy: str, kept: list[str]) -> None:
+    asked = "Please find me a table for two people in the old harbour of Bergen on Friday evening at eight"
+
+    def talk(row_id: str, opening: str, second: str) -> Example:
+        said = [opening, second, second.replace("eight", "nine")]  # its own questions may be like each other
+        turns = [
+            {"from": speaker, "value": value}
+            for question in said
+            for speaker, value in (
+                ("human", question),
+                ("function_call", json.dumps({"name": TOOL["name"], "arguments": GOOD})),
+            )
+        ]
+        return booking(row_id, opening, GOOD)._replace(turns=json.dumps(turns))
+
+    rows = [talk("first", "Good morning from Norway, to all", asked), talk("second", "I am back again", f"{asked} now")]
+    curated, _ = curated_rows(rows, near_duplicates=policy, near_duplicate_similarity=0.7)
+    assert [each.example.id for each in curated] == kept
+    assert FLAG_NEAR_DUPLICATE not in curated[0].example.flags
+    if policy == "flag":
+        assert FLAG_NEAR_DUPLICATE in curated[1].example.flags
+        assert curated[1].later[0] == curated[0].later[0], "both stand for one question, so they stay on one side"
