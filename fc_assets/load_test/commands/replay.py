@@ -1,6 +1,6 @@
 """`fc-assets replay`: a recorded trace put on a running server, and how it fared.
 
-The command line is parsed in `cli`; the trace's form is in `load.trace`.
+The command line is parsed in `cli`; the trace's form is in `load.recorded_trace`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from fc_assets.load_test.commands.bench import FAILED_REQUESTS
 from fc_assets.load_test.commands.server import connect_to, say
 from fc_assets.load_test.load.client import Client
 from fc_assets.load_test.load.generator import replay as send_at
+from fc_assets.load_test.load.recorded_trace import Trace, read_trace, traced_prompts
 from fc_assets.load_test.load.request_statistics import summarise
-from fc_assets.load_test.load.trace import Trace, read_trace, traced_prompts
 from fc_assets.load_test.matrix.cell_measurement import server_metrics
 from fc_assets.load_test.server_side.reconciliation import server_figures
 from fc_assets.names import REPLAY

@@ -76,7 +76,7 @@ async def measure_cell(
         **_describe(cell),
         **summarise(result, settings.slo, settings.seed, is_valid_call),
         **server_figures(gauges, before, after),
-        **meter.figures(),
+        **meter.figures(sum(sample.reply.output_tokens for sample in result.samples)),
         **steady_figures(requests),
         "reconciled": all(each.agrees for each in compared) if compared else None,
     }

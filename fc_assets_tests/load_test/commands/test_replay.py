@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from fc_assets.load_test.cli import main
-from fc_assets.load_test.load.trace import BLOCK_TOKENS, Trace, TracedRequest, traced_prompts
+from fc_assets.load_test.load.recorded_trace import BLOCK_TOKENS, Trace, TracedRequest, traced_prompts
 from fc_assets.names import REPLAY
 from fc_assets_tests.support.scripted_server import ScriptedServer, answer
 
