@@ -31,6 +31,7 @@ from fc_assets.names import (
     MODEL_FOLDER,
     PROMOTED_POLICY,
     RECONCILIATION,
+    REPORT_HTML,
     SHAREGPT_VAL,
     split_file,
 )
@@ -153,6 +154,7 @@ def _describe_matrix(out: Path, settings: BenchmarkSettings) -> dict[str, object
         "vllm": record.server["version"],
         "measured": record.server["claim"] or record.server["model_digest"],
         "calibration": table([record.calibration]),
+        "report": REPORT_HTML,
         "reconciliation": table(read_rows(out, RECONCILIATION)),
         **_describe_capacities(out),
     }

@@ -1,8 +1,8 @@
 """The load test for people outside Dagster: `fc-assets bench --api-url http://host:8000 ...`.
 
 `bench` measures the same matrix as the asset against a server that runs already; `capacity` searches the highest load
-that keeps an SLO; `compare` says whether one run is slower than another. Only the command line is read here: the work
-is in `commands`. A server's key is read from `$FC_API_KEY`.
+that keeps an SLO; `replay` sends a recorded trace; `compare` says whether one run is slower than another. Only the
+command line is read here: the work is in `commands`. A server's key is read from `$FC_API_KEY`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.load_test.commands.bench import bench
 from fc_assets.load_test.commands.capacity import capacity
 from fc_assets.load_test.commands.compare import compare
+from fc_assets.load_test.commands.replay import replay
 from fc_assets.serving.server import API_KEY_VARIABLE
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-_RUN = {"bench": bench, "capacity": capacity, "compare": compare}
+_RUN = {"bench": bench, "capacity": capacity, "compare": compare, "replay": replay}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,6 +60,11 @@ def _count(text: str) -> int:
     return value
 
 
+def _factor(text: str) -> float:
+    (value,) = _numbers(text, float)
+    return value
+
+
 def _rates(text: str) -> tuple[float, ...]:
     return _numbers(text, float)
 
@@ -68,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     _bench_options(_server_command(commands, "bench", "load-test a running OpenAI-compatible server"))
     _capacity_options(_server_command(commands, "capacity", "find the highest load that a running server takes"))
+    _replay_options(_server_command(commands, "replay", "put a recorded trace on a running server"))
     _compare_options(commands.add_parser("compare", help="say whether run B is slower than run A; exit status 4 if so"))
     return parser
 
@@ -77,17 +84,33 @@ def _server_command(commands: Commands, name: str, does: str) -> argparse.Argume
     command = commands.add_parser(name, help=does, description=f"{does}; its key is read from ${API_KEY_VARIABLE}")
     command.add_argument("--api-url", required=True, help="for example http://127.0.0.1:8000")
     command.add_argument("--model", default="", help="served name; needed where the server has several models")
+    return command
+
+
+def _load_options(command: argparse.ArgumentParser) -> None:
+    """What the loads of synthetic prompts have in common."""
     command.add_argument("--output-tokens", type=int, default=128, help="tokens of an answer, default 128")
     command.add_argument(
         "--output-spread", type=float, default=0.5, help="answers have (1 +- this) x these tokens, default 0.5"
     )
     command.add_argument("--requests", type=int, default=64, help="measured requests of a load, default 64")
-    return command
+
+
+def _slo_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--ttft", type=float, default=1.0, help="P95 of the time to first token, s, default 1")
+    command.add_argument("--tpot", type=float, default=0.05, help="P95 of the time per output token, s, default 0.05")
+
+
+def _replay_options(replay: argparse.ArgumentParser) -> None:
+    _slo_options(replay)
+    replay.add_argument("--trace", type=Path, required=True, help="JSON lines in the form of Mooncake's traces")
+    replay.add_argument("--speed", type=_factor, default=1.0, help="2 sends it in half its time, default 1")
+    replay.add_argument("--out", type=Path, help="folder for the figures as JSON")
 
 
 def _capacity_options(capacity: argparse.ArgumentParser) -> None:
-    capacity.add_argument("--ttft", type=float, default=1.0, help="P95 of the time to first token, s, default 1")
-    capacity.add_argument("--tpot", type=float, default=0.05, help="P95 of the time per output token, s, default 0.05")
+    _load_options(capacity)
+    _slo_options(capacity)
     capacity.add_argument("--context-length", type=int, default=1024, help="prompt tokens, default 1024")
     capacity.add_argument("--seconds", type=int, default=120, help="at most for each of both searches, default 120")
     capacity.add_argument("--out", type=Path, help="folder for the evidence and its picture")
@@ -101,6 +124,7 @@ def _compare_options(compare: argparse.ArgumentParser) -> None:
 
 
 def _bench_options(bench: argparse.ArgumentParser) -> None:
+    _load_options(bench)
     bench.add_argument("--concurrency", type=_whole_numbers, default=(1, 2, 4), help="closed loads, default 1,2,4")
     bench.add_argument(
         "--context-lengths", type=_whole_numbers, default=(256, 1024), help="prompt tokens, default 256,1024"

@@ -18,6 +18,7 @@ from fc_assets.load_test.matrix.comparability import measurement_conditions
 from fc_assets.load_test.matrix.matrix_measurement import measure_matrix
 from fc_assets.load_test.matrix.resume import ResumeFolder
 from fc_assets.load_test.matrix.tables import write_matrix
+from fc_assets.load_test.report.page import write_report
 from fc_assets.names import CAPACITY, CAPACITY_PLOT
 from fc_assets.serving.server import serve
 
@@ -59,6 +60,7 @@ def benchmark(job: MatrixJob, log: Log) -> MatrixResult:
         log.info(f"{len(matrix.resumed)} cells were kept from an interrupted run: {', '.join(matrix.resumed)}")
     write_matrix(matrix, endpoint, settings, measurement_conditions(release.server, settings), job.out)
     plots.draw_all(matrix.rows(), settings.slo, job.out)
+    write_report(job.out)
     return MatrixResult(server_start_s=endpoint.info.start_s, cells=len(matrix.results))
 
 

@@ -63,7 +63,7 @@ def small_profile(api_url: str) -> Profile:
             "output_tokens": 4,
             "tool_call_tokens": 4,
             "requests_per_cell": 8,
-            "capacity_seconds": 1,
+            "capacity_seconds": 0,
             "slo": profile.benchmark.slo.model_copy(update={"at_concurrency": 2}),
         }
     )
@@ -102,7 +102,8 @@ def checks_of(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
 def test_matrix_and_recommendation_materialise_and_are_compared_the_next_time(
     tmp_path: Path, server: ScriptedServer
 ) -> None:
-    instance, profile = dg.DagsterInstance.ephemeral(), small_profile(server.url)
+    instance, small = dg.DagsterInstance.ephemeral(), small_profile(server.url)
+    profile = small.model_copy(update={"benchmark": small.benchmark.model_copy(update={"capacity_seconds": 1})})
     first = materialize([*UPSTREAM, *ASSETS, *CHECKS], profile, tmp_path, instance)
     assert first.success
     passed = checks_of(first)

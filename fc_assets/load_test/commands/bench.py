@@ -14,16 +14,19 @@ from pathlib import Path
 
 import uvloop
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from fc_assets.foundation.presentation.terminal import console, text_table
 from fc_assets.load_test.commands.server import connect_to, say
 from fc_assets.load_test.findings import plots
 from fc_assets.load_test.findings.repeats import RUN_FOLDER, over_runs
+from fc_assets.load_test.matrix.cells import matrix_cells
 from fc_assets.load_test.matrix.comparability import measurement_conditions
 from fc_assets.load_test.matrix.matrix_measurement import MeasuredMatrix, measure_matrix
 from fc_assets.load_test.matrix.resume import ResumeFolder
 from fc_assets.load_test.matrix.tables import Rows, write_matrix
+from fc_assets.load_test.report.page import write_report
 from fc_assets.profiles import BenchmarkSettings, ServerSettings
 from fc_assets.serving.endpoint import Endpoint
 
@@ -33,6 +36,7 @@ FAILED_REQUESTS = 2
 _WIDTH = 240
 """Columns of the table at most: it is never cut, a narrow terminal breaks its lines."""
 _UNFINISHED = "unfinished"
+_BAR = (BarColumn(), MofNCompleteColumn(), TextColumn("cells,"), TimeRemainingColumn(), TextColumn("left"))
 _COLUMNS: dict[str, tuple[str, str, float]] = {
     "requests/s": ("requests_per_s", ".2f", 1),
     "tokens/s": ("output_tokens_per_s", ".0f", 1),
@@ -64,7 +68,7 @@ def bench(options: argparse.Namespace) -> int:
         repeated = over_runs([matrix.rows() for matrix in matrices])
         console().print(text_table(repeated, list(repeated[0])))
     if options.out:
-        say(f"tables and pictures are in {options.out}")
+        say(f"report, tables and pictures are in {options.out}")
     failed = any(result.figures["error_rate"] for matrix in matrices for result in matrix.results)
     return FAILED_REQUESTS if failed else 0
 
@@ -84,13 +88,22 @@ def _settings(options: argparse.Namespace) -> BenchmarkSettings:
 def _measure(endpoint: Endpoint, settings: BenchmarkSettings, folder: Path) -> MeasuredMatrix:
     folder.mkdir(parents=True, exist_ok=True)
     resume = ResumeFolder(folder / _UNFINISHED)
-    return uvloop.run(measure_matrix(endpoint, settings, resume, log=folder / "bench.log", progress=say))
+    missing = [cell for cell in matrix_cells(settings, tools=False) if resume.load(cell) is None]
+    with Progress(*_BAR, console=console(stderr=True)) as bar:
+        cells = bar.add_task("cells", total=len(missing))
+
+        def finished(line: str) -> None:
+            bar.console.print(line)
+            bar.advance(cells)
+
+        return uvloop.run(measure_matrix(endpoint, settings, resume, log=folder / "bench.log", progress=finished))
 
 
 def _write(matrix: MeasuredMatrix, endpoint: Endpoint, settings: BenchmarkSettings, folder: Path) -> None:
     conditions = measurement_conditions(ServerSettings(api_url=endpoint.base_url), settings)
     write_matrix(matrix, endpoint, settings, conditions, folder)
     plots.draw_all(matrix.rows(), settings.slo, folder)
+    write_report(folder)
     shutil.rmtree(folder / _UNFINISHED, ignore_errors=True)
 
 

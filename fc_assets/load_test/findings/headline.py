@@ -19,6 +19,13 @@ _RATES = {
     "tool-call goodput/s": "tool_call_goodput_per_s",
 }
 
+_GPU = {
+    "GPU use": "gpu_use",
+    "GPU MB": "gpu_memory_peak_mb",
+    "GPU W": "gpu_power_w",
+    "J/output token": "gpu_j_per_output_token",
+}
+
 
 def headline(row: CellRow) -> dict[str, object]:
     """One cell as the page shows it: times in milliseconds, rounded to a tenth."""
@@ -26,6 +33,7 @@ def headline(row: CellRow) -> dict[str, object]:
         "cell": row["cell"],
         **{title: round(float(row[name]) * 1e3, 1) for title, name in _MILLISECONDS.items()},
         **{title: round(float(row[name]), 1) for title, name in _RATES.items() if row.get(name) is not None},
+        **{title: round(float(row[name]), 2) for title, name in _GPU.items() if row.get(name) is not None},
         "within 5 ms": _rounded(row.get("sent_within_5ms_share")),
         "send CV": _rounded(row.get("send_gap_cv")),
         "steady": _rounded(row.get("steady_share")),

@@ -16,7 +16,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,8 +78,23 @@ class LoadResult:
 async def drive(client: Client, load: Load, request: Callable[[int], Request]) -> LoadResult:
     """Put `load` on the server. `request(i)` makes the i-th request; it is called just before sending."""
     driver = _Driver(client, load, request)
+    return await _result(driver, driver.closed() if load.concurrency else driver.open(driver.poisson_gaps()))
+
+
+async def replay(client: Client, at_s: Sequence[float], request: Callable[[int], Request]) -> LoadResult:
+    """Send the i-th request `at_s[i]` seconds (ascending) after the start, however slowly the server answers.
+
+    All are measured: there is neither warm-up nor filler.
+    """
+    load = Load(measured=len(at_s), warmup=0, rate=len(at_s) / max(at_s[-1], 1e-9))
+    driver = _Driver(client, load, request)
+    gaps = [later - earlier for earlier, later in itertools.pairwise([0.0, *at_s])]
+    return await _result(driver, driver.open(gaps))
+
+
+async def _result(driver: _Driver, sending: Coroutine[None, None, None]) -> LoadResult:
     wall, cpu = time.perf_counter(), time.process_time()
-    await (driver.closed() if load.concurrency else driver.open())
+    await sending
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     samples = sorted(driver.samples, key=lambda sample: sample.index)
     measured = [sample for sample in samples if sample.phase == "measured"]
@@ -115,12 +130,13 @@ class _Driver:
         while not self._is_over():
             await self._start_request(self._phase(), time.perf_counter(), number)
 
-    async def open(self) -> None:
+    async def open(self, gaps: Iterable[float]) -> None:
         when = time.perf_counter()
-        gaps = itertools.cycle(_poisson_gaps(self._load, self._random))
         async with asyncio.TaskGroup() as under_way:
-            while not self._is_over():
-                when += next(gaps)
+            for gap in gaps:
+                if self._is_over():
+                    break
+                when += gap
                 await asyncio.sleep(max(0.0, when - time.perf_counter()))
                 under_way.create_task(self._start_request(self._phase(), when))
 
@@ -150,13 +166,12 @@ class _Driver:
     def _is_over(self) -> bool:
         return self.gone or self._measured_ended >= self._load.measured
 
+    def poisson_gaps(self) -> Iterable[float]:
+        """Seconds between sendings, without end; one round of measured requests lasts exactly as its rate says.
 
-def _poisson_gaps(load: Load, rng: random.Random) -> list[float]:
-    """Seconds between the sendings of one round of measured requests, which last exactly as long as the rate says.
-
-    Given how many of its events fall into a span, a Poisson process is one whatever its rate, so the scaling leaves it
-    one. Repeated, any such number of requests in a row has the exact rate.
-    """
-    gaps = [rng.expovariate(1) for _ in range(load.measured)]
-    scale = load.measured / load.rate / sum(gaps)
-    return [gap * scale for gap in gaps]
+        Given how many of its events fall into a span, a Poisson process is one whatever its rate, so the scaling leaves
+        it one. Repeated, any such number of requests in a row has the exact rate.
+        """
+        gaps = [self._random.expovariate(1) for _ in range(self._load.measured)]
+        scale = self._load.measured / self._load.rate / sum(gaps)
+        return itertools.cycle([gap * scale for gap in gaps])

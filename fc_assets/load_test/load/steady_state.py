@@ -22,7 +22,7 @@ TIME_SLICES = 12
 """Slices of the measuring window for the figures over time."""
 
 RequestRows = Sequence[Mapping[str, Any]]
-"""Rows of requests with `sent_s`, `ended_s`, `intended_s` and `arrivals_s`, seconds from the start of the window."""
+"""Rows of requests as a matrix keeps them; times are seconds from the start of the measuring window."""
 
 Floats = NDArray[np.float64]
 
@@ -56,9 +56,10 @@ def steady_figures(rows: RequestRows) -> dict[str, float | None]:
     The rule: the whole load, from the first sending to the last end, is cut into `PLATEAU_SLICES`; the plateau is the
     longest row of slices whose means stay within `TOLERANCE` of their common one; what comes before it is warm-up, what
     comes after it tail. `steady_share` is the share of the measuring window that lies on it: below 1 the window has
-    some of either in it. None for fewer than two requests.
+    some of either in it. None for an open load, where Poisson arrivals alone make the number under way go up and
+    down, and for fewer than two requests.
     """
-    if len(rows) < 2:
+    if len(rows) < 2 or any(row["worker"] is None for row in rows):
         return {"steady_from_s": None, "steady_to_s": None, "steady_share": None}
     edges = np.linspace(min(row["sent_s"] for row in rows), max(row["ended_s"] for row in rows), PLATEAU_SLICES + 1)
     first, last = longest_plateau(under_way(rows, edges))

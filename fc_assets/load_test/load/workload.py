@@ -22,7 +22,8 @@ for control, and 200 of them leave no two prompts with the same first block, so 
 MakeRequest = Callable[[int], Request]
 """Makes the i-th request of a load."""
 
-_STREAMED: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+STREAMED: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+"""How a request asks for a stream that ends with the server's own count of tokens."""
 
 
 def answer_lengths(mean: int, spread: float, count: int, seed: int) -> tuple[int, ...]:
@@ -46,7 +47,7 @@ def token_prompts(model: str, prompt_tokens: int, lengths: Sequence[int], seed: 
         "model": model,
         "temperature": 0,
         "ignore_eos": True,
-        **_STREAMED,
+        **STREAMED,
     }
     rng = np.random.default_rng(seed)  # one for all: making one takes longer than a prompt
 
@@ -75,6 +76,6 @@ def conversations(model: str, turns: Sequence[Turn], max_tokens: int, *, constra
             tool_choice="required" if constrained else "auto",
             strict=constrained,
         )
-        return Request("/v1/chat/completions", orjson.dumps({**body, **_STREAMED}))
+        return Request("/v1/chat/completions", orjson.dumps({**body, **STREAMED}))
 
     return make

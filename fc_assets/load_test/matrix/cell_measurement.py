@@ -58,7 +58,7 @@ async def measure_cell(
 ) -> CellResult:
     """Run the cell's load and return its figures. Raises `CellFailedError` naming the cell when the server is gone."""
     meter = MachineMeter(endpoint.info.pid)
-    before = await _metrics(client)
+    before = await server_metrics(client)
     gauges: list[Mapping[str, float]] = []
     watching = asyncio.create_task(_watch(client, meter, gauges))
     try:
@@ -69,14 +69,14 @@ async def measure_cell(
             await watching
     meter.sample(time.perf_counter())
     _require_server(endpoint, cell, result)
-    after = await _metrics(client)
+    after = await server_metrics(client)
     compared = reconcile(result.samples, before, after, held_back=cell.kind.startswith("tools"))
     requests = _request_rows(cell, result)
     figures = {
         **_describe(cell),
         **summarise(result, settings.slo, settings.seed, is_valid_call),
         **server_figures(gauges, before, after),
-        **meter.figures(),
+        **meter.figures(sum(sample.reply.output_tokens for sample in result.samples)),
         **steady_figures(requests),
         "reconciled": all(each.agrees for each in compared) if compared else None,
     }
@@ -84,7 +84,7 @@ async def measure_cell(
     return CellResult(cell, figures, requests, rows)
 
 
-async def _metrics(client: Client, beginnings: tuple[str, ...] = ALL_OF_VLLM) -> dict[str, float]:
+async def server_metrics(client: Client, beginnings: tuple[str, ...] = ALL_OF_VLLM) -> dict[str, float]:
     """The server's metrics whose names begin so; none when it has no /metrics (it need not be vLLM)."""
     try:
         return parse_metrics(await client.get("/metrics"), beginnings)
@@ -95,7 +95,7 @@ async def _metrics(client: Client, beginnings: tuple[str, ...] = ALL_OF_VLLM) ->
 async def _watch(client: Client, meter: MachineMeter, gauges: list[Mapping[str, float]]) -> None:
     while True:
         meter.sample(time.perf_counter())
-        if found := await _metrics(client, GAUGES):
+        if found := await server_metrics(client, GAUGES):
             gauges.append(found)
         await asyncio.sleep(SAMPLE_SECONDS)
 

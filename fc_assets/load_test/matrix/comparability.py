@@ -1,6 +1,6 @@
 """What two measurements must have in common to be compared, and what a kept cell may be used for again.
 
-Standard library only: the definitions import it.
+Standard library only at its head: the definitions import it.
 """
 
 from __future__ import annotations
@@ -30,9 +30,16 @@ _NOT_THE_SERVER = {"port", "start_timeout_s"}
 
 
 def measurement_conditions(server: ServerSettings, benchmark: BenchmarkSettings) -> dict[str, object]:
-    """Server, load and machine; the model is left out, since models are what one compares."""
+    """Server, load and machine with its cards; the model is left out, since models are what one compares."""
+    from fc_assets.load_test.server_side.machine import gpu_names
+
     return {
         "server": server.model_dump(mode="json", exclude=_NOT_THE_SERVER),
         "load": benchmark.model_dump(mode="json", exclude=_NOT_THE_LOAD),
-        "machine": {"node": platform.node(), "architecture": platform.machine(), "cores": os.cpu_count()},
+        "machine": {
+            "node": platform.node(),
+            "architecture": platform.machine(),
+            "cores": os.cpu_count(),
+            "gpus": gpu_names(),
+        },
     }

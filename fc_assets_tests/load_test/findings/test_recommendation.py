@@ -7,7 +7,7 @@ import pytest
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.load_test.capacity.probes import Capacities
-from fc_assets.load_test.capacity.search import SloCapacity
+from fc_assets.load_test.capacity.search import SloCapacity, TriedLoad
 from fc_assets.load_test.findings.recommendation import (
     best_of_sweep,
     read_recommendation,
@@ -77,7 +77,8 @@ def test_where_no_setting_met_the_slo_none_is_called_the_best() -> None:
 
 
 def searched(level: float, broken_at: float | None) -> Capacities:
-    closed = SloCapacity(kind="closed", level=level, broken_at=broken_at, confirmed=True, probes=[])
+    tried = TriedLoad(level=1, requests=24, kept=24, requests_per_s=1.0, ttft_p95_s=0.1, tpot_p95_s=0.01)
+    closed = SloCapacity(kind="closed", level=level, broken_at=broken_at, confirmed=True, probes=[tried])
     return Capacities(context_length=256, slo=SLO, closed=closed)
 
 

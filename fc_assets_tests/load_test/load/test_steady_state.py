@@ -8,7 +8,7 @@ from fc_assets.load_test.load.steady_state import longest_plateau, steady_figure
 
 def row(sent: float, seconds: float, phase: str = "measured") -> dict:
     times = {"sent_s": sent, "intended_s": sent, "ended_s": sent + seconds, "arrivals_s": [sent + 0.1, sent + seconds]}
-    return {**times, "phase": phase, "failure": "", "output_tokens": 10}
+    return {**times, "worker": 0, "phase": phase, "failure": "", "output_tokens": 10}
 
 
 def trapezium(*, window_from: float = 0.0) -> list[dict]:
@@ -38,8 +38,9 @@ def test_the_longest_plateau_is_taken_and_the_busier_of_equals() -> None:
     assert longest_plateau(np.array([10.0, 11, 9, 10.5])) == (0, 3)
 
 
-def test_a_load_of_one_request_has_no_plateau() -> None:
+def test_a_load_of_one_request_and_an_open_one_have_no_plateau() -> None:
     assert steady_figures([row(0, 1)])["steady_share"] is None
+    assert steady_figures([{**each, "worker": None} for each in trapezium()])["steady_share"] is None
 
 
 def test_figures_over_time_show_when_a_server_slowed_down() -> None:
