@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.json_files import json_text
 
 Tool = Mapping[str, Any]
 """OpenAI's function form without wrapper: {"name": str, "description": str, "parameters": JSON Schema object}."""
@@ -41,7 +42,7 @@ def calls_from_json(text: str) -> tuple[Call, ...]:
 
 def calls_to_json(calls: tuple[Call, ...] | list[Call]) -> str:
     """The JSON list that `calls_from_json` reads."""
-    return json.dumps([call.as_dict() for call in calls], ensure_ascii=False)
+    return json_text([call.as_dict() for call in calls])
 
 
 def json_value(text: str, what: str) -> Any:

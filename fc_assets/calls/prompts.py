@@ -6,12 +6,12 @@ imports transformers.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from fc_assets.calls.call import Call, Tool
+from fc_assets.foundation.json_files import json_text
 
 THINK_OFF = "<think>\n\n</think>\n\n"
 """The empty thinking block that Qwen3's template writes when thinking is off; in training it opens the completion."""
@@ -64,5 +64,5 @@ def render_prompt(
 
 
 def _dumps(call: Call) -> str:
-    text = json.dumps(call.as_dict(), ensure_ascii=False)
+    text = json_text(call.as_dict())
     return _TAG.sub(r"\\u003c", text) if "<" in text else text

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from fc_assets.calls.call import Tool
 from fc_assets.calls.parse import parse_strict
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.json_files import json_text, writable
 
 CUT = "length"
 """Finish reason of an answer that reached the limit of tokens, in OpenAI's word."""
@@ -56,6 +57,8 @@ class Answer:
     `error` then says why there is no text, and is empty otherwise. `latency_s` is the successful request alone, in
     seconds, without waits and retries; answers generated together have that of their batch; None for one that was read
     from an artefact, which holds no times. Token counts are the server's own; None where it gave none.
+
+    All text is such as a file can hold, wherever it came from: this is the one door through which answers come in.
     """
 
     id: str
@@ -65,6 +68,10 @@ class Answer:
     prompt_tokens: int | None
     completion_tokens: int | None
     error: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("text", "finish_reason", "error"):
+            object.__setattr__(self, name, writable(getattr(self, name)))
 
     @property
     def failed(self) -> bool:
@@ -131,7 +138,7 @@ class AnswerLog:
         if answer.failed:
             raise ValueError(f"{answer.id} has no answer to keep")
         self.finished[answer.id] = answer
-        self._stream.write(json.dumps(asdict(answer), ensure_ascii=False) + "\n")
+        self._stream.write(json_text(asdict(answer)) + "\n")
         self._stream.flush()
 
     def close(self) -> None:
@@ -165,9 +172,10 @@ def answer_log(folder: Path) -> Iterator[AnswerLog]:
 def _read(file: Path) -> Iterator[Answer]:
     if not file.is_file():
         return
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+    # Not splitlines(): an answer may hold U+2028 or U+0085, which are no ends of lines in JSON.
+    for line in file.read_text(encoding="utf-8", errors="replace").split("\n"):
         # A process killed while it wrote leaves half a line: that row is asked again.
-        with contextlib.suppress(ValueError, TypeError):
+        with contextlib.suppress(ValueError, TypeError, RecursionError):
             yield Answer(**json.loads(line))
 
 

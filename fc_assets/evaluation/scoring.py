@@ -20,6 +20,7 @@ from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import CUT, FAILED, judged_text
 from fc_assets.evaluation.taxonomy import failures
+from fc_assets.foundation.json_files import writable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,10 +115,10 @@ def _check_failed(rows: Sequence[ScoringRow], max_failed_share: float) -> None:
 def _record(row: ScoringRow, weights: Mapping[str, float]) -> dict[str, object]:
     record: dict[str, object] = {
         "id": row.id,
-        "context": row.context,
+        "context": writable(row.context),
         "tools": row.tools,
         "expected": calls_to_json(row.expected),
-        "text": row.text.encode("utf-8", "replace").decode(),  # a table holds no lone surrogates
+        "text": writable(row.text),
         "finish_reason": row.finish_reason,
         "infrastructure_failure": row.finish_reason == FAILED,
         "cluster": _tool_set_digest(row.tools),
@@ -128,7 +129,7 @@ def _record(row: ScoringRow, weights: Mapping[str, float]) -> dict[str, object]:
     }
     if row.finish_reason == FAILED:
         return {**record, **dict.fromkeys(COLUMNS)}
-    text, cut = judged_text(row.text, row.finish_reason), row.finish_reason == CUT
+    text, cut = writable(judged_text(row.text, row.finish_reason)), row.finish_reason == CUT
     try:
         judgement = judge(text, row.tools, row.expected)
     except FcAssetsError as error:

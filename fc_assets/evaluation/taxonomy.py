@@ -16,6 +16,7 @@ from fc_assets.calls.grounding import is_grounded
 from fc_assets.calls.judge import Judgement
 from fc_assets.calls.match import canonical, equal, paired
 from fc_assets.calls.tools.toolset import CompiledTool
+from fc_assets.foundation.json_files import writable
 
 CATEGORIES: tuple[str, ...] = (
     "cut",
@@ -54,7 +55,8 @@ def failures(judgement: Judgement, context: str, *, cut: bool = False) -> tuple[
     if not judgement.parsed.malformed or judgement.parsed.calls:
         for emitted, expected in paired(judgement.parsed.calls, judgement.expected, judgement.tools):
             found.extend(_arguments(emitted, expected, judgement, context))
-    return tuple(sorted(found, key=lambda failure: CATEGORIES.index(failure.category)))
+    written = [Failure(failure.category, writable(failure.detail)) for failure in found]
+    return tuple(sorted(written, key=lambda failure: CATEGORIES.index(failure.category)))
 
 
 def _blocks(judgement: Judgement, cut: bool) -> Iterator[Failure]:

@@ -1,5 +1,8 @@
 """JSON files of the project's own making: written in one form, read as what they must be.
 
+Text that came from a model, a server or a data set may hold lone surrogates (half of a character, which JSON can spell
+as an escape in plain ASCII): no file in UTF-8 can hold them. `json_text` and `writable` are how such text is written.
+
 What is in a file belongs to the room that writes it.
 """
 
@@ -7,16 +10,40 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fc_assets.errors import FcAssetsError
 
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def writable(text: str) -> str:
+    r"""`text` in which each lone surrogate is spelt as JSON's escape of it, such as `\ud83d`: nothing is dropped.
+
+    Within a JSON string that is the same value. Where an unpaired backslash stands before it, which no JSON allows, the
+    escape would become a valid one: there it is U+FFFD instead, and the text stays as wrong as it was.
+    """
+    return _LONE_SURROGATE.sub(_escape, text)
+
+
+def json_text(value: object) -> str:
+    """`value` as JSON on one line, in readable Unicode; lone surrogates are written as the escapes that they are."""
+    return writable(json.dumps(value, ensure_ascii=False))
+
+
+def _escape(found: re.Match[str]) -> str:
+    text, first = found.string, found.start()
+    while first and text[first - 1] == "\\":
+        first -= 1
+    return "\ufffd" if (found.start() - first) % 2 else f"\\u{ord(found.group()):04x}"
+
 
 def write_json(file: Path, value: object) -> None:
     """Write `value` indented, with a newline at the end. What is not JSON is written as text."""
-    file.write_text(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+    file.write_text(writable(json.dumps(value, indent=1, ensure_ascii=False, default=str)) + "\n", encoding="utf-8")
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -28,7 +28,11 @@ KEEP_ALIVE_S = 3.0
 """vLLM closes idle connections after 5 s; a client that keeps them longer writes into a closed socket."""
 
 MAX_WAIT_S = 30.0
+MAX_BODY_BYTES = 16_000_000
+"""Of one response; 200,000 characters of an answer are judged. A server that sends more is not read to its end."""
+MAX_TOKENS_COUNTED = 2**31 - 1
 PROGRESS_EVERY_S = 5.0
+_MAX_REASON = 100  # characters kept of a server's word for how an answer ended
 
 
 class ServerFailingError(FcAssetsError):
@@ -175,7 +179,7 @@ class _Session:
         started = time.perf_counter()
         try:
             async with http.post(url, json=body) as response:
-                raw = await response.read()
+                raw = await _bounded_body(response)
                 status, retry_after = response.status, response.headers.get("Retry-After", "")
         except TimeoutError:
             raise _RetryableError(f"no answer within {self.settings.timeout_s:g} s") from None
@@ -186,7 +190,7 @@ class _Session:
             return _read_completion(row, raw, latency_s)
         reason = f"HTTP {status}: {_message(raw)}"
         if status == 429 or status >= 500:
-            raise _RetryableError(reason, float(retry_after) if retry_after.isdigit() else 0.0)
+            raise _RetryableError(reason, _seconds(retry_after))
         if status == 400 and _is_too_long(raw):
             return Answer(row, "", TOO_LONG, latency_s, None, None, _message(raw))
         raise _RefusedError(reason)
@@ -220,24 +224,48 @@ def _no_answer(row: str, reason: str) -> Answer:
     return Answer(row, "", FAILED, 0.0, None, None, reason)
 
 
+async def _bounded_body(response: aiohttp.ClientResponse) -> bytes:
+    """The body, decompressed; raises `_RetryableError` past `MAX_BODY_BYTES`."""
+    parts, size = [], 0
+    async for part in response.content.iter_chunked(1 << 16):
+        parts.append(part)
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise _RetryableError(f"the body is longer than {MAX_BODY_BYTES} bytes")
+    return b"".join(parts)
+
+
+def _seconds(retry_after: str) -> float:
+    """The wait that a server asks for in plain seconds; 0 where it says a date or nothing that is a number."""
+    return float(retry_after[:6]) if retry_after.isascii() and retry_after.isdigit() else 0.0
+
+
+def _count(value: object) -> int | None:
+    """A number of tokens as a server may tell it; None for what is none."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS_COUNTED:
+        return value
+    return None
+
+
 def _read_completion(row: str, raw: bytes, latency_s: float) -> Answer:
     """The answer in a response body; raises `_RetryableError` when it is none."""
     try:
         body = json.loads(raw)
         choice = body["choices"][0]
         text = choice["text"] if "text" in choice else _message_text(choice["message"])
-        usage = body.get("usage") or {}
+        usage = body.get("usage")
+        counts = usage if isinstance(usage, dict) else {}
         if not isinstance(text, str):
             raise TypeError("the content is not text")
         return Answer(
             id=row,
             text=text,
-            finish_reason=str(choice["finish_reason"]),
+            finish_reason=str(choice["finish_reason"])[:_MAX_REASON],
             latency_s=latency_s,
-            prompt_tokens=usage.get("prompt_tokens"),
-            completion_tokens=usage.get("completion_tokens"),
+            prompt_tokens=_count(counts.get("prompt_tokens")),
+            completion_tokens=_count(counts.get("completion_tokens")),
         )
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         shown = raw[:120].decode("utf-8", "replace")
         raise _RetryableError(f"the body is no completion ({error!r}): {shown!r}") from None
 
@@ -257,7 +285,7 @@ def _call_text(call: dict[str, Any]) -> str:
 def _error_of(raw: bytes) -> dict[str, Any]:
     try:
         error = json.loads(raw)["error"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}
     return error if isinstance(error, dict) else {}
 

@@ -6,6 +6,7 @@ The page is `templates/report.html.j2`, which escapes every text that is put int
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ TITLE = "Function calling: what training changed"
 _MAX_TEXT = 600  # characters of a query or an answer shown in an example
 _DASH = "\u2013"
 _SIGNIFICANT = 0.05
+_MARKUP = re.compile(r"[\\`*\[\]<>&|]")
 
 HEADLINE: Mapping[str, str] = {
     "parse_rate": "parse rate",
@@ -62,7 +64,7 @@ def markdown(report: Report) -> str:
             shown = (
                 f"asked: {_cut(example.context)}\nexpected: {_cut(example.expected)}\nanswered: {_cut(example.text)}"
             )
-            text += f"\n`{example.id}`: {example.detail}\n\n{_indented(shown)}\n"
+            text += f"\n`{example.id}`: {_markdown_text(example.detail)}\n\n{_indented(shown)}\n"
     return text
 
 
@@ -268,6 +270,11 @@ def _value_text(value: Any) -> str:
 
 def _markdown_cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _markdown_text(text: str) -> str:
+    """A text that a model chose, such as a tool's name, so that Markdown shows it as it is: no tag, link or heading."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def _cut(text: str) -> str:
