@@ -128,6 +128,8 @@ CHAMPION_ANSWERS = "champion.parquet"
 """The champion's answers to the same questions."""
 CHAMPION_RECORD = "champion.json"
 """Who the champion was; in `eval_report` how the policy compares with it."""
+EPISODE_PLAYS = "episodes.json"
+"""What the model wrote in each episode; in `eval_report` the comparison of the variants' plays."""
 BFCL_ROWS = "rows.parquet"
 """A row for each BFCL question and prompt mode."""
 

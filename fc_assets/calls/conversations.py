@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fc_assets.calls.call import Call, Tool, calls_from_json
 from fc_assets.calls.prompts import answer_text
@@ -28,6 +28,7 @@ class Turn:
     the text in which argument values can be grounded. `tools` are functions without their wrapper; `calls` are the
     expected ones, none when the answer is in words. `answer` is the reference reply as the model should write it: the
     calls in the template's form, or the words. `flags` are the row's further fields, such as `tools_seen_in_train`.
+    `closing` answers word what a tool returned; `multi_turn` says that the row owes several answers beside those.
     """
 
     id: str
@@ -37,6 +38,8 @@ class Turn:
     calls: tuple[Call, ...]
     answer: str
     flags: Mapping[str, Any]
+    closing: bool = False
+    multi_turn: bool = False
 
     @property
     def query(self) -> str:
@@ -44,20 +47,21 @@ class Turn:
         return next((str(message["content"]) for message in reversed(self.messages) if message["role"] == "user"), "")
 
 
-def read_turns(split: Path) -> list[Turn]:
-    """All turns of a ShareGPT split file (a JSON array), in order."""
+def read_turns(split: Path, *, closing: bool = False) -> list[Turn]:
+    """All turns of a ShareGPT split file (a JSON array), in order; with `closing` as in `turns_of`."""
     try:
         rows = json.loads(split.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise FcAssetsError(f"{split} cannot be read as a JSON array of ShareGPT rows: {error}") from error
-    return [turn for row in rows for turn in turns_of(row)]
+    return [turn for row in rows for turn in turns_of(row, closing=closing)]
 
 
-def turns_of(row: Mapping[str, Any]) -> Iterator[Turn]:
+def turns_of(row: Mapping[str, Any], *, closing: bool = False) -> Iterator[Turn]:
     """The turns of one ShareGPT row: every `function_call`, and every `gpt` that answers a user directly.
 
-    A `gpt` turn after a tool's response only words the result and is not judged. The ids are the row's own where there
-    is one turn, else `id#0`, `id#1`, ... Raises `FcAssetsError` naming the row that is malformed.
+    A `gpt` turn after a tool's response only words the result: it is not judged, but learnt, and given with `closing`,
+    after the others. The ids are the row's own where there is one turn, else `id#0`, `id#1`, ...; closing turns are
+    numbered on. Raises `FcAssetsError` naming the row that is malformed.
     """
     row_id = str(row.get("id", "?"))
     try:
@@ -66,31 +70,49 @@ def turns_of(row: Mapping[str, Any]) -> Iterator[Turn]:
         found = _expected_answers(row_id, row["conversations"], row.get("system") or "")
     except (KeyError, TypeError, AttributeError) as error:
         raise FcAssetsError(f"ShareGPT row {row_id!r} is malformed ({error!r}); make the split again") from error
-    for number, (messages, context, calls, answer) in enumerate(found):
-        turn_id = row_id if len(found) == 1 else f"{row_id}#{number}"
-        yield Turn(turn_id, messages, context, tools, calls, answer, flags)
+    judged = [each for each in found if not each.closing]
+    for number, each in enumerate([*judged, *(each for each in found if closing and each.closing)]):
+        turn_id = row_id if len(judged) == 1 and not number else f"{row_id}#{number}"
+        yield Turn(
+            turn_id,
+            each.messages,
+            each.context,
+            tools,
+            each.calls,
+            each.answer,
+            flags,
+            closing=each.closing,
+            multi_turn=len(judged) > 1,
+        )
 
 
-_Answer = tuple[tuple[Mapping[str, Any], ...], str, tuple[Call, ...], str]
+class _Answer(NamedTuple):
+    """The messages before an answer, all that was said until then, the expected calls, the answer, and what it is."""
+
+    messages: tuple[Mapping[str, Any], ...]
+    context: str
+    calls: tuple[Call, ...]
+    answer: str
+    closing: bool
 
 
 def _expected_answers(row_id: str, conversation: Sequence[Mapping[str, str]], system: str) -> list[_Answer]:
-    """The messages before each judged answer, all that was said until then, the expected calls, and the answer."""
+    """Every answer of the conversation, in order."""
     history: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
     said: list[str] = []
     found: list[_Answer] = []
     for turn in conversation:
         role, value = turn.get("from"), turn.get("value", "")
         if role in ("human", "observation"):
-            history.append({"role": "user" if role == "human" else "tool", "content": value})
+            history += [{"role": "user", "content": value}] if role == "human" else _results(history, value)
             said.append(value)
         elif role == "function_call":
             calls = _calls(row_id, value)
-            found.append((tuple(history), "\n".join(said), calls, answer_text(calls)))
+            found.append(_Answer(tuple(history), "\n".join(said), calls, answer_text(calls), closing=False))
             history.append({"role": "assistant", "content": "", "tool_calls": [_as_message(call) for call in calls]})
         elif role == "gpt":
-            if history and history[-1]["role"] == "user":
-                found.append((tuple(history), "\n".join(said), (), value))
+            closing = not history or history[-1]["role"] != "user"
+            found.append(_Answer(tuple(history), "\n".join(said), (), value, closing))
             history.append({"role": "assistant", "content": value})
         else:
             raise FcAssetsError(
@@ -104,6 +126,14 @@ def _calls(row_id: str, value: str) -> tuple[Call, ...]:
         return calls_from_json(value)
     except FcAssetsError as error:
         raise FcAssetsError(f"row {row_id}: {error}") from error
+
+
+def _results(history: Sequence[Mapping[str, Any]], observation: str) -> list[dict[str, Any]]:
+    """The tools' messages of an observation: one for each call where it has a line for each, as servers get them."""
+    calls = history[-1].get("tool_calls", ()) if history else ()
+    lines = observation.splitlines()
+    texts = lines if len(lines) == len(calls) else [observation]
+    return [{"role": "tool", "content": text} for text in texts]
 
 
 def _as_message(call: Call) -> dict[str, Any]:

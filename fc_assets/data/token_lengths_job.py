@@ -102,7 +102,7 @@ def count_split(tokenizer: TemplateTokenizer, split: SplitToMeasure) -> SplitTok
         del longest[LONGEST_TURNS:]
         batch.clear()
 
-    for turn in (turn for row in split_rows(split.file) for turn in turns_of(row)):
+    for turn in (turn for row in split_rows(split.file) for turn in turns_of(row, closing=True)):
         text, sampled = tokenizer.text(turn), turns % step == 0
         turns += 1
         if sampled or len(longest) < LONGEST_TURNS or len(text.encode()) > longest[-1].tokens:

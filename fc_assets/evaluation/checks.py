@@ -16,6 +16,8 @@ from fc_assets.evaluation import gates
 from fc_assets.evaluation.assets import bfcl_key, predictions_key, promoted_release
 from fc_assets.evaluation.bfcl.model import BfclReport
 from fc_assets.evaluation.champion import ChampionComparison
+from fc_assets.evaluation.episodes.gate import keeps_episodes, succeeds_in_episodes
+from fc_assets.evaluation.episodes.model import EpisodeReport
 from fc_assets.evaluation.gates import Verdict
 from fc_assets.evaluation.inference.parity import Parity
 from fc_assets.evaluation.inference.predictions import AnswerSummary
@@ -26,6 +28,7 @@ from fc_assets.foundation.thresholds import Bar, Kind
 from fc_assets.names import (
     BASE,
     CHAMPION_RECORD,
+    EPISODE_PLAYS,
     EVAL_REPORT,
     PARITY,
     REPORT,
@@ -207,6 +210,37 @@ _BASE_CAN_BE_BEATEN = EvaluationGate(
     lambda artifact, least: gates.can_be_beaten(_results(artifact), BASE, least),
     Bar[float]("gates.min_base_parse_rate", Kind.AT_LEAST),
 )
+def episode_gates(variants: Sequence[str], blocking: bool) -> list[EvaluationGate]:
+    """The gates on episodes: a tuned variant succeeds in enough of them, and in hardly fewer than base."""
+    tuned = [variant for variant in variants if variant in TRAINED_FROM]
+    found = [gate for variant in tuned for gate in _as_gates_of(variant, _on_episodes(variant))]
+    return found if blocking else [replace(gate, blocking=False) for gate in found]
+
+
+def _on_episodes(variant: str) -> list[EvaluationGate]:
+    return [
+        EvaluationGate(
+            _REPORT_KEY,
+            f"{variant}_keeps_episodes",
+            f"Of the episodes {variant} succeeds in no fewer than base by more than gates.episodes_margin.",
+            lambda artifact, margin: keeps_episodes(_episode_report(artifact), variant, BASE, margin),
+            Bar[float]("gates.episodes_margin", Kind.AT_MOST),
+        ),
+        EvaluationGate(
+            _REPORT_KEY,
+            f"{variant}_succeeds_in_episodes",
+            f"{variant} succeeds in at least gates.min_episode_success of the episodes.",
+            lambda artifact, least: succeeds_in_episodes(_episode_report(artifact), variant, least),
+            Bar[float]("gates.min_episode_success", Kind.AT_LEAST),
+        ),
+    ]
+
+
+def _episode_report(artifact: Artifact) -> EpisodeReport | None:
+    """The comparison of episodes; None where none were played."""
+    if not (artifact.path / EPISODE_PLAYS).is_file():
+        return None
+    return EpisodeReport.model_validate(artifact.read_json(EPISODE_PLAYS))
 
 
 def _results(artifact: Artifact) -> gates.Results:
@@ -278,11 +312,17 @@ def _result(
     )
 
 
+def _wanted_episode_gates(profile: Profile) -> list[EvaluationGate]:
+    if not profile.evaluation.episodes:
+        return []
+    return episode_gates([*variant_models(profile)], profile.gates.episodes_block)
+
+
 def checks(profile: Profile) -> list[dg.AssetChecksDefinition]:
     """The gates on every variant that the profile's graph has, and on their comparison."""
     variants = variant_models(profile)
     return [
         *(build_checks(f"gates_of_{variant}", variant_gates(variant)) for variant in variants),
-        build_checks(f"gates_of_{EVAL_REPORT}", report_gates([*variants])),
+        build_checks(f"gates_of_{EVAL_REPORT}", [*report_gates([*variants]), *_wanted_episode_gates(profile)]),
         grpo_is_not_worse_than_champion,
     ]

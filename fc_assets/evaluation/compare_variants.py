@@ -15,6 +15,8 @@ from fc_assets.evaluation.bfcl import published
 from fc_assets.evaluation.bfcl import tables as bfcl
 from fc_assets.evaluation.bfcl.model import BfclReport
 from fc_assets.evaluation.embedding import similarity
+from fc_assets.evaluation.episodes import comparison as episodes
+from fc_assets.evaluation.episodes.model import EpisodeReport
 from fc_assets.evaluation.inference.predictions import score_variants
 from fc_assets.evaluation.jobs import EmbeddingJob, RunJob
 from fc_assets.evaluation.report import decoding
@@ -23,7 +25,7 @@ from fc_assets.evaluation.report.model import Report, Table, label
 from fc_assets.evaluation.report.write import write_report
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.json_files import write_json
-from fc_assets.names import CHAMPION, CHAMPION_RECORD, REPORT, SHIPPED_VARIANT
+from fc_assets.names import CHAMPION, CHAMPION_RECORD, EPISODE_PLAYS, REPORT, SHIPPED_VARIANT
 from fc_assets.profiles import EvaluationSettings, Profile
 
 if TYPE_CHECKING:
@@ -32,15 +34,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VariantComparison:
-    """The report, the tables beside its metrics under their short names, and how the policy meets the champion."""
+    """The report, the tables beside its metrics by short name, how the policy meets the champion, and the episodes."""
 
     report: Report
     tables: Mapping[str, Table]
     against_champion: champion.ChampionComparison
+    episodes: EpisodeReport | None
 
     def write(self, folder: Path) -> dict[str, Path]:
         """Write the report's files and the champion's record; returns the report's files by name."""
         write_json(folder / CHAMPION_RECORD, self.against_champion.model_dump(mode="json"))
+        if self.episodes:
+            write_json(folder / EPISODE_PLAYS, self.episodes.model_dump(mode="json"))
         return write_report(self.report, folder)
 
 
@@ -63,6 +68,7 @@ def compare_variants(
     against_champion = champion.compare_with_champion(
         validation, predictions[SHIPPED_VARIANT], frames[SHIPPED_VARIANT], weights, samples, seed
     )
+    played = episodes.compare_episodes(predictions, settings)
     sections: dict[str, tuple[str, Table]] = {
         "bfcl": (bfcl.TITLE, bfcl.side_by_side(reports)),
         "bfcl_published": (published.TITLE, published.beside(reports)),
@@ -72,6 +78,7 @@ def compare_variants(
         ),
         "embedding_similarity": (similarity.TITLE, _similarity(frames, settings, run_job, scratch)),
         CHAMPION: (champion.TITLE, champion.comparison_table(against_champion)),
+        **(episodes.sections(played) if played else {}),
     }
     filled = {name: (title, records) for name, (title, records) in sections.items() if records}
     report = build_report(
@@ -82,11 +89,12 @@ def compare_variants(
         extra_tables=dict(filled.values()),
         extra_texts={
             similarity.TITLE: similarity.TEXT,
+            episodes.TITLE: episodes.TEXT,
             bfcl.TITLE: bfcl.text(reports),
             published.TITLE: published.TEXT,
         },
     )
-    return VariantComparison(report, {name: records for name, (_, records) in filled.items()}, against_champion)
+    return VariantComparison(report, {name: records for name, (_, records) in filled.items()}, against_champion, played)
 
 
 def _similarity(

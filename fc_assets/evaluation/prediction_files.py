@@ -116,6 +116,7 @@ def _row(turn: Turn, prediction: Prediction) -> ScoringRow:
         tools_seen_in_train=None if seen is None else bool(seen),
         near_duplicate=any(_NEAR_DUPLICATE in str(label) for label in labels) if isinstance(labels, list) else None,
         finish_reason=prediction.finish_reason,
+        multi_turn=turn.multi_turn,
     )
 
 

@@ -50,6 +50,7 @@ class ScoringRow:
     tools_seen_in_train: bool | None = None
     near_duplicate: bool | None = None
     finish_reason: str = ""
+    multi_turn: bool | None = None
 
 
 def score_rows(
@@ -58,8 +59,8 @@ def score_rows(
     """Judge every row: one table row each, in the same order.
 
     Columns: id, context, tools, expected (JSON), text, finish_reason, infrastructure_failure, cluster (digest of the
-    set of tools), call_kind ("one call", "parallel calls", "no call"), tools_seen_in_train, near_duplicate, failures
-    (JSON list of [category, detail]), and every column of `RowScore`, `reward` being weighted by `weights`. An
+    set of tools), call_kind ("one call", "parallel calls", "no call"), tools_seen_in_train, near_duplicate, multi_turn,
+    failures (JSON list of [category, detail]), and every column of `RowScore`, `reward` being weighted by `weights`. An
     infrastructure failure is not judged: its scores are missing. An answer that was cut before its first call is a
     miss, also where silence is right. Raises TooManyFailedError where failures are more than `max_failed_share`,
     FcAssetsError where there is no row or a row's tools are malformed.
@@ -70,7 +71,7 @@ def score_rows(
         raise FcAssetsError("There is no row to score: the data or the predictions are empty")
     _check_failed(rows, max_failed_share)
     frame = pd.DataFrame([_record(row, weights) for row in rows])
-    for column in ("tools_seen_in_train", "near_duplicate"):
+    for column in ("tools_seen_in_train", "near_duplicate", "multi_turn"):
         frame[column] = frame[column].astype("boolean")
     return frame
 
@@ -125,6 +126,7 @@ def _record(row: ScoringRow, weights: Mapping[str, float]) -> dict[str, object]:
         "call_kind": _call_kind(row.expected),
         "tools_seen_in_train": row.tools_seen_in_train,
         "near_duplicate": row.near_duplicate,
+        "multi_turn": row.multi_turn,
         "failures": "[]",
     }
     if row.finish_reason == FAILED:

@@ -6,7 +6,7 @@ its section, and nowhere else; the code that acts on a field is in its stage's r
 """
 
 from fc_assets.profiles.benchmark import BenchmarkSettings, ServiceLevel
-from fc_assets.profiles.data import CurationSettings, DataSettings, HermesSettings
+from fc_assets.profiles.data import CurationSettings, DataSettings, EpisodeSettings, HermesSettings
 from fc_assets.profiles.edge import EdgeSettings
 from fc_assets.profiles.evaluation import BfclSettings, EvaluationSettings, GateSettings, Thresholds
 from fc_assets.profiles.loading import (
@@ -59,6 +59,7 @@ __all__ = [
     "DeploymentSettings",
     "DpoSettings",
     "EdgeSettings",
+    "EpisodeSettings",
     "EvaluationSettings",
     "GateSettings",
     "GrpoSettings",

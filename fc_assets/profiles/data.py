@@ -38,6 +38,13 @@ class HermesSettings(Section):
     configs: tuple[str, ...] = ("func_calling_singleturn", "func_calling")
 
 
+class EpisodeSettings(Section):
+    """Conversations of several turns with the embedded tools, which run: search, ask, repair, calls in order."""
+
+    weight: Annotated[float, Field(ge=0)] = Field(0.0, description="Conversations for each row before them; 0: none.")
+    chinese_share: Share = Field(0.5, description="Share of the conversations that are in Chinese, else in English.")
+
+
 class DataSettings(Section):
     """`xlam_raw` and `sharegpt_splits`."""
 
@@ -56,6 +63,7 @@ class DataSettings(Section):
         "unless_optional_or_default", description="Which flat parameters are required where their tool does not say."
     )
     hermes: HermesSettings = HermesSettings()
+    episodes: EpisodeSettings = EpisodeSettings()
     curation: CurationSettings = CurationSettings()
     validation_share: Share = 0.1
     seed: int = 42

@@ -30,6 +30,10 @@ class EvaluationSettings(Section):
     parity_rows: Annotated[int, Field(ge=50)] = Field(
         64, description="Turns whose token ids are compared between server and training, if there are that many."
     )
+    episodes: Count = Field(
+        200, description="Conversations with tools that run, played against each variant; 0: none, and no gate on them."
+    )
+    episode_answers: Positive = Field(4, description="Most answers to one message of an episode's user.")
     bootstrap_samples: Positive = 10_000
     embedding_model: str = Field(
         "", description="Sentence-embedding model, folder or hub name, for embedding similarity; empty: not measured."
@@ -130,6 +134,9 @@ class GateSettings(Section):
         description="Share of the base model's answers that parse leniently; below it something is wrong with how base "
         "was asked, and being better than it says nothing.",
     )
+    episodes_block: bool = Field(True, description="Whether the gates on episodes stop a variant; else they warn.")
+    episodes_margin: Share = Field(0.05, description="How much of the episodes' success may be lost against base.")
+    min_episode_success: Share = Field(0.1, description="Least share of the episodes in which a variant succeeds.")
     irrelevance_margin: Share = Field(0.05, description="How much irrelevance accuracy may fall below base.")
     min_bfcl_parse_rate: Share = Field(0.5, description="Share of BFCL answers that parse, rows expecting a call.")
     min_bfcl_call_accuracy: Share = Field(

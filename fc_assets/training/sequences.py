@@ -3,6 +3,10 @@
 A training sequence is the prompt as the serving template renders it, ending at `<|im_start|>assistant\\n`, and a
 completion that opens with the empty think block. Served with thinking off, the prompt's ids plus those of the think
 block are a prefix of this very sequence. Only the completion is learnt. The trainer's settings do not belong here.
+
+Of a conversation every answer is a sequence of its own, so each is learnt once, as the last. One sequence with a loss
+on all its answers would teach another text than is served: Qwen3's template drops the think block from every answer but
+the last, and with it the block that opens each answer when it is written.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ class World:
 def fast(url: str) -> dict[str, dict[str, Any]]:
     return {
         "server": {"api_url": url},
-        "evaluation": {"retries": 0, "concurrency": 4, "request_timeout_s": 5, "bootstrap_samples": 200},
+        "evaluation": {"retries": 0, "concurrency": 4, "request_timeout_s": 5, "bootstrap_samples": 200, "episodes": 0},
         "bfcl": {"rows_per_category": 1, "categories": ("simple_python", "irrelevance")},
     }
 

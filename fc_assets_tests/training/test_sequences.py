@@ -72,6 +72,37 @@ def test_a_training_sequence_is_the_whole_conversation_by_the_template(tokenizer
     assert tokenizer.decode(encode(tokenizer, turn).input_ids) == whole.removesuffix("\n")
 
 
+def test_each_answer_of_a_conversation_is_learnt_once_and_as_the_last(tokenizer, split: Path) -> None:
+    turns = [turn for turn in read_turns(split, closing=True) if turn.id.startswith("multi")]
+    assert [turn.answer.splitlines()[0] for turn in turns] == ["<tool_call>", "<tool_call>", "It is clear."]
+    for turn in turns:
+        example = encode(tokenizer, turn)
+        assert tokenizer.decode(example.learnt_ids) == f"{THINK_OFF}{turn.answer}<|im_end|>"
+        # Qwen3's template: thinking only in the answer that is learnt, tools' results in a turn of the user.
+        text = tokenizer.decode(example.input_ids)
+        assert text.count("<think>") == 1
+        assert text.count("<tool_response>") == text.count("<|im_start|>user\n<tool_response>\n")
+        assert text.count("<tool_response>") == sum(message["role"] == "tool" for message in turn.messages)
+
+
+def test_results_of_one_answer_stand_in_one_turn_of_the_user(tokenizer, tmp_path: Path) -> None:
+    results = '{"sky": "clear"}\n{"sky": "grey"}'
+    conversation = [
+        {"from": "human", "value": "Weather in Paris, twice?"},
+        {"from": "function_call", "value": json.dumps([CALL, CALL])},
+        {"from": "observation", "value": results},
+        {"from": "gpt", "value": "Clear, then grey."},
+    ]
+    file = tmp_path / "split.json"
+    file.write_text(json.dumps([{"id": "two", "conversations": conversation, "tools": json.dumps(TOOLS)}]))
+    closing = read_turns(file, closing=True)[-1]
+    assert [message["content"] for message in closing.messages if message["role"] == "tool"] == results.splitlines()
+    responses = [f"<tool_response>\n{line}\n</tool_response>" for line in results.splitlines()]
+    assert f"<|im_start|>user\n{responses[0]}\n{responses[1]}<|im_end|>" in tokenizer.decode(
+        encode(tokenizer, closing).input_ids
+    )
+
+
 def test_long_turns_are_left_out_whole_and_named(tokenizer, split: Path) -> None:
     turns = read_turns(split)
     lengths = {turn.id: len(encode(tokenizer, turn).input_ids) for turn in turns}

@@ -72,7 +72,7 @@ def _call_row(rng: random.Random, number: int) -> dict[str, object]:
     calls: list[dict[str, object]] = [
         {"name": request.tool.name, "arguments": request.arguments} for request in requests
     ]
-    return _row(number, _sentence(rng, [request.text for request in requests]), calls, offered)
+    return _row(number, sentence(rng, [request.text for request in requests]), calls, offered)
 
 
 def _irrelevant_row(rng: random.Random, number: int) -> dict[str, object]:
@@ -84,7 +84,7 @@ def _irrelevant_row(rng: random.Random, number: int) -> dict[str, object]:
         text = request.text
         # Only other domains: a neighbour of the tool asked for might be a defensible answer.
         others = [tool for tool in TOOLS if tool.domain != request.tool.domain]
-    return _row(number, _sentence(rng, [text]), [], rng.sample(others, _offered_count(rng)))
+    return _row(number, sentence(rng, [text]), [], rng.sample(others, _offered_count(rng)))
 
 
 def _offered_count(rng: random.Random) -> int:
@@ -97,8 +97,8 @@ def _request(rng: random.Random, tool: CatalogueTool) -> _Request:
     for slot in _SLOT.findall(phrasing.text):
         pool = tool.parameters[slot].pool
         taken = [value for other, value in drawn.items() if tool.parameters[other].pool == pool]
-        drawn[slot] = _value(rng, pool, taken)
-    text = _SLOT.sub(lambda slot: _as_text(drawn[slot.group(1)]), phrasing.text)
+        drawn[slot] = draw_value(rng, pool, taken)
+    text = _SLOT.sub(lambda slot: as_text(drawn[slot.group(1)]), phrasing.text)
     stated = drawn | phrasing.stated
     return _Request(text, tool, {name: stated[name] for name in tool.parameters if name in stated})
 
@@ -111,8 +111,8 @@ def _second_request(rng: random.Random, first: _Request) -> _Request:
             return second
 
 
-def _value(rng: random.Random, pool: str, taken: list[object]) -> object:
-    """A value of `pool` that the request does not use yet: two equal cities or currencies would make no sense."""
+def draw_value(rng: random.Random, pool: str, taken: list[object]) -> object:
+    """A value of `pool` that is not `taken` yet: two equal cities or currencies would make no sense."""
     while True:
         value = _draw(rng, pool)
         if value not in taken:
@@ -149,11 +149,13 @@ def _draw(rng: random.Random, pool: str) -> object:
             return rng.choice(WORDS[pool])
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
+    """A value as people write it in a request."""
     return ", ".join(str(part) for part in value) if isinstance(value, list) else str(value)
 
 
-def _sentence(rng: random.Random, clauses: list[str]) -> str:
+def sentence(rng: random.Random, clauses: list[str]) -> str:
+    """The clauses as one request, opened and ended in one of several ways."""
     text = rng.choice(_OPENINGS) + rng.choice(_JOINTS).join(clauses)
     return text[0].upper() + text[1:] + rng.choice((".", "", "!"))
 

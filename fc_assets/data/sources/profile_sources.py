@@ -1,4 +1,4 @@
-"""The sources that a profile names: the embedded generator, the hub or local files, and Hermes beside them.
+"""The sources that a profile names: the embedded generator, the hub or local files, and conversations beside them.
 
 The hub's rows arrive as a Parquet file that `hub_job` has downloaded in a process of its own, so that this module needs
 no network and no `datasets`. How the rows of a source become the raw table is in `fc_assets.data.raw_table`.
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from fc_assets.data.jobs import HubDataset
+from fc_assets.data.sources.episodes import generate_episodes, hermes_row
 from fc_assets.data.sources.files import read_files
 from fc_assets.data.sources.generator import generate_rows
 from fc_assets.data.sources.hermes import read_hermes_row
@@ -43,6 +44,10 @@ def row_sources(settings: DataSettings, downloaded: Sequence[HubDataset]) -> lis
         path = Path(hermes.path) if hermes.path else files[hermes.dataset]
         rows = read_files(path)
         found.append(RowSource("hermes", HERMES_LICENCE, rows, read_hermes_row, weight=hermes.weight, root=path))
+    episodes = settings.episodes
+    if episodes.weight > 0:
+        made = map(hermes_row, generate_episodes(settings.seed, episodes.chinese_share, held_out=False))
+        found.append(RowSource("episodes", GENERATOR_LICENCE, _numbered(made), read_hermes_row, weight=episodes.weight))
     return found
 
 

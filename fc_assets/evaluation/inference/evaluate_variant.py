@@ -14,10 +14,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fc_assets.calls.conversations import Turn
+from fc_assets.data.sources.episodes import Episode
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import Answer, Question, RequestSettings, resume_identity
 from fc_assets.evaluation.inference.champion_answers import ChampionAnswers, PromotedRelease, recorded_answers
 from fc_assets.evaluation.inference.engines import TRANSFORMERS, Engine, LocalModel, ServedModel, identity_of
+from fc_assets.evaluation.inference.episode_play import Play, evaluation_episodes, write_plays
+from fc_assets.evaluation.inference.episodes import resumable_plays
 from fc_assets.evaluation.inference.parity import Parity, compare, spread, training_ids
 from fc_assets.evaluation.inference.predictions import (
     AnswerSummary,
@@ -41,6 +44,7 @@ from fc_assets.names import (
     CHAMPION,
     CONSTRAINED_PREDICTIONS,
     CONSTRAINED_TIMINGS,
+    EPISODE_PLAYS,
     MODEL_FOLDER,
     PARITY,
     PREDICTIONS,
@@ -67,11 +71,14 @@ class EvaluationContext:
 
 @dataclass(frozen=True)
 class VariantAnswers:
-    """What one model answered to `turns`, freely and, on some of them, with calls forced; and how it was asked."""
+    """What one model answered to `turns`, freely and, on some of them, with calls forced; how it played the `episodes`;
+    and how it was asked."""
 
     turns: Sequence[Turn]
     answers: Sequence[Answer]
     constrained: Sequence[Answer]
+    episodes: Sequence[Episode]
+    plays: Sequence[Play]
     parity: Parity
     server: Mapping[str, object]
     cost: AskingCost
@@ -86,6 +93,8 @@ class VariantAnswers:
         write_predictions(self.answers, folder / PREDICTIONS)
         if self.constrained:
             write_predictions(self.constrained, folder / CONSTRAINED_PREDICTIONS)
+        if self.plays:
+            write_plays(folder / EPISODE_PLAYS, self.episodes, self.plays)
         write_json(folder / PARITY, asdict(self.parity))
         write_json(folder / SERVER, self.server)
 
@@ -148,7 +157,7 @@ def resumable_answers(
 def variant_answers(
     context: EvaluationContext, variant: str, engine: Engine, validation: Artifact, measure_parity: MeasureParity
 ) -> Iterator[VariantAnswers]:
-    """Ask the model the validation split, and part of it with calls forced; publish within the block."""
+    """Ask the model the validation split, part of it with calls forced, and play the episodes; publish within."""
     settings = context.profile.evaluation
     turns = asked_turns(validation, settings.max_rows)
     parity = measure_parity(engine)
@@ -161,14 +170,15 @@ def variant_answers(
             f"{settings.engine} cannot do: only free decoding is measured"
         )
         again = []
-    asset = predictions(variant)
+    asset, episodes = predictions(variant), evaluation_episodes(settings)
     with (
         resumable_answers(context, asset, engine, questions_of(turns), asking) as answers,
         resumable_answers(context, asset, engine, again, constrained_settings(asking)) as constrained,
+        resumable_plays(asset, engine, episodes, asking, settings.episode_answers, context.store, context.log) as plays,
     ):
         server = server_record(engine.info, engine.identity, asking)
         cost = asking_cost(engine.server_start_s, answers)
-        yield VariantAnswers(turns, answers, constrained, parity, server, cost)
+        yield VariantAnswers(turns, answers, constrained, episodes, plays, parity, server, cost)
 
 
 def champion_answers(

@@ -157,6 +157,7 @@ def _strata(frame: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
     for column, yes, no in (
         ("tools_seen_in_train", "tools seen in training", "tools not seen in training"),
         ("near_duplicate", "near-duplicates", "no near-duplicates"),
+        ("multi_turn", "conversations of several answers", "conversations of one answer"),
     ):
         for name, wanted in ((yes, True), (no, False)):
             yield from _if_any(name, (frame[column] == wanted).fillna(False).to_numpy(dtype=bool))

@@ -76,7 +76,7 @@ def _sequences(settings: SftSettings, data: DataSettings) -> dict[str, Any]:
     `template: qwen3` puts a new line behind the end of an answer. Naming the tool format leaves it out behind calls,
     as in ours; behind earlier turns of a conversation it belongs, so conversations keep it.
     """
-    one_turn_a_row = not data.hermes.weight and not data.curation.observations
+    one_turn_a_row = not (data.hermes.weight or data.episodes.weight or data.curation.observations)
     return {
         "dataset": SHAREGPT_TRAIN,
         "template": "qwen3",

@@ -48,7 +48,7 @@ def train(job: SftJob, log: Log) -> SftRun:
     running.use_physical_cores()
     set_seed(settings.seed)
     model, tokenizer = checkpoints.load_checkpoint(job.model, bf16=settings.bf16, four_bits=settings.qlora)
-    data = training_data(tokenizer, read_turns(job.train), settings)
+    data = training_data(tokenizer, read_turns(job.train, closing=True), settings)
     log.info(
         f"{len(data.learnt)} turns to learn, {len(data.overlong)} left out as longer than {settings.max_length} "
         f"tokens, {len(data.held_out)} held out for validation"
@@ -92,7 +92,8 @@ def training_data(tokenizer: Any, turns: Sequence[Turn], settings: SftSettings) 
     rest, held = hold_out(turns, settings.validation_rows, "sft.validation_rows")
     learnt, overlong = encode_split(tokenizer, rest, settings.max_length)
     allow_overlong(overlong, settings.overlong, "sft", "max_length")
-    fitting = [turn for turn in held if len(encode(tokenizer, turn).input_ids) <= settings.max_length]
+    judged = [turn for turn in held if not turn.closing]
+    fitting = [turn for turn in judged if len(encode(tokenizer, turn).input_ids) <= settings.max_length]
     return TrainingData(learnt, overlong, fitting)
 
 
