@@ -210,6 +210,8 @@ _BASE_CAN_BE_BEATEN = EvaluationGate(
     lambda artifact, least: gates.can_be_beaten(_results(artifact), BASE, least),
     Bar[float]("gates.min_base_parse_rate", Kind.AT_LEAST),
 )
+
+
 def episode_gates(variants: Sequence[str], blocking: bool) -> list[EvaluationGate]:
     """The gates on episodes: a tuned variant succeeds in enough of them, and in hardly fewer than base."""
     tuned = [variant for variant in variants if variant in TRAINED_FROM]
