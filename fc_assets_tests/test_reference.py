@@ -41,6 +41,7 @@ def test_only_the_gated_reward_pays_junk_under_the_right_names_no_more_than_bein
 def test_what_is_on_or_off_is_told_apart(tables: dict[str, str]) -> None:
     rows = [[cell.strip() for cell in line.split(" | ")] for line in tables["automation"].splitlines()[2:]]
     assert {row[0].strip("| `"): row[3] for row in rows} == {
+        "end_dead_runs": "on",
         "promote": "on",
         "redeploy": "off",
         "watch_deployment": "off",

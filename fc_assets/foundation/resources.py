@@ -25,8 +25,8 @@ from fc_assets.foundation.child_processes import parent_watch, processes
 from fc_assets.foundation.child_processes.jobs import Job, Result, write_job
 from fc_assets.foundation.dead_runs import worker_tag
 from fc_assets.foundation.json_files import finite, write_json
-from fc_assets.foundation.launchpad import config_schema
 from fc_assets.foundation.metadata import describe, record_of
+from fc_assets.foundation.presentation.launchpad import config_schema
 from fc_assets.names import REPORT
 from fc_assets.profiles import (
     ORIGIN,

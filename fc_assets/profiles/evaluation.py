@@ -136,7 +136,7 @@ class GateSettings(Section):
     )
     episodes_block: bool = Field(True, description="Whether the gates on episodes stop a variant; else they warn.")
     episodes_margin: Share = Field(0.05, description="How much of the episodes' success may be lost against base.")
-    min_episode_success: Share = Field(0.1, description="Least share of the episodes in which a variant succeeds.")
+    min_episode_success: Share = Field(0.02, description="Least share of the episodes in which a variant succeeds.")
     irrelevance_margin: Share = Field(0.05, description="How much irrelevance accuracy may fall below base.")
     min_bfcl_parse_rate: Share = Field(0.5, description="Share of BFCL answers that parse, rows expecting a call.")
     min_bfcl_call_accuracy: Share = Field(

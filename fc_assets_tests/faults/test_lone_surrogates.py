@@ -13,7 +13,7 @@ from fc_assets.calls.parse import parse_strict
 from fc_assets.calls.prompts import answer_text
 from fc_assets.evaluation.answers import Answer, answer_log
 from fc_assets.evaluation.bfcl.model import BfclRow
-from fc_assets.evaluation.bfcl.scores import _write_results, result_text
+from fc_assets.evaluation.bfcl.scores import _write_results, attempt_of, result_text
 from fc_assets.evaluation.inference.predictions import read_answers, write_predictions
 from fc_assets.evaluation.report.build import build_report
 from fc_assets.evaluation.report.write import write_report
@@ -45,7 +45,7 @@ def test_from_the_answer_to_the_report_and_the_leaderboard(tmp_path: Path) -> No
 
     row = BfclRow(id="simple_python_0", category="simple_python", messages=(), functions=(), possible_answers=None)
     for answer in kept:
-        _write_results([(row, answer)], tmp_path)
+        _write_results([attempt_of(row, answer)], tmp_path)
         (written,) = tmp_path.rglob("BFCL_v4_simple_python_result.json")
         assert parse_strict(json.loads(written.read_text())["result"]).calls == parse_strict(answer.text).calls
         result_text(answer.text).encode()

@@ -299,6 +299,7 @@ def test_a_matrix_is_overdue_only_where_something_refreshes_it() -> None:
     assert matrix.freshness_policy == OVERDUE
 
 
+@pytest.mark.sees_red("workers_did_not_march")
 @pytest.mark.parametrize("marched", [True, False])
 def test_a_cell_that_marched_is_warned_of(tmp_path: Path, marched: bool) -> None:
     rows = [{"cell": "closed-c1", "marched": None}, {"cell": "closed-c8", "marched": marched}]

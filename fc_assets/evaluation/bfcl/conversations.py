@@ -21,8 +21,8 @@ from fc_assets.calls.parse import parse_strict
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import CUT, FAILED, TOO_LONG, Answer, Question, RequestSettings, ShowProgress
 from fc_assets.evaluation.bfcl import player
-from fc_assets.evaluation.bfcl.model import MEMORY, BfclAttempt, BfclRow
-from fc_assets.evaluation.bfcl.scores import OFFICIAL, as_tool, result_text
+from fc_assets.evaluation.bfcl.model import MEMORY, OFFICIAL, BfclAttempt, BfclRow
+from fc_assets.evaluation.bfcl.scores import as_tool, result_text
 from fc_assets.evaluation.inference.engines import Engine
 from fc_assets.foundation.child_processes import processes
 

@@ -10,8 +10,7 @@ import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from fc_assets.evaluation.bfcl.model import BfclReport
-from fc_assets.evaluation.bfcl.scores import OFFICIAL
+from fc_assets.evaluation.bfcl.model import OFFICIAL, BfclReport
 from fc_assets.evaluation.bfcl.summaries import PARTS, is_measured
 
 TITLE = "The leaderboard's own numbers for small models"

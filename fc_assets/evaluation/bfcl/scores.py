@@ -22,12 +22,11 @@ from fc_assets.calls.prompts import answer_text
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import CUT, FAILED, TOO_LONG, Answer, Question, judged_text
 from fc_assets.evaluation.bfcl import checker, self_test
-from fc_assets.evaluation.bfcl.model import BfclAttempt, BfclRow, BfclSample, CategoryScore, ModeScores
+from fc_assets.evaluation.bfcl.model import OFFICIAL, BfclAttempt, BfclRow, BfclSample, CategoryScore, ModeScores
 from fc_assets.foundation.bfcl_environment import PYTHON_VARIABLE, candidates
 from fc_assets.foundation.child_processes import processes
 from fc_assets.profiles import BfclSettings
 
-OFFICIAL = "official"
 CHECKER_TIMEOUT_S = 600.0
 
 _JSON_TYPES = {"dict": "object", "float": "number", "tuple": "array", "any": "string"}

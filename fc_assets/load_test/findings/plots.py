@@ -110,7 +110,7 @@ def capacity_curve(found: Capacities, png: Path) -> None:
     The band is where the capacity lies: from the highest load that kept the SLO to the lowest that broke it.
     """
     searches = [each for each in (found.closed, found.open) if each]
-    figure, panels = new_figure(5.6 * len(searches), 4.0, columns=len(searches))
+    figure, panels = new_figure(4.9 * len(searches), 4.0, columns=len(searches))
     for axes, search in zip(panels, searches, strict=True):
         for level, kept, requests in search.by_level():
             interval = binomtest(kept, requests).proportion_ci(method="wilson")

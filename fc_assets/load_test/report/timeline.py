@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fc_assets.foundation.presentation.figures import ACCENT, COLOURS, FAINT, INK, new_figure, to_png
+from fc_assets.foundation.presentation.figures import ACCENT, COLOURS, FAINT, INK, WIDEST, new_figure, to_png
 from fc_assets.load_test.load.steady_state import RequestRows, time_slices
 from fc_assets.load_test.matrix.tables import Rows
 
@@ -25,7 +25,7 @@ def draw_timeline(cells: Rows, requests: RequestRows, png: Path) -> None:
     slice as dots, scaled to the panel and named by its highest value.
     """
     lines = math.ceil(len(cells) / _COLUMNS)
-    figure, panels = new_figure(12.0, 1.9 * lines, columns=_COLUMNS, rows=lines)
+    figure, panels = new_figure(WIDEST, 1.9 * lines, columns=_COLUMNS, rows=lines)
     by_cell: dict[str, list[Mapping[str, Any]]] = {}
     for row in requests:
         by_cell.setdefault(row["cell"], []).append(row)

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 from pydantic import BaseModel, Field
 
-from fc_assets.foundation.launchpad import config_schema
+from fc_assets.foundation.presentation.launchpad import config_schema
 from fc_assets.foundation.resources import profile_resource
 from fc_assets.profiles import load_profile, profile_names
 
