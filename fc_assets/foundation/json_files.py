@@ -17,16 +17,17 @@ from typing import Any
 
 from fc_assets.errors import FcAssetsError
 
-_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_SURROGATES = re.compile(r"[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
 
 
 def writable(text: str) -> str:
     r"""`text` in which each lone surrogate is spelt as JSON's escape of it, such as `\ud83d`: nothing is dropped.
 
     Within a JSON string that is the same value. Where an unpaired backslash stands before it, which no JSON allows, the
-    escape would become a valid one: there it is U+FFFD instead, and the text stays as wrong as it was.
+    escape would become a valid one: there it is U+FFFD instead, and the text stays as wrong as it was. Two halves that
+    belong together are their character.
     """
-    return _LONE_SURROGATE.sub(_escape, text)
+    return _SURROGATES.sub(_escape, text)
 
 
 def json_text(value: object) -> str:
@@ -35,6 +36,8 @@ def json_text(value: object) -> str:
 
 
 def _escape(found: re.Match[str]) -> str:
+    if len(found.group()) == 2:
+        return found.group().encode("utf-16-le", "surrogatepass").decode("utf-16-le")
     text, first = found.string, found.start()
     while first and text[first - 1] == "\\":
         first -= 1

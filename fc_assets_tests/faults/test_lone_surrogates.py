@@ -68,3 +68,7 @@ def test_an_expected_call_keeps_its_value() -> None:
 
 def test_a_text_of_nothing_else_is_escaped_in_no_time() -> None:
     assert len(writable(HALF * 200_000)) == 1_200_000
+
+
+def test_two_halves_that_belong_together_are_their_character() -> None:
+    assert writable("\ud83d\ude00 and \ud83d") == "😀 and \\ud83d"

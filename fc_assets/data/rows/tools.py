@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from fc_assets.calls.nesting import MAX_UNFOLDED, unfolds_too_far
 from fc_assets.calls.tools.forms import listed_tools, read_form
 from fc_assets.calls.tools.schema import closed, compile_schema
 from fc_assets.data.rows.parameters import RequiredPolicy, expected_names, from_flat, is_json_schema, respelled
@@ -114,6 +115,8 @@ def read_tool(tool: object, policy: RequiredPolicy = "unless_optional_or_default
         raise RowRejectedError("tool without a name", f"{function!r:.120}")
     unknown: list[str] = []
     schema = _schema(name, function, is_schema, policy, unknown)
+    if unfolds_too_far(schema):
+        raise RowRejectedError("schema unfolds too far", f"tool {name!r} has more than {MAX_UNFOLDED} parts")
     _expect_valid(name, schema)
     converted = {"name": name, "description": str(function.get("description") or ""), "parameters": schema}
     return ReadTool(name, orjson.dumps(converted).decode(), tuple(unknown))
