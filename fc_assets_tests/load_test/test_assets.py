@@ -204,7 +204,9 @@ def test_a_server_that_is_too_slow_and_a_client_that_is_are_seen(tmp_path: Path)
 
     def recommended(holds: bool) -> Callable[[Path], None]:
         sizes = {"max_num_seqs": 8, "max_num_batched_tokens": 64, "max_model_len": 64}
-        found = Recommendation(**sizes, slo_concurrency=8 * holds, knees={}, holds=holds, flags=[], reasons=[])
+        found = Recommendation(
+            **sizes, slo_concurrency=8 * holds, slo_broken_at=None, knees={}, holds=holds, flags=[], reasons=[]
+        )
         return lambda out: write_recommendation(found, DEMO.benchmark.slo, [], out)
 
     assert red([slo_is_reachable], "serving_recommendation", recommended(True), "reached") == set()
