@@ -31,10 +31,9 @@ WORKERS ?= 2
 test: setup
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-# The demo alone, after the others: its load test measures times.
+# One after the other: they start engines and measure times.
 test-slow: setup
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow --timeout 1800 --ignore fc_assets_tests/test_demo.py
-	@$(BIN)/python -m pytest -m slow --timeout 1800 fc_assets_tests/test_demo.py
+	@$(BIN)/python -m pytest -m slow --timeout 1800
 
 test-long: setup
 	@$(BIN)/python -m pytest -m long --timeout 3600

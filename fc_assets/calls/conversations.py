@@ -109,7 +109,7 @@ def _expected_answers(row_id: str, conversation: Sequence[Mapping[str, str]], sy
         elif role == "function_call":
             calls = _calls(row_id, value)
             found.append(_Answer(tuple(history), "\n".join(said), calls, answer_text(calls), closing=False))
-            history.append({"role": "assistant", "content": "", "tool_calls": [_as_message(call) for call in calls]})
+            history.append({"role": "assistant", "content": "", "tool_calls": _as_message(calls, len(history))})
         elif role == "gpt":
             closing = not history or history[-1]["role"] != "user"
             found.append(_Answer(tuple(history), "\n".join(said), (), value, closing))
@@ -133,9 +133,14 @@ def _results(history: Sequence[Mapping[str, Any]], observation: str) -> list[dic
     calls = history[-1].get("tool_calls", ()) if history else ()
     lines = observation.splitlines()
     texts = lines if len(lines) == len(calls) else [observation]
-    return [{"role": "tool", "content": text} for text in texts]
+    ids = [call["id"] for call in calls] if len(texts) == len(calls) else [call["id"] for call in calls[:1]] or [""]
+    return [{"role": "tool", "tool_call_id": name, "content": text} for name, text in zip(ids, texts, strict=True)]
 
 
-def _as_message(call: Call) -> dict[str, Any]:
-    arguments = json.dumps(call.arguments, ensure_ascii=False)  # OpenAI's form; chat templates take it as it is
-    return {"type": "function", "function": {"name": call.name, "arguments": arguments}}
+def _as_message(calls: Sequence[Call], place: int) -> list[dict[str, Any]]:
+    """Calls of the message at `place`, in OpenAI's form: a server asks for an id, chat templates do not show it."""
+    functions = [{"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)} for call in calls]
+    return [
+        {"id": f"call_{place}_{number}", "type": "function", "function": function}
+        for number, function in enumerate(functions)
+    ]

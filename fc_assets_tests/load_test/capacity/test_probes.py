@@ -85,7 +85,7 @@ def test_the_command_line_prints_what_it_tried_and_fails_where_nothing_met_the_s
     assert read_capacities(tmp_path).closed.level == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_capacity_of_a_scripted_server_is_found_within_five_per_cent() -> None:
     capacities = found(SETTINGS, "closed", "open")
     assert capacities.closed.confirmed
