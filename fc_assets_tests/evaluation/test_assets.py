@@ -43,6 +43,7 @@ def test_variants_are_evaluated_compared_and_judged(
     settings["evaluation"]["constrained_rows"] = 10
     unweighted = dict.fromkeys(("schema_hit", "simulated_exec", "semantic_match"), 0.0)
     settings["grpo"] = {"rewards": {"json_parse": 2.0, **unweighted}}
+    settings["gates"] = {"min_gain_over_sft": -0.01}  # both are right on every row
     world = World(tmp_path, settings)
     evaluate_all(world)
     result = world.materialise(["eval_report"])
