@@ -29,6 +29,11 @@ class Call:
         """{"name": ..., "arguments": {...}}, keys in the order in which models write them."""
         return {"name": self.name, "arguments": self.arguments}
 
+    def as_tool_call(self, call_id: str) -> dict[str, Any]:
+        """The call in an OpenAI chat message's `tool_calls`: a server asks for an id, chat templates do not show it."""
+        function = {"name": self.name, "arguments": json_text(self.arguments)}
+        return {"id": call_id, "type": "function", "function": function}
+
 
 def calls_from_json(text: str) -> tuple[Call, ...]:
     """Read expected calls: a JSON list of calls, or one call as an object. Raises FcAssetsError on any other form."""

@@ -109,7 +109,8 @@ def _expected_answers(row_id: str, conversation: Sequence[Mapping[str, str]], sy
         elif role == "function_call":
             calls = _calls(row_id, value)
             found.append(_Answer(tuple(history), "\n".join(said), calls, answer_text(calls), closing=False))
-            history.append({"role": "assistant", "content": "", "tool_calls": _as_message(calls, len(history))})
+            made = [call.as_tool_call(f"call_{len(history)}_{number}") for number, call in enumerate(calls)]
+            history.append({"role": "assistant", "content": "", "tool_calls": made})
         elif role == "gpt":
             closing = not history or history[-1]["role"] != "user"
             found.append(_Answer(tuple(history), "\n".join(said), (), value, closing))
@@ -131,16 +132,7 @@ def _calls(row_id: str, value: str) -> tuple[Call, ...]:
 def _results(history: Sequence[Mapping[str, Any]], observation: str) -> list[dict[str, Any]]:
     """The tools' messages of an observation: one for each call where it has a line for each, as servers get them."""
     calls = history[-1].get("tool_calls", ()) if history else ()
-    lines = observation.splitlines()
-    texts = lines if len(lines) == len(calls) else [observation]
-    ids = [call["id"] for call in calls] if len(texts) == len(calls) else [call["id"] for call in calls[:1]] or [""]
+    texts, ids = observation.splitlines(), [call["id"] for call in calls]
+    if len(texts) != len(ids):
+        texts, ids = [observation], ids[:1] or [""]
     return [{"role": "tool", "tool_call_id": name, "content": text} for name, text in zip(ids, texts, strict=True)]
-
-
-def _as_message(calls: Sequence[Call], place: int) -> list[dict[str, Any]]:
-    """Calls of the message at `place`, in OpenAI's form: a server asks for an id, chat templates do not show it."""
-    functions = [{"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)} for call in calls]
-    return [
-        {"id": f"call_{place}_{number}", "type": "function", "function": function}
-        for number, function in enumerate(functions)
-    ]

@@ -37,8 +37,8 @@ def unfolds_too_far(schema: Mapping[str, Any], limit: int = MAX_UNFOLDED) -> boo
     """Whether the schema has more than `limit` lists and objects once each `$ref` into it stands for its target.
 
     Forty definitions that each name the next one twice are 3.5 KB, and 2^40 parts to a validator. A reference back to a
-    schema that it stands in is what recursive types are made of: such a one is not unfolded again. Schemas that nest
-    more than some hundred levels deep when they are unfolded count as too far too.
+    schema that it stands in is what recursive types are made of: such a one is not unfolded again. A schema that
+    nests more than some hundred levels deep when it is unfolded has too many as well.
     """
     return _unfolded(schema, _Unfolding(schema, limit), (), 0) > limit
 

@@ -272,7 +272,8 @@ def build_eval_report(variants: Sequence[str]) -> dg.AssetsDefinition:
 
 
 def _report_metadata(found: "VariantComparison", files: Mapping[str, Path]) -> dict[str, object]:
-    from fc_assets.evaluation.report.render import HEADLINE, all_metrics, headline
+    from fc_assets.evaluation.report.model import HEADLINE
+    from fc_assets.evaluation.report.render import all_metrics, headline
 
     report = found.report
     return {

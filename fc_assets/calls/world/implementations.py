@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 
 from fc_assets.calls.world import actions, facts
 from fc_assets.calls.world.state import Result, ToolRefusal, World
+from fc_assets.foundation.json_files import is_writable
 
 _MOST_CHARS = 200
 _MOST_ITEMS = 64
@@ -70,7 +71,7 @@ def _bounded(name: str, value: Any, kind: Any) -> Any:
     """The value as the function takes it. Raises ToolRefusal for another type and for what is too large."""
     if kind is bool and isinstance(value, bool):
         return value
-    if kind is str and isinstance(value, str) and len(value) <= _MOST_CHARS and _encodable(value):
+    if kind is str and isinstance(value, str) and len(value) <= _MOST_CHARS and is_writable(value):
         return value
     if kind in (int, float) and isinstance(value, int | float) and not isinstance(value, bool):
         finite = isinstance(value, int) or math.isfinite(value)
@@ -80,14 +81,6 @@ def _bounded(name: str, value: Any, kind: Any) -> Any:
         (item,) = kind.__args__
         return [_bounded(name, each, item) for each in value]
     raise ToolRefusal(f"{name} cannot be used")
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 IMPLEMENTATIONS: Mapping[str, Implementation] = {

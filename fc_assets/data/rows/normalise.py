@@ -16,6 +16,7 @@ from fc_assets.calls.nesting import MAX_DEPTH, nested_too_deeply
 from fc_assets.calls.parse import MAX_CALLS
 from fc_assets.data.rows.rejection import RowRejectedError
 from fc_assets.data.rows.tools import OfferedTools, ToolReader, join_tools
+from fc_assets.foundation.json_files import is_writable
 
 FLAG_REPEATED_KEY = "repeated_key"
 """An object in the row's JSON has a key twice. The last value counts, as all JSON readers have it."""
@@ -67,7 +68,7 @@ def normalise_row(
     flags = offer.flags
     if FLAG_REPEATED_KEY not in flags and isinstance(answers, str) and _repeats_a_key(answers):
         flags = (*flags, FLAG_REPEATED_KEY)
-    if not query.isascii() and not _encodable(query):
+    if not query.isascii() and not is_writable(query):
         raise RowRejectedError("query is not Unicode", "it holds a lone surrogate")
     return Example(row_id, query, offer.json, calls, source, licence, flags)
 
@@ -149,14 +150,6 @@ def _repeats_a_key(text: str) -> bool:
 
     json.loads(text, object_pairs_hook=look)
     return repeated
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _dumped(value: object) -> str:

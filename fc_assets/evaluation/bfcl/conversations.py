@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from fc_assets.calls.call import Call
 from fc_assets.calls.parse import parse_strict
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import CUT, FAILED, TOO_LONG, Answer, Question, RequestSettings, ShowProgress
@@ -146,11 +147,7 @@ def chat_messages(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
             names = [f"call-{len(found)}-{place}" for place in range(len(calls))]
             waiting = list(names)
             written = [
-                {
-                    "id": name,
-                    "type": "function",
-                    "function": {"name": call["name"], "arguments": json.dumps(call["arguments"])},
-                }
+                Call(call["name"], call["arguments"]).as_tool_call(name)
                 for name, call in zip(names, calls, strict=True)
             ]
             found.append({"role": "assistant", "content": message["content"], "tool_calls": written})

@@ -14,13 +14,15 @@ from pydantic import BaseModel, ConfigDict
 SIMPLE = ("simple_python", "simple_java", "simple_javascript")
 NON_LIVE = (*SIMPLE, "multiple", "parallel", "parallel_multiple")
 LIVE = ("live_simple", "live_multiple", "live_parallel", "live_parallel_multiple")
-OFFICIAL = "official"
 IRRELEVANCE = ("irrelevance", "live_irrelevance")
 RELEVANCE = "live_relevance"
 MULTI_TURN = ("multi_turn_base", "multi_turn_miss_func", "multi_turn_miss_param", "multi_turn_long_context")
 MEMORY = ("memory_kv", "memory_rec_sum")
 CONVERSATIONS = frozenset((*MULTI_TURN, *MEMORY))
 """Categories that are played turn by turn against the official tools."""
+
+OFFICIAL = "official"
+"""The prompt mode of the leaderboard: its own text, completed without a chat template of ours."""
 
 
 @dataclass(frozen=True, slots=True)

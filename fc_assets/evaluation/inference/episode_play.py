@@ -102,13 +102,8 @@ class Conversation:
 
     def _run(self, calls: Sequence[Call]) -> None:
         numbers = [f"call-{len(self.replies)}-{place}" for place in range(len(calls))]
-        self.messages.append(
-            {
-                "role": "assistant",
-                "content": "",
-                "tool_calls": [_as_message(name, call) for name, call in zip(numbers, calls, strict=True)],
-            }
-        )
+        made = [call.as_tool_call(name) for name, call in zip(numbers, calls, strict=True)]
+        self.messages.append({"role": "assistant", "content": "", "tool_calls": made})
         for name, call in zip(numbers, calls, strict=True):
             result = run_call(call, self.tools, self.world)
             self.messages.append({"role": "tool", "tool_call_id": name, "content": result_text(result)})
@@ -149,8 +144,3 @@ def read_plays(file: Path, episodes: Sequence[Episode]) -> list[Play]:
     return [
         Play(each["episode"], tuple(EpisodeAnswer(**reply) for reply in each["replies"])) for each in found["plays"]
     ]
-
-
-def _as_message(name: str, call: Call) -> dict[str, Any]:
-    arguments = json.dumps(call.arguments, ensure_ascii=False)  # OpenAI's form
-    return {"id": name, "type": "function", "function": {"name": call.name, "arguments": arguments}}

@@ -14,6 +14,17 @@ if TYPE_CHECKING:
 ALL_ROWS = "all rows"
 """The stratum of every row."""
 
+HEADLINE: Mapping[str, str] = {
+    "parse_rate": "parse rate",
+    "function_name_accuracy": "function name",
+    "param_f1": "parameter F1",
+    "schema_hit": "schema hit",
+    "exec_rate": "exec rate",
+    "exact_match": "exact match",
+    "irrelevance_accuracy": "irrelevance",
+}
+"""The metrics that are shown first, each by a name that leaves room for the numbers beside it."""
+
 Table = Sequence[Mapping[str, Any]]
 """Records of one table, the columns being their keys."""
 

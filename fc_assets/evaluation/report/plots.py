@@ -6,23 +6,14 @@ import textwrap
 from typing import TYPE_CHECKING, Literal
 
 from fc_assets.calls.metrics import METRICS, Metric
-from fc_assets.evaluation.report.model import Report, label
+from fc_assets.evaluation.report.model import HEADLINE, Report, label
 from fc_assets.evaluation.taxonomy import CATEGORIES
 from fc_assets.foundation.presentation.figures import COLOURS, INK, WIDEST, new_figure, to_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-HEADLINE = (
-    "parse_rate",
-    "function_name_accuracy",
-    "param_f1",
-    "schema_hit",
-    "exec_rate",
-    "exact_match",
-    "semantic_consistency",
-    "irrelevance_accuracy",
-)
+_ABOVE = (*HEADLINE, "semantic_consistency")
 _FAILURE_COLOURS = (
     *("#3a3a3a", "#6b2d3c", "#b04a5a", "#d9788a", "#8a5a2b", "#c98a45", "#e8bd7d"),
     *("#2f5d7c", "#5b93b8", "#9cc3da", "#4b4b6b", "#9191b3"),
@@ -34,8 +25,8 @@ _GOLD = "#b8860b"
 def metrics_plot(report: Report) -> bytes:
     """Every metric of every variant as a bar with its 95 % interval; a golden mark shows the gold ceiling."""
     figure, (above, below) = new_figure(WIDEST, 8.2, rows=2)
-    others = [metric for metric in METRICS if metric.name not in HEADLINE and not metric.name.startswith("reward_")]
-    _bars(above, report, [metric for metric in METRICS if metric.name in HEADLINE])
+    others = [metric for metric in METRICS if metric.name not in _ABOVE and not metric.name.startswith("reward_")]
+    _bars(above, report, [metric for metric in METRICS if metric.name in _ABOVE])
     _bars(below, report, others)
     above.set_title("Headline metrics, 95 % intervals", loc="left", fontsize=13, fontweight="bold", color=INK)
     below.set_title("Further metrics", loc="left", fontsize=13, fontweight="bold", color=INK)
@@ -104,7 +95,7 @@ def _bars(axes: Axes, report: Report, metrics: list[Metric]) -> None:
     axes.set_xticks(
         range(len(metrics)),
         [_axis_label(metric) for metric in metrics],
-        fontsize=9 if len(metrics) <= len(HEADLINE) else 7.5,
+        fontsize=9 if len(metrics) <= len(_ABOVE) else 7.5,
     )
     axes.set_ylim(0, 1.06)
     axes.set_xlim(-0.55, len(metrics) - 0.45)

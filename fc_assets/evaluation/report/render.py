@@ -14,7 +14,15 @@ from typing import Any
 
 from fc_assets.calls.metrics import METRIC_BY_NAME, METRICS
 from fc_assets.evaluation.report.comparison import DECISION_METRIC, STRATA_METRICS
-from fc_assets.evaluation.report.model import ALL_ROWS, FailureExample, MetricEstimate, PairedTest, Report, label
+from fc_assets.evaluation.report.model import (
+    ALL_ROWS,
+    HEADLINE,
+    FailureExample,
+    MetricEstimate,
+    PairedTest,
+    Report,
+    label,
+)
 from fc_assets.evaluation.taxonomy import CATEGORIES
 from fc_assets.foundation.presentation.templates import render_template
 from fc_assets.names import FAILURES_PLOT, METRICS_PLOT
@@ -24,17 +32,6 @@ _MAX_TEXT = 600  # characters of a query or an answer shown in an example
 _DASH = "\u2013"
 _SIGNIFICANT = 0.05
 _MARKUP = re.compile(r"[\\`*\[\]<>&|]")
-
-HEADLINE: Mapping[str, str] = {
-    "parse_rate": "parse rate",
-    "function_name_accuracy": "function name",
-    "param_f1": "parameter F1",
-    "schema_hit": "schema hit",
-    "exec_rate": "exec rate",
-    "exact_match": "exact match",
-    "irrelevance_accuracy": "irrelevance",
-}
-"""The metrics that are shown first, each by a name that leaves room for the numbers beside it."""
 
 
 @dataclass(frozen=True, slots=True)

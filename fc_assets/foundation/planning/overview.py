@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from fc_assets.foundation.planning.knobs import grpo_knobs, server_knobs, sft_knobs
 from fc_assets.foundation.planning.machine import Machine
 from fc_assets.foundation.planning.needs import Need, grpo_need, merge_need, server_need, sft_need
 from fc_assets.foundation.planning.preflight import refusal
-from fc_assets.foundation.planning.shape import ModelShape
-from fc_assets.profiles import Profile
+from fc_assets.foundation.planning.shape import QWEN3_0_6B, ModelShape, read_shape
+from fc_assets.profiles import EMBEDDED, BaseModelSettings, Profile
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,16 @@ class ProfileNeeds:
     stage: str
     need: Need
     refused: str | None
+
+
+def base_shape(base_model: BaseModelSettings) -> ModelShape:
+    """The base model's shape where its configuration is on this machine, else Qwen3-0.6B's.
+
+    Raises `FcAssetsError` where the folder has no configuration that describes a shape.
+    """
+    if base_model.source == "hub":
+        return QWEN3_0_6B
+    return read_shape(EMBEDDED if base_model.source == "embedded" else Path(base_model.path))
 
 
 def profile_needs(profile: Profile, shape: ModelShape, machine: Machine) -> list[ProfileNeeds]:

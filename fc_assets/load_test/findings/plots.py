@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from scipy.stats import binomtest
 
-from fc_assets.foundation.presentation.figures import ALARM, COLOURS, INK, new_figure, to_png
+from fc_assets.foundation.presentation.figures import ALARM, COLOURS, INK, WIDEST, new_figure, to_png
 from fc_assets.load_test.capacity.probes import Capacities
 from fc_assets.load_test.capacity.search import ATTAINMENT
 from fc_assets.load_test.findings.capacity import knees
@@ -34,7 +34,7 @@ def draw_all(rows: Rows, slo: ServiceLevel, out: Path) -> None:
 
 def curves(rows: Rows, slo: ServiceLevel, png: Path) -> None:
     """TTFT P95 and output tokens a second over concurrency, a line per context length, intervals as bands."""
-    figure, (left, right) = new_figure(9.8, 4.0, columns=2)
+    figure, (left, right) = new_figure(WIDEST, 4.0, columns=2)
     by_context = closed_cells(rows)
     for colour, (context, cells) in zip(cycle(COLOURS), by_context.items(), strict=False):
         x = [cell["concurrency"] for cell in cells]
@@ -82,7 +82,7 @@ def heat_map(rows: Rows, slo: ServiceLevel, png: Path) -> None:
     contexts = list(by_context)
     levels = sorted({cell["concurrency"] for cells in by_context.values() for cell in cells})
     grid = np.full((len(contexts), len(levels)), np.nan)
-    figure, (axes,) = new_figure(min(9.8, 1.6 + 1.15 * max(len(levels), 3)), 1.4 + 0.75 * max(len(contexts), 2))
+    figure, (axes,) = new_figure(min(WIDEST, 1.6 + 1.15 * max(len(levels), 3)), 1.4 + 0.75 * max(len(contexts), 2))
     axes.grid(visible=False)
     cells = [(contexts.index(context), cell) for context, column in by_context.items() for cell in column]
     for row, cell in cells:

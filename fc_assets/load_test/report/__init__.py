@@ -1,0 +1,1 @@
+"""A load test's run as one HTML page that needs nothing beside it. What its figures mean is `findings`."""
