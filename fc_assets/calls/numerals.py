@@ -35,6 +35,8 @@ _MONTHS = {
     )
     for length in (3, len(name))
 }
+_STARTS = frozenset((*_SMALL, *_TENS, *_MULTIPLIERS, *_FRACTIONS, *_MONTHS))
+"""The words with which a number can begin; most words cannot, and are passed over at once."""
 # What a quantity may be converted to: "2 hours" may be given as 120 (minutes) or 7200 (seconds).
 _CONVERSIONS: dict[str, tuple[float, ...]] = {
     "percent": (0.01,), "%": (0.01,), "minute": (60,), "min": (60,), "hour": (60, 3600), "hr": (60, 3600),
@@ -78,7 +80,8 @@ def numbers(words: list[str]) -> Iterator[float]:
     """Every number that the tokens state: "1,200", "twenty one", "3 million", "2 hours" (2, 120, 7200), "May"."""
     position = 0
     while position < len(words):
-        value, after = _read(words, position)
+        word = words[position]
+        value, after = _read(words, position) if word in _STARTS or word[0].isdigit() else (None, position)
         if value is None:
             position += 1
             continue

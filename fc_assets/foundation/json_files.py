@@ -19,6 +19,8 @@ from fc_assets.errors import FcAssetsError
 
 _SURROGATES = re.compile(r"[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)  # `json.dumps` would make one for every text
+
 
 def writable(text: str) -> str:
     r"""`text` in which each lone surrogate is spelt as JSON's escape of it, such as `\ud83d`: nothing is dropped.
@@ -27,7 +29,7 @@ def writable(text: str) -> str:
     escape would become a valid one: there it is U+FFFD instead, and the text stays as wrong as it was. Two halves that
     belong together are their character.
     """
-    return _SURROGATES.sub(_escape, text)
+    return text if text.isascii() else _SURROGATES.sub(_escape, text)
 
 
 def is_writable(text: str) -> bool:
@@ -41,7 +43,7 @@ def is_writable(text: str) -> bool:
 
 def json_text(value: object) -> str:
     """`value` as JSON on one line, in readable Unicode; lone surrogates are written as the escapes that they are."""
-    return writable(json.dumps(value, ensure_ascii=False))
+    return writable(_ENCODER.encode(value))
 
 
 def _escape(found: re.Match[str]) -> str:
