@@ -61,7 +61,11 @@ _SHOWN_DIFFERENCES = 3
 
 
 class StepError(dg.Failure):
-    """A failed step that a retry cannot heal: shown without a stack trace in the page."""
+    """A failed step that a retry cannot heal: its sentence comes first, on the page and on the terminal.
+
+    To be raised `from None`: the place in the code says nothing to those who can put it right, and Dagster would print
+    the traces of both errors after the sentence, twice.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(description=message, allow_retries=False)
@@ -101,7 +105,7 @@ class ArtifactIOManager(dg.IOManager):
         try:
             return self.runtime.latest(context.instance, context.asset_key)
         except FcAssetsError as error:
-            raise StepError(str(error)) from error
+            raise StepError(str(error)) from None
 
 
 def latest_artifact(instance: dg.DagsterInstance, store: ArtifactStore, key: dg.AssetKey) -> Artifact:
@@ -253,7 +257,7 @@ class Runtime:
                 step = AssetStep(key, out, scratch, records, self.store, self.profile, version or "", run)
                 yield step
         except FcAssetsError as error:
-            raise StepError(f"{key.to_user_string()}: {error}") from error
+            raise StepError(f"{key.to_user_string()}: {error}") from None
 
     def resume_folder(self, key: dg.AssetKey, inputs: Sequence[Artifact], settings: BaseModel) -> Path:
         """Where a killed attempt at the same work (same inputs, same settings) left what can be resumed."""

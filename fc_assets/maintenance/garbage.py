@@ -14,7 +14,8 @@ from datetime import datetime
 from pathlib import Path
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.artifacts import ArtifactStore, locked
+from fc_assets.foundation.artifacts import ArtifactStore
+from fc_assets.foundation.filesystem.locks import locked
 from fc_assets.foundation.json_files import read_json
 from fc_assets.names import MANIFEST, PROMOTED_POLICY
 
