@@ -32,6 +32,8 @@ from fc_assets.names import MANIFEST
 
 HOME_VARIABLE = "FC_ASSETS_HOME"
 _CHUNK = 1 << 20
+_SEAL = "seal"
+"""The manifest's field that holds the sha256 of all its other fields, as JSON with sorted keys and no white space."""
 
 
 class ArtifactChangedError(FcAssetsError):
@@ -277,7 +279,12 @@ class ArtifactStore:
             )
         files = scan_folder(folder)
         _expect(asset, folder, digest, files)
-        manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
+        manifest = read_manifest(folder, asset)
+        if manifest.get("files") != _listed(files):
+            raise ArtifactChangedError(
+                f"{folder / MANIFEST} lists other files than lie beside it: delete {folder} and materialise "
+                f"{asset} again"
+            )
         return Artifact(
             asset=asset,
             path=folder,
@@ -291,8 +298,34 @@ class ArtifactStore:
         )
 
 
+def read_manifest(folder: Path, asset: str) -> dict[str, Any]:
+    """What the manifest of `asset` in `folder` says; the files themselves are not read.
+
+    Raises `ArtifactChangedError` when it was edited after it was written, or is that of another folder. Its seal is a
+    checksum and no signature: who may write into the home can write a new one.
+    """
+    manifest = read_json(folder / MANIFEST)
+    seal = manifest.pop(_SEAL, None)
+    ours = manifest.get("asset") == asset and str(manifest.get("digest")).startswith(folder.name)
+    # Manifests of version 0.1 have no seal.
+    if not ours or seal not in (None, _seal(manifest)):
+        raise ArtifactChangedError(
+            f"{folder / MANIFEST} is not as {asset} was published: it was edited, or belongs to another folder; bring "
+            f"the file back, or delete that folder and materialise {asset} again"
+        )
+    return manifest
+
+
+def _listed(files: Mapping[str, FileEntry]) -> dict[str, dict[str, object]]:
+    return {name: {"sha256": entry.sha256, "bytes": entry.bytes} for name, entry in files.items()}
+
+
+def _seal(manifest: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
 def _manifest(artifact: Artifact) -> dict[str, object]:
-    return {
+    written = {
         "asset": artifact.asset,
         "digest": artifact.digest,
         "created": artifact.created,
@@ -300,8 +333,10 @@ def _manifest(artifact: Artifact) -> dict[str, object]:
         "profile": artifact.profile,
         "settings": dict(artifact.settings),
         "inputs": dict(artifact.inputs),
-        "files": {name: {"sha256": entry.sha256, "bytes": entry.bytes} for name, entry in artifact.files.items()},
+        "files": _listed(artifact.files),
     }
+    plain = json.loads(json.dumps(written, default=str))
+    return {**plain, _SEAL: _seal(plain)}
 
 
 def flush_folder(folder: Path) -> None:
