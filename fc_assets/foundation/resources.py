@@ -244,6 +244,7 @@ class Runtime:
         Errors for people become `StepError`.
         """
         parent_watch.end_with_the_worker()
+        processes.sweep_temporary_folders()
         resume_folders.sweep_recorded(self.store.home, functools.partial(_is_recorded, context.instance))
         key = key or context.asset_key
         version = context.assets_def.code_versions_by_key.get(key)
@@ -301,17 +302,23 @@ class Runtime:
         tail when it fails, whatever the reason.
         """
         files = write_job(job, scratch, launcher)
-        self._run(context, job.module, files.argv, env)
+        self._run(context, job.module, files.argv, env, scratch)
         return files.result()
 
     def _run(
-        self, context: dg.AssetExecutionContext, module: str, argv: Sequence[str], env: Mapping[str, str] | None
+        self,
+        context: dg.AssetExecutionContext,
+        module: str,
+        argv: Sequence[str],
+        env: Mapping[str, str] | None,
+        scratch: Path,
     ) -> None:
         log = self.log_file(context, module)
         with dg.open_pipes_session(
             context=context.op_execution_context,
-            context_injector=dg.PipesTempFileContextInjector(),
-            message_reader=dg.PipesTempFileMessageReader(),
+            # In the step's own folder, which is swept: Dagster's temporary ones survive a KILL.
+            context_injector=dg.PipesFileContextInjector(str(scratch / f"{module}.context")),
+            message_reader=dg.PipesFileMessageReader(str(scratch / f"{module}.messages")),
         ) as session:
             environment = {**CHILD_ENVIRONMENT, **session.get_bootstrap_env_vars(), **(env or {})}
             with processes.running(module, argv, log=log, env=environment) as child:
