@@ -24,6 +24,7 @@ from fc_assets.foundation.artifacts import Artifact, ArtifactStore, default_home
 from fc_assets.foundation.child_processes import parent_watch, processes
 from fc_assets.foundation.child_processes.jobs import Job, Result, write_job
 from fc_assets.foundation.dead_runs import worker_tag
+from fc_assets.foundation.filesystem.refusals import no_space
 from fc_assets.foundation.json_files import finite, write_json
 from fc_assets.foundation.metadata import describe, record_of
 from fc_assets.foundation.presentation.launchpad import config_schema
@@ -328,6 +329,8 @@ class Runtime:
         *_, last = child.log_tail().splitlines() or [""]
         if last.startswith("error: "):
             raise FcAssetsError(last.removeprefix("error: "))
+        if full := no_space(self.store.home, f"{module} was at work"):
+            raise full
         ended = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
         if last.startswith(processes.MEMORY_NOTE):
             ended += f" ({last})"

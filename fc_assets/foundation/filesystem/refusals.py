@@ -44,10 +44,7 @@ def said_in_words(home: Path, doing: str) -> Iterator[None]:
 def refusal_of(error: OSError, home: Path, doing: str) -> FcAssetsError | None:
     """The error for people behind an OSError, or None when no person can put it right."""
     if error.errno in _FULL:
-        return NoSpaceError(
-            f"No space left on the disk{_which_is_full(home)} while {doing}; nothing was published: free some space "
-            "(`fc-assets gc` lists what nobody needs), or raise this user's quota, and start again"
-        )
+        return _no_space(_full_disks(home), home, doing)
     where = _where(error, home)
     if error.errno == errno.EROFS:
         return RefusedError(
@@ -64,9 +61,22 @@ def refusal_of(error: OSError, home: Path, doing: str) -> FcAssetsError | None:
     return None
 
 
-def _which_is_full(home: Path) -> str:
-    full = [folder for folder in (home, Path(tempfile.gettempdir())) if _free(folder) < _NEARLY_FULL]
-    return f" of {' and of '.join(str(folder) for folder in full)}" if full else f" below {home}"
+def no_space(home: Path, doing: str) -> NoSpaceError | None:
+    """The error for people where a disk is full now; for a process that could not even write that into its log."""
+    full = _full_disks(home)
+    return _no_space(full, home, doing) if full else None
+
+
+def _no_space(full: list[Path], home: Path, doing: str) -> NoSpaceError:
+    where = f"of {' and of '.join(str(folder) for folder in full)}" if full else f"below {home}"
+    return NoSpaceError(
+        f"No space left on the disk {where} while {doing}; nothing was published: free some space (`fc-assets gc` "
+        "lists what nobody needs), or raise this user's quota, and start again"
+    )
+
+
+def _full_disks(home: Path) -> list[Path]:
+    return [folder for folder in (home, Path(tempfile.gettempdir())) if _free(folder) < _NEARLY_FULL]
 
 
 def _free(folder: Path) -> int:
