@@ -97,10 +97,8 @@ def wait_until_gone(site: Site, seconds: float = 60) -> None:
 @pytest.mark.parametrize("number", range(KILLS))
 def test_after_any_kill_the_next_run_heals_everything(site: Site, number: int) -> None:
     chance = random.Random(SEED * 1000 + number)
-    moment, sent = (
-        site.run_takes_s * chance.uniform(0.1, 1),
-        chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT]),
-    )
+    moment = site.run_takes_s * chance.uniform(0.1, 1)
+    sent = chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
     wanted = chance.choice(["worker", "step", "trainer", "supervisor", "all"])
     worker = site.start()
     began = time.monotonic()
