@@ -7,7 +7,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster_home/$(PROFILE)
 export FC_ASSETS_HOME ?= $(CURDIR)/.fc_assets/$(PROFILE)
 PORT ?= 3000
 
-.PHONY: setup demo ui test test-slow test-long lint lock docs clean up down status rollback
+.PHONY: setup demo ui test test-slow test-long faults lint lock docs clean up down status rollback
 setup:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found; install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) scripts/setup_env.py
@@ -37,6 +37,11 @@ test-slow: setup
 
 test-long: setup
 	@$(BIN)/python -m pytest -m long --timeout 3600
+
+# What is broken on purpose: kills at seeded moments, full and read-only disks (those as root). SEED=7 tries other moments.
+SEED ?= 0
+faults: setup
+	@FC_FAULTS_SEED=$(SEED) $(BIN)/python -m pytest -m faults --timeout 1800
 
 # What holds the rules of docs/architecture.md: style, types, the order of the rooms, and definitions that load.
 lint: setup

@@ -8,8 +8,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.filesystem.refusals import said_in_words
 
 _STACK = "fc_assets.deployment.cli"
 _MAINTENANCE = "fc_assets.maintenance.cli"
@@ -49,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         # Imported by name: each command brings libraries that the others do without.
-        return int(import_module(COMMANDS[given[0]][0]).main(given))
+        with said_in_words(Path.cwd(), f"`fc-assets {given[0]}`"):
+            return int(import_module(COMMANDS[given[0]][0]).main(given))
     except FcAssetsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import dagster as dg
 from rich.console import Console
@@ -84,10 +85,7 @@ def main(_: Sequence[str] = ()) -> int:
     profile = load_profile()
     from fc_assets.definitions import build_defs  # reads the profile too: a wrong one is reported above
 
-    if not os.environ.get("DAGSTER_HOME"):
-        raise FcAssetsError(
-            "DAGSTER_HOME is not set: run `make demo`, or set it to a folder of this profile with a dagster.yaml"
-        )
+    _check_instance_folder(os.environ.get("DAGSTER_HOME", ""))
     out, errors = console(), console(stderr=True)
     out.print(f"profile {profile.name}: {profile.description}\n", soft_wrap=True)
     with dg.DagsterInstance.get() as instance:
@@ -117,6 +115,18 @@ def main(_: Sequence[str] = ()) -> int:
     out.print(f"\nTo see the lineage, plots and checks: {_page_command()}, then open http://127.0.0.1:3000")
     gates_hold = all(evaluation.severity != dg.AssetCheckSeverity.ERROR for evaluation in failed)
     return 0 if result.success and gates_hold else 1
+
+
+def _check_instance_folder(folder: str) -> None:
+    if not folder:
+        raise FcAssetsError(
+            "DAGSTER_HOME is not set: run `make demo`, or set it to a folder of this profile with a dagster.yaml"
+        )
+    if not (Path(folder).is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        raise FcAssetsError(
+            f"DAGSTER_HOME names {folder}, which is no folder that this user may write into: make it, give it to this "
+            "user, mount its disk for writing, or name another one"
+        )
 
 
 def _page_command() -> str:

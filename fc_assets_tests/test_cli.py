@@ -1,5 +1,7 @@
 """`fc-assets`: which room a command goes to, and what is said when there is none."""
 
+from pathlib import Path
+
 import pytest
 
 from fc_assets import cli
@@ -34,3 +36,22 @@ def test_an_error_for_people_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys
     assert cli.main(["status"]) == 1
     assert capsys.readouterr().err.startswith("error: There is no profile 'gpu-9000'")
     assert issubclass(FcAssetsError, RuntimeError)
+
+
+@pytest.mark.parametrize("instance", ["missing", "a file"])
+def test_a_demo_without_a_folder_for_its_instance_says_so(
+    instance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / instance))
+    assert cli.main(["demo"]) == 1
+    assert "which is no folder that this user may write into" in capsys.readouterr().err
+
+
+def test_a_home_that_is_a_file_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "home").touch()
+    monkeypatch.setenv("FC_ASSETS_HOME", str(tmp_path / "home"))
+    assert cli.main(["gc"]) == 1
+    assert f"The artefact home {tmp_path / 'home'} is a file: move it away" in capsys.readouterr().err

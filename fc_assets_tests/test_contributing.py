@@ -28,6 +28,7 @@ PAGES = (
     "docs/architecture.md",
     "docs/metrics.md",
     "docs/reference.md",
+    "docs/reliability.md",
 )
 
 

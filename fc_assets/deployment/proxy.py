@@ -14,6 +14,8 @@ from fc_assets.deployment.engine import ENGINE_PORT, Colour, engine_service
 from fc_assets.foundation.presentation.templates import render_template
 
 PROXY_PORT = 8080
+CONNECTIONS = 8192
+"""Connections of each of the proxy's processes, a client's and its engine's counted; idle ones take about 1 KB."""
 ALIVE_PATH = "/-/alive"
 """Answered by the proxy itself, whether a release serves or not."""
 ACTIVE_FILE = "active.conf"
@@ -35,6 +37,7 @@ def render_config() -> str:
         engine_port=ENGINE_PORT,
         release_header=RELEASE_HEADER,
         operator_prefix=OPERATOR_PREFIX,
+        connections=CONNECTIONS,
     )
 
 

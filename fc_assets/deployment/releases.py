@@ -6,15 +6,14 @@ Bringing one into service is `deploy`.
 from __future__ import annotations
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.artifacts import Artifact, ArtifactStore
-from fc_assets.foundation.json_files import read_json
+from fc_assets.foundation.artifacts import Artifact, ArtifactStore, read_manifest
 from fc_assets.names import MANIFEST, PROMOTED_POLICY
 
 
 def latest_release(store: ArtifactStore) -> Artifact:
     """The release that was promoted last, verified byte by byte. Raises `FcAssetsError` when there is none."""
     manifests = (store.home / "artifacts" / PROMOTED_POLICY).glob(f"*/{MANIFEST}")
-    known = [read_json(file) for file in manifests]
+    known = [read_manifest(file.parent, PROMOTED_POLICY) for file in manifests]
     if not known:
         raise FcAssetsError(f"There is no release below {store.home}: materialise {PROMOTED_POLICY} first")
     manifest = max(known, key=lambda each: str(each["created"]))
@@ -28,4 +27,4 @@ def kept_release(store: ArtifactStore, digest: str) -> Artifact:
         raise FcAssetsError(
             f"There is no release {digest} at {folder}; name the digest of a {PROMOTED_POLICY} that is kept"
         )
-    return store.open(PROMOTED_POLICY, read_json(folder / MANIFEST)["digest"])
+    return store.open(PROMOTED_POLICY, read_manifest(folder, PROMOTED_POLICY)["digest"])

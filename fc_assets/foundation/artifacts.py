@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -26,27 +25,33 @@ from pathlib import Path
 from typing import Any
 
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.filesystem.locks import HELD_OR_GONE, lock, locked
+from fc_assets.foundation.filesystem.refusals import said_in_words
 from fc_assets.foundation.json_files import read_json, write_json
 from fc_assets.names import MANIFEST
 
 HOME_VARIABLE = "FC_ASSETS_HOME"
 _CHUNK = 1 << 20
+_SEAL = "seal"
+"""The manifest's field that holds the sha256 of all its other fields, as JSON with sorted keys and no white space."""
 
 
 class ArtifactChangedError(FcAssetsError):
     """The bytes on disk are not the bytes that were recorded."""
 
 
-class NoSpaceError(FcAssetsError):
-    """The disk is full; nothing was published."""
-
-
 def default_home(profile: str) -> Path:
     """The artefact home: `$FC_ASSETS_HOME`, else `.fc_assets/<profile>` in the working directory.
 
-    A home for each profile: what the demo made must never stand in for what a card made.
+    A home for each profile: what the demo made must never stand in for what a card made. Raises `FcAssetsError` when
+    something else than a folder lies there.
     """
-    return Path(os.environ.get(HOME_VARIABLE) or Path(".fc_assets", profile)).absolute()
+    home = Path(os.environ.get(HOME_VARIABLE) or Path(".fc_assets", profile)).absolute()
+    if home.exists() and not home.is_dir():
+        raise FcAssetsError(
+            f"The artefact home {home} is a file: move it away, or set {HOME_VARIABLE} to the path of a folder"
+        )
+    return home
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,7 @@ class ArtifactStore:
         if parent.is_dir():
             for other in parent.iterdir():
                 if other.name != key:
-                    with contextlib.suppress(BlockingIOError), locked(other, wait=False):
+                    with contextlib.suppress(*HELD_OR_GONE), locked(other, wait=False):
                         shutil.rmtree(other, ignore_errors=True)
         folder = parent / key
         folder.mkdir(parents=True, exist_ok=True)
@@ -174,32 +179,38 @@ class ArtifactStore:
         Write what is to be published into a folder inside it; the rest is scratch. The folder is locked while its
         process lives: `sweep` removes those that a killed process left behind.
         """
-        self.sweep()
-        with locked(self.staging()):  # so that no sweep sees the folder before it is locked
-            folder = Path(tempfile.mkdtemp(prefix=asset.replace("/", "-") + ".", dir=self.staging()))
-            lock = os.open(folder, os.O_RDONLY)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            yield folder
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise NoSpaceError(
-                    f"No space left on the disk below {self.home} while writing {asset}; nothing was published: "
-                    "free some space and materialise it again"
+        with said_in_words(self.home, f"writing {asset}"):
+            self.sweep()
+            folder, handle = self._new_workspace(asset)
+            try:
+                yield folder
+            except FileNotFoundError as error:
+                if folder.exists():
+                    raise
+                raise FcAssetsError(
+                    f"{folder} was removed while {asset} was written into it; nothing was published: let nobody clear "
+                    f"{folder.parent} while a step is at work, and materialise {asset} again"
                 ) from error
-            raise
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(handle)
+
+    def _new_workspace(self, asset: str) -> tuple[Path, int]:
+        """A new folder in the staging area, and the handle that holds its lock."""
+        while True:
+            # Locked, so that no sweep sees the folder before it is. Who removes the whole area does not ask for locks.
+            with contextlib.suppress(FileNotFoundError), locked(self.staging()):
+                folder = Path(tempfile.mkdtemp(prefix=asset.replace("/", "-") + ".", dir=self.home / "staging"))
+                return folder, lock(folder)
 
     def sweep(self) -> int:
-        """Remove staging folders whose process is gone; return how many."""
+        """Remove staging folders whose process is gone; return how many. Other users' folders are left alone."""
         removed = 0
-        with locked(self.staging()):
+        with contextlib.suppress(FileNotFoundError), locked(self.staging()):
             for folder in self.staging().iterdir():
-                with contextlib.suppress(BlockingIOError), locked(folder, wait=False):
+                with contextlib.suppress(*HELD_OR_GONE), locked(folder, wait=False):
                     shutil.rmtree(folder, ignore_errors=True)
-                    removed += 1
+                    removed += not folder.exists()
         return removed
 
     def publish(
@@ -239,7 +250,9 @@ class ArtifactStore:
             except ArtifactChangedError:
                 shutil.rmtree(target)  # a damaged copy: the one in hand has the right bytes
             else:
-                _replace_manifest(target, artifact)
+                # Made again, perhaps from other inputs or settings: the manifest describes the latest.
+                write_json(folder / MANIFEST, _manifest(artifact))
+                (folder / MANIFEST).replace(target / MANIFEST)
                 return artifact
         write_json(folder / MANIFEST, _manifest(artifact))
         flush_folder(folder)
@@ -266,7 +279,12 @@ class ArtifactStore:
             )
         files = scan_folder(folder)
         _expect(asset, folder, digest, files)
-        manifest = read_json(folder / MANIFEST) if (folder / MANIFEST).is_file() else {}
+        manifest = read_manifest(folder, asset)
+        if manifest.get("files") != _listed(files):
+            raise ArtifactChangedError(
+                f"{folder / MANIFEST} lists other files than lie beside it: delete {folder} and materialise "
+                f"{asset} again"
+            )
         return Artifact(
             asset=asset,
             path=folder,
@@ -280,19 +298,34 @@ class ArtifactStore:
         )
 
 
-@contextlib.contextmanager
-def locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the advisory lock of a folder; without `wait`, raise BlockingIOError when another process has it."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield
-    finally:
-        os.close(handle)
+def read_manifest(folder: Path, asset: str) -> dict[str, Any]:
+    """What the manifest of `asset` in `folder` says; the files themselves are not read.
+
+    Raises `ArtifactChangedError` when it was edited after it was written, or is that of another folder. Its seal is a
+    checksum and no signature: who may write into the home can write a new one.
+    """
+    manifest = read_json(folder / MANIFEST)
+    seal = manifest.pop(_SEAL, None)
+    ours = manifest.get("asset") == asset and str(manifest.get("digest")).startswith(folder.name)
+    # Manifests of version 0.1 have no seal.
+    if not ours or seal not in (None, _seal(manifest)):
+        raise ArtifactChangedError(
+            f"{folder / MANIFEST} is not as {asset} was published: it was edited, or belongs to another folder; bring "
+            f"the file back, or delete that folder and materialise {asset} again"
+        )
+    return manifest
+
+
+def _listed(files: Mapping[str, FileEntry]) -> dict[str, dict[str, object]]:
+    return {name: {"sha256": entry.sha256, "bytes": entry.bytes} for name, entry in files.items()}
+
+
+def _seal(manifest: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _manifest(artifact: Artifact) -> dict[str, object]:
-    return {
+    written = {
         "asset": artifact.asset,
         "digest": artifact.digest,
         "created": artifact.created,
@@ -300,15 +333,10 @@ def _manifest(artifact: Artifact) -> dict[str, object]:
         "profile": artifact.profile,
         "settings": dict(artifact.settings),
         "inputs": dict(artifact.inputs),
-        "files": {name: {"sha256": entry.sha256, "bytes": entry.bytes} for name, entry in artifact.files.items()},
+        "files": _listed(artifact.files),
     }
-
-
-def _replace_manifest(folder: Path, artifact: Artifact) -> None:
-    """The same bytes were made again, perhaps from other inputs or settings: the manifest describes the latest."""
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".manifest.") as scratch:
-        write_json(Path(scratch) / MANIFEST, _manifest(artifact))
-        (Path(scratch) / MANIFEST).replace(folder / MANIFEST)
+    plain = json.loads(json.dumps(written, default=str))
+    return {**plain, _SEAL: _seal(plain)}
 
 
 def flush_folder(folder: Path) -> None:

@@ -24,6 +24,7 @@ from fc_assets.foundation.artifacts import Artifact, ArtifactStore, default_home
 from fc_assets.foundation.child_processes import parent_watch, processes
 from fc_assets.foundation.child_processes.jobs import Job, Result, write_job
 from fc_assets.foundation.dead_runs import worker_tag
+from fc_assets.foundation.filesystem.refusals import no_space
 from fc_assets.foundation.json_files import finite, write_json
 from fc_assets.foundation.metadata import describe, record_of
 from fc_assets.foundation.presentation.launchpad import config_schema
@@ -61,7 +62,11 @@ _SHOWN_DIFFERENCES = 3
 
 
 class StepError(dg.Failure):
-    """A failed step that a retry cannot heal: shown without a stack trace in the page."""
+    """A failed step that a retry cannot heal: its sentence comes first, on the page and on the terminal.
+
+    To be raised `from None`: the place in the code says nothing to those who can put it right, and Dagster would print
+    the traces of both errors after the sentence, twice.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(description=message, allow_retries=False)
@@ -101,7 +106,7 @@ class ArtifactIOManager(dg.IOManager):
         try:
             return self.runtime.latest(context.instance, context.asset_key)
         except FcAssetsError as error:
-            raise StepError(str(error)) from error
+            raise StepError(str(error)) from None
 
 
 def latest_artifact(instance: dg.DagsterInstance, store: ArtifactStore, key: dg.AssetKey) -> Artifact:
@@ -240,6 +245,7 @@ class Runtime:
         Errors for people become `StepError`.
         """
         parent_watch.end_with_the_worker()
+        processes.sweep_temporary_folders()
         resume_folders.sweep_recorded(self.store.home, functools.partial(_is_recorded, context.instance))
         key = key or context.asset_key
         version = context.assets_def.code_versions_by_key.get(key)
@@ -253,7 +259,7 @@ class Runtime:
                 step = AssetStep(key, out, scratch, records, self.store, self.profile, version or "", run)
                 yield step
         except FcAssetsError as error:
-            raise StepError(f"{key.to_user_string()}: {error}") from error
+            raise StepError(f"{key.to_user_string()}: {error}") from None
 
     def resume_folder(self, key: dg.AssetKey, inputs: Sequence[Artifact], settings: BaseModel) -> Path:
         """Where a killed attempt at the same work (same inputs, same settings) left what can be resumed."""
@@ -297,17 +303,23 @@ class Runtime:
         tail when it fails, whatever the reason.
         """
         files = write_job(job, scratch, launcher)
-        self._run(context, job.module, files.argv, env)
+        self._run(context, job.module, files.argv, env, scratch)
         return files.result()
 
     def _run(
-        self, context: dg.AssetExecutionContext, module: str, argv: Sequence[str], env: Mapping[str, str] | None
+        self,
+        context: dg.AssetExecutionContext,
+        module: str,
+        argv: Sequence[str],
+        env: Mapping[str, str] | None,
+        scratch: Path,
     ) -> None:
         log = self.log_file(context, module)
         with dg.open_pipes_session(
             context=context.op_execution_context,
-            context_injector=dg.PipesTempFileContextInjector(),
-            message_reader=dg.PipesTempFileMessageReader(),
+            # In the step's own folder, which is swept: Dagster's temporary ones survive a KILL.
+            context_injector=dg.PipesFileContextInjector(str(scratch / f"{module}.context")),
+            message_reader=dg.PipesFileMessageReader(str(scratch / f"{module}.messages")),
         ) as session:
             environment = {**CHILD_ENVIRONMENT, **session.get_bootstrap_env_vars(), **(env or {})}
             with processes.running(module, argv, log=log, env=environment) as child:
@@ -317,6 +329,8 @@ class Runtime:
         *_, last = child.log_tail().splitlines() or [""]
         if last.startswith("error: "):
             raise FcAssetsError(last.removeprefix("error: "))
+        if full := no_space(self.store.home, f"{module} was at work"):
+            raise full
         ended = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
         if last.startswith(processes.MEMORY_NOTE):
             ended += f" ({last})"

@@ -20,7 +20,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.artifacts import locked
+from fc_assets.foundation.filesystem.locks import lock, locked
 from fc_assets.foundation.json_files import write_json
 
 _HOLDER = "holder.json"
@@ -52,14 +52,22 @@ def held(folder: Path, run: str | None) -> Iterator[None]:
 
     Raises `FcAssetsError` naming the holder when another process has it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(locked(folder, wait=False))
-        except BlockingIOError:
-            raise FcAssetsError(f"{_holder(folder)} works in {folder} now: wait for its end, or end that run") from None
+    try:
+        handle = _lock(folder)
+    except BlockingIOError:
+        raise FcAssetsError(f"{_holder(folder)} works in {folder} now: wait for its end, or end that run") from None
+    try:
         write_json(folder / _HOLDER, Holder(pid=os.getpid(), host=platform.node(), run=run).model_dump())
         yield
+    finally:
+        os.close(handle)
+
+
+def _lock(folder: Path) -> int:
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # a sweep took it away since
+            return lock(folder, wait=False)
 
 
 def _holder(folder: Path) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from rich.console import Console
 from rich.text import Text
 
 from fc_assets.deployment.targets.stack import Stack
@@ -14,10 +16,12 @@ from fc_assets.foundation.presentation.terminal import console, text_table
 from fc_assets.maintenance.doctor import examine
 from fc_assets.maintenance.findings import State
 from fc_assets.maintenance.garbage import needed, remove, stored
+from fc_assets.maintenance.old_runs import delete_runs, instance_in_use, old_runs
 from fc_assets.profiles import Profile, load_profile
 
 _STYLES: dict[State, str] = {"ok": "green", "note": "yellow", "fault": "bold red"}
 _KEPT_DAYS = 14
+_RUN_DAYS = 90
 _MB = 1e6
 
 
@@ -29,6 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc = commands.add_parser("gc", help="list what nobody needs in the artefact home, or delete it")
     gc.add_argument("--delete", action="store_true", help="delete it; without this, nothing is changed")
     gc.add_argument("--days", type=_count, default=_KEPT_DAYS, help="keep all that is younger (default: %(default)s)")
+    gc.add_argument(
+        "--run-days",
+        type=_count,
+        default=_RUN_DAYS,
+        help="keep Dagster's runs that ended so many days ago, and those that made what is kept (default: %(default)s)",
+    )
     gc.add_argument("--releases", type=_count, help="keep only so many of the newest releases (default: all of them)")
     for command in (doctor, gc):
         command.add_argument("--profile", help="profile or path of a YAML file (default: $FC_PROFILE, else demo)")
@@ -36,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     profile = load_profile(options.profile)
     if options.command == "doctor":
         return _doctor(profile)
-    return _gc(profile, options.days, options.releases, delete=options.delete)
+    return _gc(profile, options.days, options.releases, options.run_days, delete=options.delete)
 
 
 def _count(text: str) -> int:
@@ -57,8 +67,16 @@ def _doctor(profile: Profile) -> int:
     return 1 if faults else 0
 
 
-def _gc(profile: Profile, days: int, releases: int | None, *, delete: bool) -> int:
+def _gc(profile: Profile, days: int, releases: int | None, run_days: int, *, delete: bool) -> int:
     out, store = console(), ArtifactStore(default_home(profile.name))
+    _gc_runs(out, store, run_days, _gc_artifacts(out, store, profile, days, releases, delete), delete)
+    return 0
+
+
+def _gc_artifacts(
+    out: Console, store: ArtifactStore, profile: Profile, days: int, releases: int | None, delete: bool
+) -> set[str]:
+    """Print what nobody needs, delete it if told to, and return the digests of what is kept."""
     artifacts = stored(store)
     state = Stack(store, profile.deployment).state()
     keep = needed(
@@ -80,7 +98,7 @@ def _gc(profile: Profile, days: int, releases: int | None, *, delete: bool) -> i
     ]
     if not rows:
         out.print(f"There is no artefact below {store.home}.")
-        return 0
+        return set()
     out.print(text_table(rows, tuple(rows[0])))
     if delete:
         out.print(f"{remove(store, garbage) / _MB:.1f} MB were deleted below {store.home}.")
@@ -88,4 +106,17 @@ def _gc(profile: Profile, days: int, releases: int | None, *, delete: bool) -> i
         out.print("Nothing was changed. `fc-assets gc --delete` deletes what is not needed.")
     else:
         out.print("All of it is needed.")
-    return 0
+    return {digest for _, digest in keep}
+
+
+def _gc_runs(out: Console, store: ArtifactStore, days: int, kept: set[str], delete: bool) -> None:
+    if not os.environ.get("DAGSTER_HOME"):
+        out.print("DAGSTER_HOME is not set: the runs that Dagster keeps were not looked at.")
+        return
+    with instance_in_use() as instance:
+        runs = old_runs(instance, store.home, before=datetime.now(UTC) - timedelta(days=days), kept=kept)
+        size = sum(run.bytes for run in runs) / _MB
+        if delete:
+            delete_runs(instance, runs)
+    done = "were deleted" if delete else "are not needed"
+    out.print(f"{len(runs)} runs of Dagster older than {days} days ({size:.1f} MB of events and logs) {done}.")

@@ -14,8 +14,8 @@ from datetime import datetime
 from pathlib import Path
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.artifacts import ArtifactStore, locked
-from fc_assets.foundation.json_files import read_json
+from fc_assets.foundation.artifacts import ArtifactStore, read_manifest
+from fc_assets.foundation.filesystem.locks import locked
 from fc_assets.names import MANIFEST, PROMOTED_POLICY
 
 
@@ -43,9 +43,10 @@ def stored(store: ArtifactStore) -> list[Stored]:
 
 
 def _read(store: ArtifactStore, manifest: Path) -> Stored:
-    said = read_json(manifest)
+    asset = manifest.parent.parent.relative_to(store.home / "artifacts").as_posix()
+    said = read_manifest(manifest.parent, asset)
     try:
-        asset, digest = str(said["asset"]), str(said["digest"])
+        digest = str(said["digest"])
         created, inputs = datetime.fromisoformat(said["created"]), tuple(dict(said["inputs"]).items())
     except (KeyError, TypeError, ValueError) as error:
         raise FcAssetsError(f"{manifest} is no artefact's manifest ({error!r}); remove its folder by hand") from None

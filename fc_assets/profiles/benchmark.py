@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fc_assets.profiles.sections import Count, Positive, Section, Share
+from fc_assets.profiles.sections import Count, Cron, Positive, Section, Share, TimeZone
 
 
 class ServiceLevel(Section):
@@ -55,11 +55,11 @@ class BenchmarkSettings(Section):
     sweep_max_num_batched_tokens: tuple[Positive, ...] = (2048, 8192)
     slo: ServiceLevel = ServiceLevel()
     regression_margin: Share = Field(0.1, description="How much slower than the last good measurement is tolerated.")
-    quick_cron: str = Field("0 2 * * *", description="When the quick benchmark is scheduled.")
-    full_cron: str = Field("0 3 * * 0", description="When the full benchmark is scheduled.")
+    quick_cron: Cron = Field("0 2 * * *", description="When the quick benchmark is scheduled.")
+    full_cron: Cron = Field("0 3 * * 0", description="When the full benchmark is scheduled.")
     schedules_on: bool = Field(
         False,
         description="Whether both schedules run from the start; then a matrix older than a day and a half is overdue.",
     )
-    timezone: str = "UTC"
+    timezone: TimeZone = "UTC"
     seed: int = 42

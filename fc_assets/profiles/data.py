@@ -6,7 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fc_assets.profiles.sections import Count, Section, Share
+from fc_assets.profiles.sections import Section, Share
+
+Rows = Annotated[int, Field(ge=0, le=10_000_000)]
+"""The generator makes some thousand rows a second: more than this would take hours, and no disk holds 10^20."""
 
 
 class CurationSettings(Section):
@@ -55,8 +58,8 @@ class DataSettings(Section):
         "", description="For source `file`: xLAM's form as .json, .jsonl (also .gz, .zst), .parquet; or a folder."
     )
     licence: str = Field("unknown", description="Licence of the rows of source `file`.")
-    rows: Count = Field(0, description="How many rows to generate (`generator`) or to keep (else; 0 keeps all).")
-    broken_rows: Count = Field(0, description="Malformed rows that the generator adds, to show the quarantine.")
+    rows: Rows = Field(0, description="How many rows to generate (`generator`) or to keep (else; 0 keeps all).")
+    broken_rows: Rows = Field(0, description="Malformed rows that the generator adds, to show the quarantine.")
     irrelevance_share: Share = Field(0.1, description="Share of rows whose tools cannot answer the query.")
     max_reject_share: Share = Field(0.01, description="More rejected rows than this fail the step.")
     required_policy: Literal["unless_optional_or_default", "all", "none"] = Field(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fc_assets.profiles.sections import Count, Positive, Section, Share
+from fc_assets.profiles.sections import Batch, Count, Positive, Section, Share
 
 
 class EvaluationSettings(Section):
@@ -17,7 +17,7 @@ class EvaluationSettings(Section):
         description="vllm: the server of section `server`. transformers: where vLLM does not run; a process of its own "
         "with that section's device, dtype and max_model_len, slower and without constrained decoding.",
     )
-    batch_size: Positive = Field(8, description="Answers generated together by engine transformers.")
+    batch_size: Batch = Field(8, description="Answers generated together by engine transformers.")
     max_rows: Count = Field(2000, description="Validation turns asked, the first of the split; 0 asks all.")
     concurrency: Positive = 32
     max_tokens: Positive = 512
@@ -78,11 +78,13 @@ class BfclSettings(Section):
             "memory_kv",
             "memory_rec_sum",
         ),
+        min_length=1,
         description="Those of multi_turn and memory are conversations with the leaderboard's own tools; with long "
         "context they take up to some 20,000 tokens of `server.max_model_len`.",
     )
     prompt_modes: tuple[Literal["chat_template", "official"], ...] = Field(
         ("chat_template", "official"),
+        min_length=1,
         description="The model's own template, and the prompt behind the leaderboard's Qwen numbers; the first leads.",
     )
     max_tokens: BfclBudgets = BfclBudgets()

@@ -101,7 +101,15 @@ def _read_extended(name: str, by: Path) -> tuple[object, Path]:
 def _read(file: Path) -> object:
     try:
         return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except UnicodeDecodeError as error:
+        raise FcAssetsError(
+            f"Profile {file} is not text in UTF-8 (byte {error.start}): save it in that encoding and start again"
+        ) from None
+    except RecursionError:
+        raise FcAssetsError(
+            f"Profile {file} is nested too deeply: a profile has no more than some four levels"
+        ) from None
+    except (yaml.YAMLError, ValueError) as error:  # a date or a number that is none is a ValueError
         raise FcAssetsError(f"Profile {file} is not YAML: {error}; correct it and start again") from None
 
 

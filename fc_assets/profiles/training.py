@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fc_assets.profiles.sections import Count, Positive, Section, Share
+from fc_assets.profiles.sections import Batch, Count, MaxSteps, Positive, Scheduler, Section, Share
 
 EMBEDDED = Path(__file__).parents[1] / "training" / "demo" / "model"
 """The checkpoint of `base_model.source: embedded`, which ships with the package."""
@@ -66,10 +66,10 @@ class SftSettings(Section):
         "passes as this asks for; a longer row has a pass of its own. It changes memory and speed, not what is learnt.",
     )
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
-    scheduler: str = "cosine"
+    scheduler: Scheduler = "cosine"
     warmup_share: Share = 0.03
     epochs: Annotated[float, Field(gt=0)] = 3.0
-    max_steps: int = Field(-1, description="Stops earlier than `epochs`; -1 does not.")
+    max_steps: MaxSteps = Field(-1, description="Stops earlier than `epochs`; -1 does not.")
     max_length: Positive = Field(2048, description="Tokens per sequence; what is longer is never cut: see `overlong`.")
     overlong: Literal["drop", "fail"] = Field(
         "drop", description="Turns longer than `max_length`: left out, counted and listed in the report, or an error."
@@ -151,7 +151,7 @@ class GrpoSettings(Section):
         "of xLAM's 54,000.",
     )
     learning_rate: Annotated[float, Field(gt=0)] = 2e-5
-    scheduler: str = "constant_with_warmup"
+    scheduler: Scheduler = "constant_with_warmup"
     warmup_share: Share = 0.03
     beta: Annotated[float, Field(ge=0)] = Field(0.0, description="Weight of the KL term against the merged model.")
     temperature: Annotated[float, Field(gt=0)] = 1.0
@@ -197,7 +197,7 @@ class DpoSettings(Section):
     engine: Literal["vllm", "transformers"] = Field(
         "vllm", description="What samples: vLLM in a process of its own, or transformers where vLLM does not run."
     )
-    sampling_batch: Positive = Field(64, description="Completions sampled together by engine transformers.")
+    sampling_batch: Batch = Field(64, description="Completions sampled together by engine transformers.")
     vllm_memory_share: Share = Field(0.8, description="Share of the card's memory that engine vllm takes.")
     min_margin: Annotated[float, Field(gt=0)] = Field(
         0.1, description="Least difference in reward between best and worst; groups below it give no pair."
@@ -206,13 +206,13 @@ class DpoSettings(Section):
         True, description="Where no sample earns the full reward, the row's expected answer is the better one."
     )
     max_length: Positive = Field(2048, description="Tokens of prompt and completion; longer pairs are left out.")
-    batch_size: Positive = Field(2, description="Pairs per device and step: twice as many sequences.")
+    batch_size: Batch = Field(2, description="Pairs per device and step: twice as many sequences.")
     gradient_accumulation: Positive = 8
     learning_rate: Annotated[float, Field(gt=0)] = 5e-6
-    scheduler: str = "linear"
+    scheduler: Scheduler = "linear"
     warmup_share: Share = 0.1
     epochs: Annotated[float, Field(gt=0)] = 1.0
-    max_steps: int = Field(-1, description="Stops earlier than `epochs`; -1 does not.")
+    max_steps: MaxSteps = Field(-1, description="Stops earlier than `epochs`; -1 does not.")
     beta: Annotated[float, Field(gt=0)] = Field(0.1, description="How strongly the policy is held to the merged model.")
     bf16: bool = True
     gradient_checkpointing: bool = True

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import signal
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
 from fc_assets.foundation.artifacts import default_home
+from fc_assets.foundation.child_processes.processes import temporary_folder
 from fc_assets.foundation.gpu import Card, UnknownCard
 from fc_assets.foundation.planning.fit import gb
 from fc_assets.foundation.planning.machine import Machine, this_machine
@@ -69,9 +69,9 @@ def rehearse_and_print(profile: Profile, machine: Machine, layers: int) -> int:
     elif refused := [need.refused for need in computed if need.refused]:
         out.print("The real run is refused; nothing was started.", *refused, sep="\n")
         return 1
-    with tempfile.TemporaryDirectory(prefix="fc-assets-rehearsal-") as folder:
+    with temporary_folder("rehearsal") as folder:
         figures = []
-        for stage in rehearse(rehearsal, Path(folder)):
+        for stage in rehearse(rehearsal, folder):
             out.print(f"{stage.stage}: {stage.failed or f'ended after {stage.seconds:.0f} s'}")
             figures.append(stage)
     out.print(text_table([_row(stage, computed, machine, rehearsal) for stage in figures], _COLUMNS))

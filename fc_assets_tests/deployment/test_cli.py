@@ -1,6 +1,5 @@
 """`fc-assets up|down|status|rollback` without a Docker engine, and the releases that they find on disk."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,8 @@ from fc_assets.cli import main
 from fc_assets.deployment.releases import kept_release, latest_release
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
-from fc_assets.names import MANIFEST, PROMOTED_POLICY
+from fc_assets.names import PROMOTED_POLICY
+from fc_assets_tests.support.manifests import set_created
 
 
 def release(store: ArtifactStore, content: str, created: str) -> Artifact:
@@ -19,8 +19,7 @@ def release(store: ArtifactStore, content: str, created: str) -> Artifact:
         out.mkdir()
         (out / "note.txt").write_text(content)
         artifact = store.publish(PROMOTED_POLICY, out)
-    manifest = json.loads((artifact.path / MANIFEST).read_text())
-    (artifact.path / MANIFEST).write_text(json.dumps({**manifest, "created": created}))
+    set_created(artifact.path, created)
     return artifact
 
 

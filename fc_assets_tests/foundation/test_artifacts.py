@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.artifacts import Artifact, ArtifactChangedError, ArtifactStore, NoSpaceError
+from fc_assets.foundation.artifacts import Artifact, ArtifactChangedError, ArtifactStore
+from fc_assets.foundation.filesystem.refusals import NoSpaceError
 from fc_assets.foundation.resume_folders import held
 
 

@@ -9,9 +9,10 @@ import pytest
 from fc_assets import cli
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import HOME_VARIABLE, Artifact, ArtifactStore
-from fc_assets.foundation.json_files import read_json, write_json
+from fc_assets.foundation.json_files import write_json
 from fc_assets.maintenance.garbage import Stored, needed, remove, stored
 from fc_assets.names import MANIFEST, PROMOTED_POLICY
+from fc_assets_tests.support.manifests import set_created
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -23,8 +24,7 @@ def publish(
         (folder / "out").mkdir()
         (folder / "out" / "file.txt").write_text(text)
         made = store.publish(asset, folder / "out", inputs={each.asset: each.digest for each in made_from})
-    manifest = made.path / MANIFEST
-    write_json(manifest, {**read_json(manifest), "created": (NOW - timedelta(days=days_old)).isoformat()})
+    set_created(made.path, (NOW - timedelta(days=days_old)).isoformat())
     return made
 
 
@@ -105,7 +105,7 @@ def test_nothing_is_removed_while_a_step_is_at_work(made: Mapping[str, Artifact]
 
 def test_a_manifest_that_cannot_be_read_is_named(made: Mapping[str, Artifact], tmp_path: Path) -> None:
     write_json(made["data 1"].path / MANIFEST, {"asset": "xlam_raw"})
-    with pytest.raises(FcAssetsError, match=r"MANIFEST\.json is no artefact's manifest"):
+    with pytest.raises(FcAssetsError, match=r"MANIFEST\.json is not as xlam_raw was published"):
         stored(ArtifactStore(tmp_path))
 
 

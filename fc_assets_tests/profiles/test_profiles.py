@@ -1,11 +1,13 @@
 """Profiles: the shipped ones load, the recipe's defaults hold, and what is wrong is named."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.profiles import load_profile, parse_profile, profile_names
+from fc_assets.profiles.sections import Scheduler
 
 
 def test_the_shipped_profiles_load() -> None:
@@ -105,3 +107,52 @@ def test_what_cannot_be_extended_is_named(tmp_path: Path, extends: str, said: st
     (tmp_path / "list.yaml").write_text("- demo\n")
     with pytest.raises(FcAssetsError, match=said):
         load_profile(str(tmp_path / "mine.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"description: caf\xe9", r"not text in UTF-8 \(byte 16\)"),
+        (b"sft: " + b"[" * 1500, "nested too deeply"),
+        (b"seed: 2026-99-99", "is not YAML"),
+        (b"sft: [", "is not YAML"),
+    ],
+    ids=["another encoding", "deep", "no date", "half"],
+)
+def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, content: bytes, said: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(content)
+    with pytest.raises(FcAssetsError, match=said):
+        load_profile(str(file))
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "value", "said"),
+    [
+        ("benchmark", "quick_cron", "every night", "is no cron expression"),
+        ("benchmark", "full_cron", "0 2 * *", "is no cron expression"),
+        ("benchmark", "timezone", "Mars/Olympus", "is no time zone"),
+        ("benchmark", "timezone", "../etc/passwd", "is no time zone"),
+        ("sft", "scheduler", "cosinus", "should be 'constant', .*'cosine'"),
+        ("sft", "max_steps", 0, "would train nothing"),
+        ("dpo", "max_steps", -7, "would train nothing"),
+        ("bfcl", "prompt_modes", [], "at least 1 item"),
+        ("bfcl", "categories", [], "at least 1 item"),
+        ("data", "rows", 10**20, "less than or equal to 10000000"),
+        ("evaluation", "batch_size", 10**11, "less than or equal to 65536"),
+        ("dpo", "sampling_batch", 10**11, "less than or equal to 65536"),
+        ("sft", "micro_batch_tokens", 10**11, "less than or equal to 1000000000"),
+    ],
+)
+def test_a_value_that_would_fail_late_or_run_for_ever_is_refused_by_name(
+    section: str, field: str, value: object, said: str
+) -> None:
+    with pytest.raises(FcAssetsError, match=rf"{section}\.{field}: .*{said}"):
+        parse_profile({"name": "x", "description": "", section: {field: value}}, "mine.yaml")
+
+
+@pytest.mark.slow  # transformers takes seconds to load
+def test_the_schedules_of_the_learning_rate_are_transformers_own() -> None:
+    from transformers.trainer_utils import SchedulerType
+
+    assert {*get_args(Scheduler)} <= {each.value for each in SchedulerType}

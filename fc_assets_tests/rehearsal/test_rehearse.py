@@ -56,14 +56,14 @@ def rehearsed(profile: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 def test_a_rehearsal_that_is_ended_leaves_nothing_behind(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "fc_assets.cli", "rehearse", "--profile", "demo"]
     process = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.DEVNULL)
-    while not list(tmp_path.glob("fc-assets-rehearsal-*")):
+    while not list(tmp_path.glob("fc_assets.rehearsal.*")):
         assert process.poll() is None
         time.sleep(0.05)
     process.terminate()
     time.sleep(0.01)
     process.terminate()
     assert process.wait() == 128 + signal.SIGTERM
-    assert list(tmp_path.glob("fc-assets-rehearsal-*")) == []
+    assert list(tmp_path.glob("fc_assets.rehearsal.*")) == []
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from typing import Literal, NotRequired, TypedDict
 import yaml
 
 from fc_assets.deployment.engine import ENGINE_PORT, EngineSpec, release_name
-from fc_assets.deployment.proxy import ALIVE_PATH, CONFIG_FILE, PROXY_PORT
+from fc_assets.deployment.proxy import ALIVE_PATH, CONFIG_FILE, CONNECTIONS, PROXY_PORT
 from fc_assets.foundation.artifacts import ArtifactStore
 from fc_assets.names import MODEL_FOLDER, PROMOTED_POLICY
 from fc_assets.profiles import DeploymentSettings
@@ -82,6 +82,7 @@ class Service(TypedDict):
     tmpfs: list[str]
     cap_drop: list[str]
     cap_add: NotRequired[list[str]]
+    ulimits: NotRequired[dict[str, int]]
     security_opt: list[str]
     logging: dict[str, object]
 
@@ -176,6 +177,7 @@ def _proxy(settings: DeploymentSettings) -> Service:
         user=_USER,
         entrypoint=["nginx", "-g", "daemon off;", "-c", f"/srv/proxy/{CONFIG_FILE}"],
         networks=["inner", "edge"],
+        ulimits={"nofile": 2 * CONNECTIONS},
         ports=[f"{settings.bind}:{settings.port}:{PROXY_PORT}"],
         # A folder, not its files: the file that says which colour serves is replaced by renaming.
         volumes=[_bind("./proxy", "/srv/proxy")],

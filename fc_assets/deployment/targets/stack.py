@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from fc_assets.deployment import proxy
 from fc_assets.deployment.engine import COLOURS, Colour, EngineSpec, engine_service
@@ -123,9 +123,18 @@ class Stack:
         return (self.folder / "secrets" / f"{role}_key").read_text(encoding="ascii").strip()
 
     def state(self) -> StackState:
-        """The record of what serves; the empty state where nothing was ever deployed."""
+        """The record of what serves; the empty state where nothing was ever deployed.
+
+        Raises `StackError` when the file is no such record.
+        """
         file = self.folder / STATE_FILE
-        return _STATE_FILE_FORM.validate_json(file.read_bytes()) if file.is_file() else StackState()
+        try:
+            return _STATE_FILE_FORM.validate_json(file.read_bytes()) if file.is_file() else StackState()
+        except ValidationError as error:
+            raise StackError(
+                f"{file} is no record of what serves ({error.errors()[0]['msg']}): bring a copy of it back, or move it "
+                "away, and `fc-assets up` deploys the latest release anew"
+            ) from None
 
     def record(self, state: StackState) -> None:
         """Replace the record in one step."""

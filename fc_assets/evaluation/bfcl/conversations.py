@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -163,7 +162,7 @@ def _renders(call: object) -> bool:
 @contextlib.contextmanager
 def _player(python: Path, mode: str, ids: Path, scratch: Path, log: Path) -> Iterator[TextIO]:
     """The player, and the stream to it. It dies with this block, and with this process."""
-    with tempfile.TemporaryDirectory(prefix="fc-bfcl-") as folder, socket.socket(socket.AF_UNIX) as server:
+    with processes.temporary_folder("bfcl") as folder, socket.socket(socket.AF_UNIX) as server:
         address = f"{folder}/player"  # a socket's path may have some 100 characters only
         server.bind(address)
         server.listen(1)

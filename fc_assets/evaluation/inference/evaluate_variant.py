@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,6 +38,7 @@ from fc_assets.evaluation.inference.run_records import AskingCost, asking_cost, 
 from fc_assets.evaluation.jobs import RunJob
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
 from fc_assets.foundation.child_processes.jobs import Log
+from fc_assets.foundation.child_processes.processes import temporary_folder
 from fc_assets.foundation.json_files import write_json
 from fc_assets.names import (
     CHAMPION,
@@ -110,8 +110,8 @@ def engine_for(context: EvaluationContext, name: str, checkpoint: Path, digest: 
     """What answers for this checkpoint, as the profile says; a server lives until the block is left."""
     settings, evaluation = context.profile.server, context.profile.evaluation
     if evaluation.engine == TRANSFORMERS:
-        with tempfile.TemporaryDirectory(prefix="fc-assets-generate-") as folder:
-            yield LocalModel(checkpoint, settings, evaluation.batch_size, digest, context.run_job, Path(folder))
+        with temporary_folder("generate") as folder:
+            yield LocalModel(checkpoint, settings, evaluation.batch_size, digest, context.run_job, folder)
         return
     log = context.log_file(f"evaluate-{name}-server")
     with serve(checkpoint, settings, name=name, log=log, model_digest=digest) as endpoint:

@@ -7,7 +7,6 @@ A template that differs between training and serving costs accuracy without any 
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,9 +59,9 @@ def training_ids(checkpoint: Path, split: Path, turns: Sequence[Turn], log: Path
     They are the first of the training sequence: the prompt, and the empty think block that opens the completion. The
     call raises FcAssetsError when the encoding failed.
     """
-    with tempfile.TemporaryDirectory(prefix="fc-assets-parity-") as folder:
+    with processes.temporary_folder("parity") as folder:
         job = ParityEncodingJob(model=checkpoint, split=split, ids=tuple(turn.id for turn in turns))
-        files = write_job(job, Path(folder))
+        files = write_job(job, folder)
         with processes.running("parity encoder", files.argv, log=log) as child:
 
             def wait() -> TokenIds:

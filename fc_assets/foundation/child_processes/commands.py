@@ -6,7 +6,6 @@ Long-lived children belong to `fc_assets.foundation.child_processes.processes`.
 from __future__ import annotations
 
 import shlex
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -30,8 +29,8 @@ def capture(
     The command and whatever it starts are gone when this returns, also when the time is up.
     """
     shown = shlex.join(argv)
-    with tempfile.TemporaryDirectory(prefix="fc-assets-command-") as folder:
-        log = Path(folder) / "output"
+    with processes.temporary_folder("command") as folder:
+        log = folder / "output"
         with processes.running(shown, argv, log=log, env=env, cwd=cwd) as child:
             try:
                 code = child.wait(timeout_s)

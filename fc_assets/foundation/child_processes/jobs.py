@@ -22,6 +22,7 @@ from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, PipesContext, open_dags
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.filesystem.refusals import said_in_words
 
 # Built when first used: the definitions import the classes of all jobs and use none of them.
 _FORM = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants", defer_build=True)
@@ -92,14 +93,15 @@ def run_job(job_class: type[JobClass], work: Callable[[JobClass, Log], JobResult
         raise SystemExit(f"usage: python -m {job_class.module} JOB.json, as a step writes it")
     try:
         job, result_file = _read_job(job_class, Path(sys.argv[1]))
-        if DAGSTER_PIPES_CONTEXT_ENV_VAR in os.environ:
-            with open_dagster_pipes() as pipes:
-                result = work(job, pipes.log)
-        else:
-            result = work(job, _StandardErrorLog())
+        with said_in_words(result_file.parent, "this work"):
+            if DAGSTER_PIPES_CONTEXT_ENV_VAR in os.environ:
+                with open_dagster_pipes() as pipes:
+                    result = work(job, pipes.log)
+            else:
+                result = work(job, _StandardErrorLog())
+            result_file.write_text(result.model_dump_json(), encoding="utf-8")
     except FcAssetsError as error:
         raise SystemExit(f"error: {error}") from None
-    result_file.write_text(result.model_dump_json(), encoding="utf-8")
 
 
 def run_id() -> str | None:

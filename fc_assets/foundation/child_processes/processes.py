@@ -5,6 +5,10 @@ supervisor leads a session of its own, learns from a closed pipe that its parent
 then ends the whole family: INT, TERM, KILL, descendants in other process groups included. The family's temporary folder
 goes with it: vLLM leaves sockets behind otherwise. What the children do does not belong here, nor does Dagster.
 
+Every temporary folder of this project is a `temporary_folder`: short, because the path of a socket may have some 100
+characters only, so not in the artefact home, and locked while its process lives, so that the next one removes what a
+KILL left behind.
+
 A child starts with the default dispositions of the signals that end it, and with none blocked, whatever this process
 inherited: a shell without job control starts `COMMAND &` with SIGINT and SIGQUIT ignored, Dagster makes SIGTERM do what
 SIGINT does, and what is ignored stays ignored in a child.
@@ -16,10 +20,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
+import glob
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +43,8 @@ _NEAR = 0.8
 """Share of the memory from which on that is said."""
 _MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 """A container's own limit in bytes, or `max`: control groups of version 2 and 1."""
+_TEMPORARY = "fc_assets."
+"""How the names of all temporary folders of this project begin."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -132,6 +142,49 @@ def running(
         child.stop()
 
 
+@contextlib.contextmanager
+def temporary_folder(purpose: str) -> Iterator[Path]:
+    """A folder in the system's temporary one, removed with the block; those of killed processes are removed first."""
+    sweep_temporary_folders()
+    folder, lock = _new_temporary_folder(purpose)
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def sweep_temporary_folders() -> None:
+    """Remove this user's temporary folders whose process is gone."""
+    for folder in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), f"{_TEMPORARY}*")):
+        # Held, gone since, or another user's.
+        with contextlib.suppress(OSError):
+            if os.lstat(folder).st_uid == os.geteuid():
+                lock = _lock(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
+
+
+def _new_temporary_folder(purpose: str) -> tuple[str, int]:
+    while True:
+        folder = tempfile.mkdtemp(prefix=f"{_TEMPORARY}{purpose}.")
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):  # a sweep saw it before it was locked
+            lock = _lock(folder)
+            if os.path.isdir(folder):
+                return folder, lock
+            os.close(lock)
+
+
+def _lock(folder: str) -> int:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
 def _prctl(option: int, value: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
@@ -194,10 +247,8 @@ def _note_memory(peak: int) -> None:
 
 def _supervise(lifeline: int, argv: list[str]) -> int:
     """Run `argv` until it ends or the parent's end of the pipe closes; return its exit status."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="fc-assets-", ignore_cleanup_errors=True) as folder:
-        return _run_family(lifeline, argv, {**os.environ, "TMPDIR": folder})
+    with temporary_folder("child") as folder:
+        return _run_family(lifeline, argv, {**os.environ, "TMPDIR": str(folder)})
 
 
 def _run_family(lifeline: int, argv: list[str], env: dict[str, str]) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from fc_assets.foundation.child_processes.processes import temporary_folder
 from fc_assets.foundation.presentation.terminal import console, text_table
 from fc_assets.load_test.commands.server import connect_to, say
 from fc_assets.load_test.findings import plots
@@ -113,8 +113,8 @@ def _folder(out: Path | None) -> Iterator[Path]:
         out.mkdir(parents=True, exist_ok=True)
         yield out
     else:
-        with tempfile.TemporaryDirectory(prefix="fc-assets-bench-") as folder:
-            yield Path(folder)
+        with temporary_folder("bench") as folder:
+            yield folder
 
 
 def _print_report(matrix: MeasuredMatrix) -> None:

@@ -119,6 +119,13 @@ def test_without_a_job_file_the_usage_is_printed(tmp_path: Path) -> None:
     assert ended.stderr.strip() == f"usage: python -m {MODULE} JOB.json, as a step writes it"
 
 
+def test_a_disk_that_refuses_ends_with_one_sentence(tmp_path: Path) -> None:
+    files = write_job(AddJob(numbers=(1.0,), folder=tmp_path), tmp_path)
+    content = json.loads(Path(files.argv[-1]).read_text())
+    Path(files.argv[-1]).write_text(json.dumps({**content, "result": "/dev/full"}))
+    assert last_line(run(tmp_path, files)).startswith("error: No space left on the disk")
+
+
 def test_a_result_with_another_field_is_refused(tmp_path: Path) -> None:
     files = write_job(AddJob(numbers=(1.0,), folder=tmp_path), tmp_path)
     files.result_file.write_text(json.dumps({"total": 1, "largest": 1, "seen": "a", "more": 1}))

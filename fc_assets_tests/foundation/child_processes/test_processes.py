@@ -164,6 +164,25 @@ def test_a_killed_supervisor_takes_the_child_with_it(tmp_path: Path) -> None:
     assert_gone([sleeper.pid for sleeper in sleepers])
 
 
+def test_what_a_killed_supervisor_leaves_is_removed_by_the_next_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+    killed = processes.start("killed", sleep, log=tmp_path / "log")
+    wait_until(lambda: len(list(tmp_path.glob("fc_assets.child.*"))) == 1)
+    (left,) = tmp_path.glob("fc_assets.child.*")
+    with processes.temporary_folder("own"):
+        assert left.is_dir(), "its process lives"
+    os.kill(killed.process.pid, signal.SIGKILL)
+    killed.stop()
+    assert left.is_dir()
+    with processes.temporary_folder("own") as own:
+        assert [path for path in tmp_path.iterdir() if path.is_dir()] == [own]
+    assert not own.exists()
+
+
 def test_waiting_too_long_is_a_timeout(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", "import time; time.sleep(600)"]
     with (
