@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fc_assets.calls.call import Call, Tool, calls_from_json
+from fc_assets.calls.control_text import Pieces, cut, holds_control_text
 from fc_assets.calls.prompts import answer_text
 from fc_assets.calls.tools.forms import tools_from_json
 from fc_assets.errors import FcAssetsError
@@ -45,6 +46,16 @@ class Turn:
     def query(self) -> str:
         """The latest user message."""
         return next((str(message["content"]) for message in reversed(self.messages) if message["role"] == "user"), "")
+
+    @property
+    def answer_pieces(self) -> Pieces:
+        """The answer for `control_text.token_ids`: the marks of calls are the template's, a mark in words is text."""
+        return [self.answer] if self.calls else cut(self.answer)
+
+    @property
+    def has_control_text(self) -> bool:
+        """Whether a message, a tool or an answer in words holds text that looks like a mark of the template."""
+        return len(self.answer_pieces) > 1 or holds_control_text((self.messages, self.tools))
 
 
 def read_turns(split: Path, *, closing: bool = False) -> list[Turn]:
