@@ -6,6 +6,7 @@ Starting it, waiting for its health and ending it belong here. Its flags are in 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import secrets
@@ -22,8 +23,8 @@ from fc_assets.foundation.child_processes import processes
 from fc_assets.foundation.planning.machine import this_machine
 from fc_assets.foundation.planning.preflight import server_refusal
 from fc_assets.profiles import ServerSettings
+from fc_assets.serving.bounded_http import json_object
 from fc_assets.serving.endpoint import Endpoint, ServerInfo
-from fc_assets.serving.http import json_object
 from fc_assets.serving.vllm_command import flags_for, vllm_command
 
 API_KEY_VARIABLE = "FC_API_KEY"
@@ -164,7 +165,7 @@ def _start(
                 pid=child.process.pid,
                 log=log,
             )
-            return Endpoint(endpoint.base_url, name, key, info)
+            return Endpoint(endpoint.base_url, name, key, info, functools.partial(_ended, child))
         attempt.close()
         # Another process may have taken the port between choosing and binding it: only then is another try worth it.
         if settings.port or _PORT_TAKEN not in _text_from(log, log_start).lower():
@@ -174,6 +175,11 @@ def _start(
         f"vLLM ended with status {child.returncode} before it could serve {name}{': ' * bool(cause)}{cause}. "
         f"Its log {log} ends:\n{child.log_tail(_TAIL_LINES)}"
     )
+
+
+def _ended(child: processes.Child) -> str:
+    code = child.returncode
+    return "" if code is None else f"The {child.name} ended with status {code}; its log is {child.log}"
 
 
 def _command(model: Path, settings: ServerSettings, name: str, port: int, key: str) -> tuple[list[str], dict[str, str]]:

@@ -18,7 +18,7 @@ from fc_assets.evaluation.answers import Question
 from fc_assets.evaluation.inference.engines import ServedModel
 from fc_assets.foundation.artifacts import ArtifactStore
 from fc_assets.profiles import DeploymentSettings, ServerSettings
-from fc_assets.serving import http
+from fc_assets.serving import bounded_http
 from fc_assets.serving.endpoint import Endpoint
 from fc_assets.serving.server import ServerError, connect
 from fc_assets_tests.support.raw_server import raw_server
@@ -93,14 +93,17 @@ def test_a_byte_at_a_time_does_not_hold_a_caller_longer_than_it_waits(beginning:
 
 
 def test_an_answer_without_end_is_not_read_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "MAX_ANSWER_BYTES", 1 << 20)
-    with raw_server([OK, *([b"a" * 65536] * 1000)]) as url, pytest.raises(http.BadAnswerError, match="more than 1 MiB"):
+    monkeypatch.setattr(bounded_http, "MAX_ANSWER_BYTES", 1 << 20)
+    with (
+        raw_server([OK, *([b"a" * 65536] * 1000)]) as url,
+        pytest.raises(bounded_http.BadAnswerError, match="more than 1 MiB"),
+    ):
         Endpoint(url, "m").get("/metrics")
 
 
 def test_a_whole_answer_comes_back_and_a_refusal_says_why() -> None:
     with raw_server([b"HTTP/1.1 200 OK\r\nX-Release: a\r\nContent-Length: 4\r\n\r\n", b"caf", b"\xc3"]) as url:
-        answer = http.request(urllib.request.Request(f"{url}/"), timeout_s=5)
+        answer = bounded_http.request(urllib.request.Request(f"{url}/"), timeout_s=5)
         assert (answer.body, answer.headers["X-Release"]) == (b"caf\xc3", "a")
     with raw_server([b"HTTP/1.1 422 No\r\n\r\n", b"too long" * 10_000]) as url:
         with pytest.raises(urllib.error.HTTPError) as caught:
