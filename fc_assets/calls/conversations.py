@@ -62,8 +62,10 @@ def read_turns(split: Path, *, closing: bool = False) -> list[Turn]:
     """All turns of a ShareGPT split file (a JSON array), in order; with `closing` as in `turns_of`."""
     try:
         rows = json.loads(split.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FcAssetsError(f"{split} cannot be read as a JSON array of ShareGPT rows: {error}") from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise FcAssetsError(f"{split} is no JSON array of ShareGPT rows: make the split again")
     return [turn for row in rows for turn in turns_of(row, closing=closing)]
 
 

@@ -21,6 +21,8 @@ from fc_assets.data.rows.tools import FLAG_CONTROL_TEXT, OfferedTools, ToolReade
 FLAG_REPEATED_KEY = "repeated_key"
 """An object in the row's JSON has a key twice. The last value counts, as all JSON readers have it."""
 MAX_QUERY_CHARS = 200_000
+MAX_ANSWER_CHARS = 100_000
+"""Of a row's expected calls as JSON: no parser of answers reads more than twice as much."""
 
 _COLUMNS = ("query", "tools", "answers")
 # Digits become one digit and brackets one bracket: so a run of 19 digits, where integers may exceed 64 bits, and more
@@ -70,7 +72,7 @@ def normalise_row(
         flags = (*flags, FLAG_REPEATED_KEY)
     if FLAG_CONTROL_TEXT not in flags and holds_control_text(query):
         flags = (*flags, FLAG_CONTROL_TEXT)
-    if not query.isascii() and not _encodable(query):
+    if not query.isascii() and not encodable(query):
         raise RowRejectedError("query is not Unicode", "it holds a lone surrogate")
     return Example(row_id, query, offer.json, calls, source, licence, flags)
 
@@ -119,6 +121,8 @@ def as_calls(value: object, offered: Sequence[str]) -> str:
             raise RowRejectedError("call of a tool that is not offered", f"{name!r:.80}")
         kept.append({"name": name, "arguments": arguments})
     text = _dumped(kept)
+    if len(text) > MAX_ANSWER_CHARS:
+        raise RowRejectedError("answers are too long", f"{len(text)} characters, at most {MAX_ANSWER_CHARS}")
     if holds_control_text(text):
         raise RowRejectedError("control text in an expected answer", f"{text!r:.120}")
     return text
@@ -157,7 +161,8 @@ def _repeats_a_key(text: str) -> bool:
     return repeated
 
 
-def _encodable(text: str) -> bool:
+def encodable(text: str) -> bool:
+    """Whether the text can be written: no half of a surrogate pair is in it."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -15,7 +15,7 @@ import orjson
 
 from fc_assets.calls.control_text import holds_control_text
 from fc_assets.calls.parse import parse_lenient
-from fc_assets.data.rows.normalise import MAX_QUERY_CHARS, Example, as_calls, as_id
+from fc_assets.data.rows.normalise import MAX_QUERY_CHARS, Example, as_calls, as_id, encodable
 from fc_assets.data.rows.rejection import RowRejectedError
 from fc_assets.data.rows.tools import FLAG_CONTROL_TEXT, ToolReader, join_tools
 
@@ -99,7 +99,9 @@ def _turns(conversation: list[dict[str, Any]], offered: Sequence[str]) -> list[d
     for turn in conversation:
         role, value = turn.get("from"), turn.get("value")
         if not isinstance(value, str) or len(value) > MAX_QUERY_CHARS:
-            raise RowRejectedError("turn is not text or too long", f"from {role!r}")
+            raise RowRejectedError("turn is not text or too long", f"from {role!r:.40}")
+        if not encodable(value):
+            raise RowRejectedError("turn is not Unicode", "it holds a lone surrogate")
         if role == "system":
             continue
         made = _turn(role, value, offered)
