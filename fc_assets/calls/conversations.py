@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fc_assets.calls.call import Call, Tool, calls_from_json
+from fc_assets.calls.control_text import Pieces, cut, holds_control_text
 from fc_assets.calls.prompts import answer_text
 from fc_assets.calls.tools.forms import tools_from_json
 from fc_assets.errors import FcAssetsError
@@ -46,13 +47,25 @@ class Turn:
         """The latest user message."""
         return next((str(message["content"]) for message in reversed(self.messages) if message["role"] == "user"), "")
 
+    @property
+    def answer_pieces(self) -> Pieces:
+        """The answer for `control_text.token_ids`: the marks of calls are the template's, a mark in words is text."""
+        return [self.answer] if self.calls else cut(self.answer)
+
+    @property
+    def has_control_text(self) -> bool:
+        """Whether a message, a tool or an answer in words holds text that looks like a mark of the template."""
+        return len(self.answer_pieces) > 1 or holds_control_text((self.messages, self.tools))
+
 
 def read_turns(split: Path, *, closing: bool = False) -> list[Turn]:
     """All turns of a ShareGPT split file (a JSON array), in order; with `closing` as in `turns_of`."""
     try:
         rows = json.loads(split.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FcAssetsError(f"{split} cannot be read as a JSON array of ShareGPT rows: {error}") from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise FcAssetsError(f"{split} is no JSON array of ShareGPT rows: make the split again")
     return [turn for row in rows for turn in turns_of(row, closing=closing)]
 
 

@@ -8,11 +8,14 @@ that are too long is decided by a check, not here.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from fc_assets.calls.control_text import Pieces
 from fc_assets.calls.conversations import Turn, turns_of
-from fc_assets.calls.prompts import THINK_OFF, render_prompt
+from fc_assets.calls.prompts import THINK_OFF, prompt_pieces
 from fc_assets.data.jobs import LongTurn, SplitTokens, SplitToMeasure, TokenLengthsJob, TokenLengthsResult
 from fc_assets.data.splits import split_rows
 from fc_assets.errors import FcAssetsError
@@ -57,14 +60,19 @@ class TemplateTokenizer:
         """The rendered text; takes transformers' options and ignores `tokenize`."""
         return self.template.render(messages=conversation, **options)
 
-    def text(self, turn: Turn) -> str:
-        """The training sequence of one turn."""
-        prompt = render_prompt(self, [dict(message) for message in turn.messages], turn.tools, thinking_off=False)
-        return f"{prompt}{THINK_OFF}{turn.answer}{self.end}"
+    def pieces(self, turn: Turn) -> Pieces:
+        """The training sequence of one turn, cut as `calls.control_text` says."""
+        messages = [dict(message) for message in turn.messages]
+        *before, opened = prompt_pieces(self, messages, turn.tools, thinking_off=False)
+        first, *rest = turn.answer_pieces
+        pieces = [*before, f"{opened}{THINK_OFF}{first}", *rest]
+        return [*pieces[:-1], pieces[-1] + self.end]
 
-    def count(self, texts: list[str]) -> list[int]:
-        """Tokens of each text."""
-        return [len(encoding.ids) for encoding in self.tokenizer.encode_batch(texts, add_special_tokens=False)]
+    def count(self, texts: Sequence[Pieces]) -> list[int]:
+        """Tokens of each text, which comes in pieces."""
+        pieces = [piece for text in texts for piece in text]
+        encoded = iter(self.tokenizer.encode_batch(pieces, add_special_tokens=False))
+        return [sum(len(encoding.ids) for encoding in islice(encoded, len(text))) for text in texts]
 
 
 def _to_json(value: Any, ensure_ascii: bool = False, indent: int | None = None, **options: Any) -> str:
@@ -90,7 +98,7 @@ def count_split(tokenizer: TemplateTokenizer, split: SplitToMeasure) -> SplitTok
     longest: list[LongTurn] = []
     lengths: list[int] = []
     step = max(1, split.rows // SAMPLED_ROWS)
-    batch: list[tuple[str, str, bool]] = []  # id, text, whether it is in the sample
+    batch: list[tuple[str, Pieces, bool]] = []  # id, text, whether it is in the sample
 
     def count_batch() -> None:
         counts = tokenizer.count([text for _, text, _ in batch])
@@ -103,9 +111,9 @@ def count_split(tokenizer: TemplateTokenizer, split: SplitToMeasure) -> SplitTok
         batch.clear()
 
     for turn in (turn for row in split_rows(split.file) for turn in turns_of(row, closing=True)):
-        text, sampled = tokenizer.text(turn), turns % step == 0
+        text, sampled = tokenizer.pieces(turn), turns % step == 0
         turns += 1
-        if sampled or len(longest) < LONGEST_TURNS or len(text.encode()) > longest[-1].tokens:
+        if sampled or len(longest) < LONGEST_TURNS or len("".join(text).encode()) > longest[-1].tokens:
             batch.append((turn.id, text, sampled))
         if len(batch) >= _BATCH:
             count_batch()

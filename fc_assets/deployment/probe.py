@@ -55,9 +55,9 @@ def healthy(endpoint: Endpoint) -> bool:
 def served_names(endpoint: Endpoint) -> list[str]:
     """The names in `/v1/models`. Raises `ProbeError` when they cannot be had."""
     try:
-        return [str(each["id"]) for each in json.loads(endpoint.get("/v1/models"))["data"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ProbeError(f"/v1/models gave no list of models ({error})") from error
+        return list(endpoint.models())
+    except (OSError, ValueError) as error:
+        raise ProbeError(f"/v1/models cannot be had ({error})") from error
 
 
 def require_release(endpoint: Endpoint, release: str) -> None:
@@ -86,7 +86,7 @@ def _ask_canary(endpoint: Endpoint, canary: Mapping[str, Any], max_tokens: int) 
         problem = _problem(answer["choices"][0]["message"], canary["tools"])
     except urllib.error.HTTPError as error:
         problem = f"status {error.code}: {error.read(500).decode('utf-8', 'replace')}"
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         problem = f"no usable answer ({error!r})"
     return CanaryResult(str(canary["id"]), not problem, round(time.monotonic() - began, 3), problem)
 

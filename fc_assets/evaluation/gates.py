@@ -153,9 +153,16 @@ def was_answered(summary: AnswerSummary, max_failed_share: float) -> Verdict:
 def has_parity(parity: Parity) -> Verdict:
     """The server built the very token ids that training saw, for every row that was compared."""
     numbers = {"rows": parity.rows, "equal": parity.equal}
+    if parity.control_rows:
+        numbers |= {"control_text_rows": parity.control_rows, "control_text_equal": parity.control_equal}
     if parity.unmeasured:
         return Verdict(False, f"Template parity was not measured: {parity.unmeasured}.", numbers)
     sentence = f"{parity.equal} of {parity.rows} prompts have the token ids that training saw."
+    if parity.control_rows:
+        sentence += (
+            f" Of {parity.control_rows} prompts with text that looks like a mark of the chat template, "
+            f"{parity.control_equal} reach the model as text (docs/control-tokens.md)."
+        )
     for difference in parity.differences[:1]:
         sentence += (
             f" Row {difference.id} differs at token {difference.position}: served {difference.served!r}, "

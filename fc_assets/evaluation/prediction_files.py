@@ -176,7 +176,7 @@ def _jsonl(file: Path) -> list[dict[str, Any]]:
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FcAssetsError(f"{file}, line {number} is not JSON: {error}") from error
         if not isinstance(record, dict):
             raise FcAssetsError(f"{file}, line {number} must be an object, but it is {line:.100}")

@@ -30,7 +30,7 @@ def sweep(job: SweepJob, log: Log) -> SweepResult:
         resume = ResumeFolder(job.resume / f"seqs{seqs}-tokens{tokens}")
         result = resume.load(cell)
         if result is None:
-            result = _measure(job, job.release.server.model_copy(update=pair), cell)
+            result = _measure(job, job.release.server.model_copy(update=pair), cell, log)
             resume.keep(result)
         log.info(
             f"max_num_seqs {seqs}, max_num_batched_tokens {tokens}: "
@@ -40,12 +40,12 @@ def sweep(job: SweepJob, log: Log) -> SweepResult:
     return SweepResult(rows=rows)
 
 
-def _measure(job: SweepJob, server: ServerSettings, cell: MatrixCell) -> CellResult:
+def _measure(job: SweepJob, server: ServerSettings, cell: MatrixCell, log: Log) -> CellResult:
     release = job.release
     with serve(
         release.checkpoint, server, name=release.served_name, log=release.server_log, model_digest=release.digest
     ) as endpoint:
-        return uvloop.run(measure_single_cell(endpoint, cell, job.benchmark))
+        return uvloop.run(measure_single_cell(endpoint, cell, job.benchmark, log.info))
 
 
 if __name__ == "__main__":

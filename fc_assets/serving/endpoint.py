@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-# No proxy: an endpoint is on this machine, or its address was given on purpose.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+from fc_assets.serving import bounded_http
 
 
 @dataclass(frozen=True)
@@ -45,14 +44,23 @@ class ServerInfo:
         return {**fields, "flags": list(self.flags)}
 
 
+def _unknown() -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Endpoint:
-    """A running OpenAI-compatible server. `base_url` has no trailing slash and no `/v1`."""
+    """A running OpenAI-compatible server. `base_url` has no trailing slash and no `/v1`.
+
+    `ended` says in a sentence how the server's process ended; it is empty while that runs, and for an external server.
+    Whoever waits for answers asks it: a killed server may leave a process behind that takes requests and answers none.
+    """
 
     base_url: str
     model: str
     api_key: str = field(default="", repr=False)
     info: ServerInfo = ServerInfo()
+    ended: Callable[[], str] = field(default=_unknown, repr=False, compare=False)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -60,20 +68,28 @@ class Endpoint:
         return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
 
     def get(self, path: str, timeout_s: float = 10.0) -> str:
-        """The body of a GET. Raises OSError (`urllib.error.HTTPError` is one) when there is none."""
-        with _OPENER.open(self._request(path), timeout=timeout_s) as answer:
-            return str(answer.read().decode())
+        """The body of a GET, within `timeout_s` as a whole. Raises OSError (`urllib.error.HTTPError` is one)."""
+        return bounded_http.request(self._request(path), timeout_s).body.decode("utf-8", "replace")
+
+    def models(self, timeout_s: float = 10.0) -> dict[str, Mapping[str, Any]]:
+        """The models in `/v1/models`: each name with what else the server says of it.
+
+        Raises OSError, or ValueError when the answer is no list of models.
+        """
+        listed = bounded_http.json_object(self.get("/v1/models", timeout_s)).get("data")
+        if not isinstance(listed, list) or not all(isinstance(model, dict) and "id" in model for model in listed):
+            raise ValueError("/v1/models gave no list of models")
+        return {str(model["id"]): model for model in listed}
 
     def post(self, path: str, body: Mapping[str, Any], timeout_s: float = 60.0) -> dict[str, Any]:
-        """The JSON object that answers a JSON body. Raises OSError, or ValueError when the answer is none."""
+        """The JSON object that answers a JSON body, within `timeout_s` as a whole.
+
+        Raises OSError, or ValueError when the answer is none.
+        """
         request = self._request(path)
         request.data = json.dumps(body).encode()
         request.add_header("Content-Type", "application/json")
-        with _OPENER.open(request, timeout=timeout_s) as answer:
-            value = json.load(answer)
-        if not isinstance(value, dict):
-            raise ValueError(f"{path} answered {type(value).__name__}, not an object")
-        return value
+        return bounded_http.json_object(bounded_http.request(request, timeout_s).body)
 
     def _request(self, path: str) -> urllib.request.Request:
         return urllib.request.Request(self.base_url + path, headers=self.headers)

@@ -6,7 +6,7 @@ Starting it, waiting for its health and ending it belong here. Its flags are in 
 from __future__ import annotations
 
 import contextlib
-import json
+import functools
 import os
 import re
 import secrets
@@ -23,6 +23,7 @@ from fc_assets.foundation.child_processes import processes
 from fc_assets.foundation.planning.machine import this_machine
 from fc_assets.foundation.planning.preflight import server_refusal
 from fc_assets.profiles import ServerSettings
+from fc_assets.serving.bounded_http import json_object
 from fc_assets.serving.endpoint import Endpoint, ServerInfo
 from fc_assets.serving.vllm_command import flags_for, vllm_command
 
@@ -120,19 +121,20 @@ def _ask_models(api_url: str) -> tuple[Endpoint, dict[str, Mapping[str, Any]]]:
     base_url = api_url.rstrip("/").removesuffix("/v1")
     endpoint = Endpoint(base_url, "", os.environ.get(API_KEY_VARIABLE, ""))
     try:
-        models = json.loads(endpoint.get("/v1/models"))["data"]
+        return endpoint, endpoint.models()
     except urllib.error.HTTPError as error:
         hint = f"; put its key into {API_KEY_VARIABLE}" if error.code == 401 else ""
         raise ServerError(f"The server at {base_url} answered {error.code} to /v1/models{hint}") from error
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise ServerError(
             f"No OpenAI-compatible server answers at {base_url} ({error}); start it, or correct server.api_url"
         ) from error
-    return endpoint, {str(each["id"]): each for each in models}
 
 
 def _external(server: Endpoint, model: str, served: Mapping[str, Mapping[str, Any]], claim: str = "") -> Endpoint:
-    info = ServerInfo(version=_version(server), claim=claim, max_model_len=served[model].get("max_model_len"))
+    length = served[model].get("max_model_len")
+    said = length if isinstance(length, int) and length > 0 else None
+    info = ServerInfo(version=_version(server), claim=claim, max_model_len=said)
     return Endpoint(server.base_url, model, server.api_key, info)
 
 
@@ -163,7 +165,7 @@ def _start(
                 pid=child.process.pid,
                 log=log,
             )
-            return Endpoint(endpoint.base_url, name, key, info)
+            return Endpoint(endpoint.base_url, name, key, info, functools.partial(_ended, child))
         attempt.close()
         # Another process may have taken the port between choosing and binding it: only then is another try worth it.
         if settings.port or _PORT_TAKEN not in _text_from(log, log_start).lower():
@@ -173,6 +175,11 @@ def _start(
         f"vLLM ended with status {child.returncode} before it could serve {name}{': ' * bool(cause)}{cause}. "
         f"Its log {log} ends:\n{child.log_tail(_TAIL_LINES)}"
     )
+
+
+def _ended(child: processes.Child) -> str:
+    code = child.returncode
+    return "" if code is None else f"The {child.name} ended with status {code}; its log is {child.log}"
 
 
 def _command(model: Path, settings: ServerSettings, name: str, port: int, key: str) -> tuple[list[str], dict[str, str]]:
@@ -200,7 +207,7 @@ def _wait(child: processes.Child, endpoint: Endpoint, settings: ServerSettings, 
 
 def _version(endpoint: Endpoint) -> str:
     try:
-        return str(json.loads(endpoint.get("/version"))["version"])
+        return str(json_object(endpoint.get("/version"))["version"])
     except (OSError, ValueError, KeyError):
         return "unknown"  # only vLLM has /version; other servers are welcome
 

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from fc_assets.calls.control_text import Pieces, token_ids
 from fc_assets.calls.conversations import Turn
-from fc_assets.calls.prompts import THINK_OFF, render_prompt
+from fc_assets.calls.prompts import THINK_OFF, prompt_pieces
 from fc_assets.errors import FcAssetsError
 
 _NAMED = 5
@@ -36,9 +37,12 @@ class EncodedTurn:
         return [token for token, learnt in zip(self.input_ids, self.completion_mask, strict=True) if learnt]
 
 
-def completion_text(turn: Turn, end: str) -> str:
-    """What the model should write after `<|im_start|>assistant\\n`, the end-of-turn token included."""
-    return f"{THINK_OFF}{turn.answer}{end}"
+def completion_pieces(turn: Turn, end: str) -> Pieces:
+    """What the model should write after `<|im_start|>assistant\\n`, the end-of-turn token `end` included."""
+    pieces = list(turn.answer_pieces)
+    pieces[0] = THINK_OFF + pieces[0]
+    pieces[-1] += end
+    return pieces
 
 
 def encode(tokenizer: Any, turn: Turn) -> EncodedTurn:
@@ -46,10 +50,8 @@ def encode(tokenizer: Any, turn: Turn) -> EncodedTurn:
 
     Prompt and completion are tokenized apart, which is what a server does: it never sees the answer.
     """
-    prompt = tokenizer(
-        render_prompt(tokenizer, turn.messages, turn.tools, thinking_off=False), add_special_tokens=False
-    ).input_ids
-    completion = tokenizer(completion_text(turn, tokenizer.eos_token), add_special_tokens=False).input_ids
+    asked = prompt_pieces(tokenizer, turn.messages, turn.tools, thinking_off=False)
+    prompt, completion = token_ids(tokenizer, [asked, completion_pieces(turn, tokenizer.eos_token)])
     return EncodedTurn(turn.id, prompt + completion, [0] * len(prompt) + [1] * len(completion))
 
 

@@ -37,8 +37,8 @@ def test_the_text_is_what_transformers_renders(checkpoint: Path):
         for turn in turns_of(json.loads(sharegpt_row(example))):
             prompt = render_prompt(heavy, turn.messages, turn.tools, thinking_off=False)
             text = f"{prompt}{THINK_OFF}{turn.answer}<|im_end|>"
-            assert light.text(turn) == text
-            assert light.count([text]) == [len(heavy(text, add_special_tokens=False).input_ids)]
+            assert light.pieces(turn) == [text]
+            assert light.count([[text]]) == [len(heavy(text, add_special_tokens=False).input_ids)]
 
 
 def test_the_longest_turns_are_found_however_thin_the_sample(

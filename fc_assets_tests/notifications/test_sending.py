@@ -10,6 +10,7 @@ import pytest
 from fc_assets.notifications import sending
 from fc_assets.notifications.messages import Message
 from fc_assets.notifications.sending import URLS_VARIABLE, addresses, send
+from fc_assets_tests.support.raw_server import raw_server
 from fc_assets_tests.support.receivers import SECRET, Received, mail_server, webhook
 
 FAILED = Message("gate failed", "fc_assets: gate failed: eval_report:gate", "3 < 4 & more\nRun 1.")
@@ -91,6 +92,23 @@ def test_a_receiver_that_never_answers_is_left_alone(monkeypatch: pytest.MonkeyP
         assert time.monotonic() - began < 4
         assert hook.titles() == [FAILED.title, PROMOTED.title, PROMOTED.title]
         answer.set()
+    assert problem.startswith("Address 1 ")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [[b"SSH-2.0-OpenSSH\r\n"], [b"HTTP/1.1 200 OK\r\nA: "] * 500, [b"H"] * 500],
+    ids=["no HTTP", "head", "drip"],
+)
+def test_a_receiver_that_speaks_no_http_or_a_byte_at_a_time_is_left_alone(
+    answer: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "MESSAGE_SECONDS", 0.5)
+    with raw_server(answer, pause_s=0.02) as url, webhook() as hook:
+        began = time.monotonic()
+        (problem,) = send([FAILED, PROMOTED], [url.replace("http", "json"), hook.url])
+        assert time.monotonic() - began < 4
+        assert hook.titles() == [FAILED.title, PROMOTED.title]
     assert problem.startswith("Address 1 ")
 
 

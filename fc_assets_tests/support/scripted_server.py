@@ -44,6 +44,7 @@ class HangUp:
 
 
 Action = Wait | Send | HangUp
+Got = str | int | Callable[[], str | int]
 Script = Callable[[Mapping[str, Any]], Sequence[Action]]
 
 
@@ -101,12 +102,12 @@ def answer(
 class ScriptedServer:
     """`with ScriptedServer(script) as server`: POSTs are answered by `script(body)`, GETs by `gets[path]`.
 
-    A function in `gets` is called for each answer.
+    A function in `gets` is called for each answer; a number is a status without a body.
     """
 
-    def __init__(self, script: Script, gets: Mapping[str, str | Callable[[], str]] | None = None) -> None:
+    def __init__(self, script: Script, gets: Mapping[str, Got] | None = None) -> None:
         self.script = script
-        self.gets: dict[str, str | Callable[[], str]] = {"/v1/models": '{"data": [{"id": "m"}]}', **(gets or {})}
+        self.gets: dict[str, Got] = {"/v1/models": '{"data": [{"id": "m"}]}', **(gets or {})}
         self.exchanges: list[Exchange] = []
         self._stopped = False
         outer = self
@@ -154,9 +155,9 @@ class ScriptedServer:
         exchange = Exchange(path, json.loads(body) if body else {}, time.perf_counter())
         if method == "GET":
             found = self.gets.get(path)
-            text = found() if callable(found) else found
-            status = "200 OK" if text is not None else "404 Not Found"
-            reply = f"HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {len(text or '')}\r\n\r\n{text or ''}"
+            said = found() if callable(found) else 404 if found is None else found
+            status, text = (said, "") if isinstance(said, int) else (200, said)
+            reply = f"HTTP/1.1 {status} S\r\nconnection: close\r\ncontent-length: {len(text)}\r\n\r\n{text}"
             handler.wfile.write(reply.encode())
             return False
         self.exchanges.append(exchange)

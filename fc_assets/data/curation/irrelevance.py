@@ -11,8 +11,10 @@ from collections import deque
 
 import orjson
 
+from fc_assets.calls.control_text import holds_control_text
 from fc_assets.calls.unspaced import split_words
 from fc_assets.data.rows.normalise import Example
+from fc_assets.data.rows.tools import FLAG_CONTROL_TEXT
 
 FLAG_MADE = "irrelevance_made"
 _POOL = 256
@@ -50,7 +52,8 @@ class IrrelevanceMaker:
             for _ in range(min(_TRIES, len(self._offers))):
                 tools, offered = chance.choice(self._offers)
                 if not offered & avoided:
-                    made = example._replace(id=f"{example.id}-irrelevant", tools=tools, calls="[]", flags=(FLAG_MADE,))
+                    flags = (FLAG_MADE, *((FLAG_CONTROL_TEXT,) if holds_control_text((example.query, tools)) else ()))
+                    made = example._replace(id=f"{example.id}-irrelevant", tools=tools, calls="[]", flags=flags)
                     break
         self._offers.append((example.tools, words))
         return made

@@ -12,15 +12,18 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from fc_assets.calls.control_text import holds_control_text
 from fc_assets.calls.nesting import MAX_DEPTH, nested_too_deeply
 from fc_assets.calls.parse import MAX_CALLS
 from fc_assets.data.rows.rejection import RowRejectedError
-from fc_assets.data.rows.tools import OfferedTools, ToolReader, join_tools
+from fc_assets.data.rows.tools import FLAG_CONTROL_TEXT, OfferedTools, ToolReader, join_tools
 from fc_assets.foundation.json_files import is_writable
 
 FLAG_REPEATED_KEY = "repeated_key"
 """An object in the row's JSON has a key twice. The last value counts, as all JSON readers have it."""
 MAX_QUERY_CHARS = 200_000
+MAX_ANSWER_CHARS = 100_000
+"""Of a row's expected calls as JSON: no parser of answers reads more than twice as much."""
 
 _COLUMNS = ("query", "tools", "answers")
 # Digits become one digit and brackets one bracket: so a run of 19 digits, where integers may exceed 64 bits, and more
@@ -68,6 +71,8 @@ def normalise_row(
     flags = offer.flags
     if FLAG_REPEATED_KEY not in flags and isinstance(answers, str) and _repeats_a_key(answers):
         flags = (*flags, FLAG_REPEATED_KEY)
+    if FLAG_CONTROL_TEXT not in flags and holds_control_text(query):
+        flags = (*flags, FLAG_CONTROL_TEXT)
     if not query.isascii() and not is_writable(query):
         raise RowRejectedError("query is not Unicode", "it holds a lone surrogate")
     return Example(row_id, query, offer.json, calls, source, licence, flags)
@@ -116,7 +121,12 @@ def as_calls(value: object, offered: Sequence[str]) -> str:
         if name not in offered:
             raise RowRejectedError("call of a tool that is not offered", f"{name!r:.80}")
         kept.append({"name": name, "arguments": arguments})
-    return _dumped(kept)
+    text = _dumped(kept)
+    if len(text) > MAX_ANSWER_CHARS:
+        raise RowRejectedError("answers are too long", f"{len(text)} characters, at most {MAX_ANSWER_CHARS}")
+    if holds_control_text(text):
+        raise RowRejectedError("control text in an expected answer", f"{text!r:.120}")
+    return text
 
 
 def _loaded(value: object, column: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from fc_assets.calls.control_text import holds_control_text
 from fc_assets.calls.nesting import MAX_UNFOLDED, unfolds_too_far
 from fc_assets.calls.tools.forms import listed_tools, read_form
 from fc_assets.calls.tools.schema import closed, compile_schema
@@ -23,6 +24,9 @@ from fc_assets.errors import FcAssetsError
 FLAG_UNKNOWN_TYPE = "unknown_type"
 FLAG_DUPLICATE_TOOLS = "duplicate_tools"
 """The row offered a tool twice. An equal copy is dropped; tools that share only their name are all kept."""
+FLAG_CONTROL_TEXT = "control_text"
+"""A question, a tool or a tool's result holds text that looks like a mark of the chat template (`<|im_end|>`). It is
+learnt as text, GRPO and DPO leave it out; in an expected answer it puts the row into quarantine."""
 MAX_TOOLS = 256
 _MISPLACED = ("args", "params", "schema", "properties", "required_parameters", "optional_parameters")
 """Where other sets keep parameters. A tool that has one of these and no `parameters` is not one without parameters."""
@@ -56,7 +60,10 @@ def join_tools(read: Sequence[ReadTool]) -> OfferedTools:
     if len(set(names)) < len(names):
         flags = (*flags, FLAG_DUPLICATE_TOOLS)
         read = list(dict.fromkeys(read))
-    return OfferedTools(f"[{','.join([tool.json for tool in read])}]", names, unknown, flags)
+    text = f"[{','.join([tool.json for tool in read])}]"
+    if holds_control_text(text):
+        flags = (*flags, FLAG_CONTROL_TEXT)
+    return OfferedTools(text, names, unknown, flags)
 
 
 @dataclass

@@ -13,10 +13,12 @@ from typing import Any
 
 import orjson
 
+from fc_assets.calls.control_text import holds_control_text
 from fc_assets.calls.parse import parse_lenient
 from fc_assets.data.rows.normalise import MAX_QUERY_CHARS, Example, as_calls, as_id
 from fc_assets.data.rows.rejection import RowRejectedError
-from fc_assets.data.rows.tools import ToolReader, join_tools
+from fc_assets.data.rows.tools import FLAG_CONTROL_TEXT, ToolReader, join_tools
+from fc_assets.foundation.json_files import is_writable
 
 _TOOLS = re.compile(r"<tools>(.*?)</tools>", re.DOTALL)
 _RESPONSE = re.compile(r"</?tool_response>")
@@ -42,6 +44,9 @@ def read_hermes_row(
     turns = _turns(conversation, offer.names)
     if turns[0]["value"].strip() == "":
         raise RowRejectedError("query is empty or not text")
+    flags = offer.flags
+    if FLAG_CONTROL_TEXT not in flags and holds_control_text([turn["value"] for turn in turns]):
+        flags = (*flags, FLAG_CONTROL_TEXT)
     first = turns[1]
     calls = first["value"] if first["from"] == "function_call" else "[]"
     alone = len(turns) == 2 and first["from"] == "function_call"
@@ -52,7 +57,7 @@ def read_hermes_row(
         calls=calls if calls.startswith("[") else f"[{calls}]",
         source=source,
         licence=licence,
-        flags=offer.flags,
+        flags=flags,
         turns="" if alone else orjson.dumps(turns).decode(),
     )
 
@@ -95,7 +100,9 @@ def _turns(conversation: list[dict[str, Any]], offered: Sequence[str]) -> list[d
     for turn in conversation:
         role, value = turn.get("from"), turn.get("value")
         if not isinstance(value, str) or len(value) > MAX_QUERY_CHARS:
-            raise RowRejectedError("turn is not text or too long", f"from {role!r}")
+            raise RowRejectedError("turn is not text or too long", f"from {role!r:.40}")
+        if not is_writable(value):
+            raise RowRejectedError("turn is not Unicode", "it holds a lone surrogate")
         if role == "system":
             continue
         made = _turn(role, value, offered)
@@ -127,6 +134,8 @@ def _turn(role: object, value: str, offered: Sequence[str]) -> dict[str, str]:
         if not parsed.calls:
             if not parsed.answer:
                 raise RowRejectedError("an answer is empty", f"{value[:120]!r}")
+            if holds_control_text(parsed.answer):
+                raise RowRejectedError("control text in an expected answer", f"{value[:120]!r}")
             return {"from": "gpt", "value": parsed.answer}
         calls = as_calls([call.as_dict() for call in parsed.calls], offered)
         return {"from": "function_call", "value": calls if len(parsed.calls) > 1 else calls[1:-1]}

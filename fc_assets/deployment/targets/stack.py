@@ -29,6 +29,7 @@ from fc_assets.foundation.artifacts import HOME_VARIABLE, ArtifactStore
 from fc_assets.foundation.child_processes.commands import CommandError, capture
 from fc_assets.names import COMPOSE_FILE
 from fc_assets.profiles import DeploymentSettings
+from fc_assets.serving import bounded_http
 
 STATE_FILE = "state.json"
 MONITORING = Path(__file__).parents[1] / "monitoring"
@@ -234,8 +235,8 @@ class Stack:
     def release_header(self) -> str | None:
         """Which release the proxy says it serves; empty for none, None when it does not answer."""
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
-                return str(answer.headers.get(proxy.RELEASE_HEADER, ""))
+            answer = bounded_http.request(urllib.request.Request(f"{self.url}/health"), timeout_s=5)
+            return str(answer.headers.get(proxy.RELEASE_HEADER, ""))
         except urllib.error.HTTPError as error:
             return str(error.headers.get(proxy.RELEASE_HEADER, ""))
         except OSError:

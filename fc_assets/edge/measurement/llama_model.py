@@ -86,3 +86,5 @@ class LlamaModel:
             return self._endpoint.post(path, body)
         except urllib.error.HTTPError as error:
             raise FcAssetsError(f"llama.cpp refused {path}: {error.read().decode('utf-8', 'replace')}") from error
+        except (OSError, ValueError) as error:
+            raise FcAssetsError(f"llama.cpp did not answer {path}: {error}") from error

@@ -23,6 +23,9 @@ def work(job: RenderPromptsJob, log: Log) -> RenderPromptsResult:
     for turn in read_turns(job.split):
         if len(prompts) == job.rows:
             break
+        if turn.has_control_text:  # llama.cpp is asked in text, and would make tokens of it
+            log.info(f"turn {turn.id} is left out: it holds text that looks like a mark of the chat template")
+            continue
         messages = [dict(message) for message in turn.messages]
         prompt = render_prompt(tokenizer, messages, turn.tools, thinking_off=True)
         ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]

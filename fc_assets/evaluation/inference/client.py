@@ -19,6 +19,7 @@ import aiohttp
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import FAILED, TOO_LONG, Answer, AnswerLog, Question, RequestSettings, ShowProgress
+from fc_assets.serving.bounded_http import json_object
 from fc_assets.serving.chat import chat_request, conversation
 
 if TYPE_CHECKING:
@@ -32,11 +33,13 @@ MAX_BODY_BYTES = 16_000_000
 """Of one response; 200,000 characters of an answer are judged. A server that sends more is not read to its end."""
 MAX_TOKENS_COUNTED = 2**31 - 1
 PROGRESS_EVERY_S = 5.0
+WATCH_EVERY_S = 1.0
+"""Seconds between two looks at the server's process."""
 _MAX_REASON = 100  # characters kept of a server's word for how an answer ended
 
 
 class ServerFailingError(FcAssetsError):
-    """More questions stayed without an answer than the settings allow."""
+    """The server has ended, or more questions stayed without an answer than the settings allow."""
 
 
 class _RetryableError(Exception):
@@ -129,13 +132,23 @@ class _Session:
                 aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as http,
                 asyncio.TaskGroup() as group,
             ):
-                for _ in range(self.settings.concurrency):
-                    group.create_task(self._work(http, waiting))
+                workers = [group.create_task(self._work(http, waiting)) for _ in range(self.settings.concurrency)]
+                watching = group.create_task(self._watch_server())
+                await asyncio.wait(workers)
+                watching.cancel()
         except BaseExceptionGroup as failing:
             raise failing.exceptions[0] from None  # the first is the cause; the group then cancelled the rest
         finally:
             ticker.cancel()
         return [self.failures.get(question.id) or self.log.finished[question.id] for question in self.questions]
+
+    async def _watch_server(self) -> None:
+        """Raise once the server's process has ended: requests to what it left behind would wait out every time-out."""
+        while not (said := self.endpoint.ended()):
+            await asyncio.sleep(WATCH_EVERY_S)
+        raise ServerFailingError(
+            f"{said}. The {len(self.log.finished)} answers that had arrived are kept: materialise again to ask the rest"
+        )
 
     async def _work(self, http: aiohttp.ClientSession, waiting: Iterator[Question]) -> None:
         for question in waiting:
@@ -204,10 +217,10 @@ class _Session:
             ) as response:
                 if response.status >= 500:
                     raise _RetryableError(f"HTTP {response.status} from /tokenize")
-                counted = json.loads(await response.read()) if response.status == 200 else {}
+                counted = json_object(await _bounded_body(response)) if response.status == 200 else {}
         except (TimeoutError, aiohttp.ClientError, ValueError) as error:
             raise _RetryableError(f"/tokenize: {type(error).__name__}: {error}") from None
-        return max(0, int(counted.get("max_model_len") or 0) - int(counted.get("count") or 0))
+        return max(0, (_count(counted.get("max_model_len")) or 0) - (_count(counted.get("count")) or 0))
 
     async def _report_progress(self, total: int) -> None:
         started, before = time.monotonic(), len(self.log.finished)

@@ -124,11 +124,14 @@ class ServedModel:
 
     def text_of(self, ids: Sequence[int]) -> str:
         """By the server's `/detokenize`."""
-        return str(self._post("/detokenize", {"tokens": list(ids)})["prompt"])
+        return str(self._post("/detokenize", {"tokens": list(ids)}).get("prompt"))
 
     def _served_ids(self, question: Question) -> list[int]:
         body = {**conversation(question.messages, question.tools), "add_generation_prompt": True}
-        return [int(token) for token in self._post("/tokenize", body)["tokens"]]
+        tokens = self._post("/tokenize", body).get("tokens")
+        if not isinstance(tokens, list) or not all(isinstance(token, int) for token in tokens):
+            raise FcAssetsError(f"/tokenize of {self.endpoint.base_url} answered no list of token ids")
+        return tokens
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         base_url = self.endpoint.base_url
@@ -139,8 +142,8 @@ class ServedModel:
                 raise NoTokenIdsError(f"the server at {base_url} has no {path}") from error
             reason = error.read()[:300].decode("utf-8", "replace")
             raise FcAssetsError(f"{path} of {base_url} answered HTTP {error.code}: {reason}") from error
-        except OSError as error:
-            raise FcAssetsError(f"{path} of {base_url} cannot be reached: {error}") from error
+        except (OSError, ValueError) as error:
+            raise FcAssetsError(f"{path} of {base_url} cannot be had: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from fc_assets.evaluation.inference.champion_answers import ChampionAnswers, Pro
 from fc_assets.evaluation.inference.engines import TRANSFORMERS, Engine, LocalModel, ServedModel, identity_of
 from fc_assets.evaluation.inference.episode_play import Play, evaluation_episodes, write_plays
 from fc_assets.evaluation.inference.episodes import resumable_plays
-from fc_assets.evaluation.inference.parity import Parity, compare, spread, training_ids
+from fc_assets.evaluation.inference.parity import Parity, compared_prompts, measure, training_ids
 from fc_assets.evaluation.inference.predictions import (
     AnswerSummary,
     answering_record,
@@ -123,10 +123,10 @@ def engine_for(context: EvaluationContext, name: str, checkpoint: Path, digest: 
 def parity_measurement(context: EvaluationContext, model: Artifact, validation: Artifact) -> Iterator[MeasureParity]:
     """What measures template parity once an engine is up; its training side is encoded while the block runs."""
     settings = context.profile.evaluation
-    turns = spread(asked_turns(validation, settings.max_rows), settings.parity_rows)
+    prompts = compared_prompts(asked_turns(validation, settings.max_rows), settings.parity_rows)
     log = context.log_file(f"parity-{model.asset}")
-    with training_ids(model.path / MODEL_FOLDER, rows_file(validation), turns, log) as trained:
-        yield lambda engine: compare(engine, questions_of(turns), trained)
+    with training_ids(model.path / MODEL_FOLDER, rows_file(validation), prompts.turns, log) as trained:
+        yield lambda engine: measure(engine, prompts, trained)
 
 
 @contextlib.contextmanager

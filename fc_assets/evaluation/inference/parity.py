@@ -1,20 +1,22 @@
 """Train-serve parity: the token ids that the engine feeds the model for a conversation are those that training saw.
 
 A template that differs between training and serving costs accuracy without any error. Rendering itself is
-`calls.prompts`, encoding for training `training.sequences`; here the two ends are only compared.
+`calls.prompts`, encoding for training `training.sequences`; here the two ends are only compared. Turns with text that
+looks like a mark of the template are counted apart: a server makes tokens of it, training does not.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fc_assets.calls.conversations import Turn
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import Question
 from fc_assets.evaluation.inference.engines import Engine, NoTokenIdsError, TokenIds
+from fc_assets.evaluation.inference.predictions import questions_of
 from fc_assets.evaluation.jobs import ParityEncodingJob
 from fc_assets.foundation.child_processes import processes
 from fc_assets.foundation.child_processes.jobs import write_job
@@ -38,13 +40,35 @@ class PromptDifference:
 class Parity:
     """How many turns were compared, how many agreed, and the first few that did not.
 
-    `unmeasured` says why nothing was compared; it is empty otherwise.
+    `unmeasured` says why nothing was compared; it is empty otherwise. `control_rows` and `control_equal` are the same
+    counts for turns with `calls.control_text`, which the others leave out.
     """
 
     rows: int
     equal: int
     differences: Sequence[PromptDifference] = ()
     unmeasured: str = ""
+    control_rows: int = 0
+    control_equal: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedPrompts:
+    """The turns whose prompts are compared: those of ordinary text, and those with `calls.control_text`."""
+
+    ordinary: Sequence[Turn]
+    with_control_text: Sequence[Turn]
+
+    @property
+    def turns(self) -> Sequence[Turn]:
+        """All of them."""
+        return (*self.ordinary, *self.with_control_text)
+
+
+def compared_prompts(turns: Sequence[Turn], rows: int) -> ComparedPrompts:
+    """At most `rows` turns of each kind, spread evenly."""
+    ordinary = [turn for turn in turns if not turn.has_control_text]
+    return ComparedPrompts(spread(ordinary, rows), spread([turn for turn in turns if turn.has_control_text], rows))
 
 
 def spread(turns: Sequence[Turn], rows: int) -> Sequence[Turn]:
@@ -72,6 +96,15 @@ def training_ids(checkpoint: Path, split: Path, turns: Sequence[Turn], log: Path
                 return files.result().ids
 
             yield wait
+
+
+def measure(engine: Engine, prompts: ComparedPrompts, trained: Callable[[], TokenIds]) -> Parity:
+    """`compare` for the turns of ordinary text, with the counts of the others beside it."""
+    parity = compare(engine, questions_of(prompts.ordinary), trained)
+    if not prompts.with_control_text or parity.unmeasured:
+        return parity
+    others = compare(engine, questions_of(prompts.with_control_text), trained)
+    return replace(parity, control_rows=others.rows, control_equal=others.equal)
 
 
 def compare(engine: Engine, questions: Sequence[Question], trained: Callable[[], TokenIds]) -> Parity:

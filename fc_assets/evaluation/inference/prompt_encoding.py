@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fc_assets.calls.prompts import render_prompt
+from fc_assets.calls.control_text import token_ids
+from fc_assets.calls.prompts import prompt_pieces
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import Question
 
@@ -27,13 +28,13 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def prompt_ids(tokenizer: Any, question: Question) -> list[int]:
-    """The token ids of a question: its own prompt as it is, else the chat template's with thinking off."""
+    """The token ids of a question: its own prompt as it is, else the chat template's with thinking off.
+
+    The marks of a chat template are tokens in a prompt of its own, and text in messages and tools.
+    """
     if question.prompt:
-        return _ids(tokenizer(question.prompt))
-    text = render_prompt(tokenizer, [dict(each) for each in question.messages], question.tools, thinking_off=True)
-    return _ids(tokenizer(text, add_special_tokens=False))
-
-
-def _ids(encoded: Any) -> list[int]:
-    ids: Sequence[int] = encoded.input_ids
-    return list(ids)
+        ids: Sequence[int] = tokenizer(question.prompt).input_ids
+        return list(ids)
+    messages = [dict(each) for each in question.messages]
+    (encoded,) = token_ids(tokenizer, [prompt_pieces(tokenizer, messages, question.tools, thinking_off=True)])
+    return encoded

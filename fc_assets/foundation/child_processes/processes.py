@@ -3,7 +3,8 @@
 A trainer, a server or a checker is started through a small supervisor, itself this file run as a script. The
 supervisor leads a session of its own, learns from a closed pipe that its parent is gone (however the parent died), and
 then ends the whole family: INT, TERM, KILL, descendants in other process groups included. The family's temporary folder
-goes with it: vLLM leaves sockets behind otherwise. What the children do does not belong here, nor does Dagster.
+goes with it: vLLM leaves sockets behind otherwise. A supervisor that is killed takes its child with it; what the child
+had started is found by the session that all of them share. What the children do does not belong here, nor does Dagster.
 
 Every temporary folder of this project is a `temporary_folder`: short, because the path of a socket may have some 100
 characters only, so not in the artefact home, and locked while its process lives, so that the next one removes what a
@@ -99,6 +100,8 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+        if self.process.returncode < 0:  # the supervisor itself was killed, and could end nobody
+            _end_session(self.process.pid)
 
 
 def start(
@@ -189,15 +192,39 @@ def _prctl(option: int, value: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
-def _children_of(pid: int) -> list[int]:
-    """Direct and indirect children of `pid`, read from /proc (no library: the supervisor runs with -S)."""
-    parents: dict[int, int] = {}
+def _processes() -> dict[int, tuple[int, int]]:
+    """Parent and session of each process but zombies, from /proc (no library: the supervisor runs with -S)."""
+    found: dict[int, tuple[int, int]] = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with contextlib.suppress(OSError, IndexError, ValueError), open(f"/proc/{entry}/stat") as stream:
-                fields = stream.read().rpartition(")")[2].split()
-                if fields[0] != "Z":
-                    parents[int(entry)] = int(fields[1])
+                state, parent, _, session = stream.read().rpartition(")")[2].split()[:4]
+                if state != "Z":
+                    found[int(entry)] = int(parent), int(session)
+    return found
+
+
+def _end_session(session: int) -> None:
+    """KILL what is left of a session whose leader is gone; return when nothing is, or after some seconds.
+
+    The kernel gives the leader's number to nobody while a process of the session lives. Where it has been given away,
+    there is a leader again, and nothing of ours is left.
+    """
+    deadline = time.monotonic() + GRACE_SECONDS[-1]
+    while time.monotonic() < deadline:
+        known = _processes()
+        left = [pid for pid, (_, of_session) in known.items() if of_session == session]
+        if not left or session in known:
+            return
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def _children_of(pid: int) -> list[int]:
+    """Direct and indirect children of `pid`."""
+    parents = {child: parent for child, (parent, _) in _processes().items()}
     found: list[int] = []
     frontier = {pid}
     while frontier:

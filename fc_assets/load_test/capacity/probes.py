@@ -21,6 +21,7 @@ from fc_assets.load_test.capacity.search import LoadKind, OutOfTimeError, SloCap
 from fc_assets.load_test.load.client import Client
 from fc_assets.load_test.load.generator import Load, LoadResult, drive
 from fc_assets.load_test.load.request_statistics import Floats, latencies, meets, succeeded
+from fc_assets.load_test.load.server_watch import while_it_serves
 from fc_assets.load_test.load.workload import answer_lengths, token_prompts
 from fc_assets.load_test.matrix.cells import MatrixCell, check_fit
 from fc_assets.names import CAPACITY
@@ -58,7 +59,7 @@ async def measure_capacities(
     """Search the closed capacity and then, from its throughput, the open one; each for `capacity_seconds` at most."""
     check_fit([MatrixCell("closed", context_length, 1)], settings, endpoint.info.max_model_len)
     async with Client(endpoint, timeout_s=settings.request_timeout_s) as client:
-        trial = Trial(client, endpoint.model, settings, context_length)
+        trial = Trial(client, endpoint.model, settings, context_length, progress)
         closed = await trial.search("closed", float(settings.slo.at_concurrency), HIGHEST_CONCURRENCY)
         progress(f"capacity: {closed.describe()}")
         opened = None
@@ -74,8 +75,16 @@ async def measure_capacities(
 class Trial:
     """Tries loads on one server. A load is tried only where it will probably end in time."""
 
-    def __init__(self, client: Client, model: str, settings: BenchmarkSettings, context_length: int) -> None:
+    def __init__(
+        self,
+        client: Client,
+        model: str,
+        settings: BenchmarkSettings,
+        context_length: int,
+        progress: Callable[[str], None],
+    ) -> None:
         self._client, self._model, self._settings, self._context = client, model, settings, context_length
+        self._progress = progress
 
     async def search(self, kind: LoadKind, start: float, highest: float) -> SloCapacity:
         """The capacity for that way of sending."""
@@ -100,7 +109,8 @@ class Trial:
         settings, load = self._settings, self._load(kind, level)
         lengths = answer_lengths(settings.output_tokens, settings.output_spread, load.measured, settings.seed)
         make = token_prompts(self._model, self._context, lengths, secrets.randbits(32))
-        return _judge(level, await drive(self._client, load, make), settings.slo)
+        result = await while_it_serves(self._client, drive(self._client, load, make), self._progress)
+        return _judge(level, result, settings.slo)
 
     def _load(self, kind: LoadKind, level: float) -> Load:
         settings = self._settings

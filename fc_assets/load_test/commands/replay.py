@@ -19,6 +19,7 @@ from fc_assets.load_test.load.client import Client
 from fc_assets.load_test.load.generator import replay as send_at
 from fc_assets.load_test.load.recorded_trace import Trace, read_trace, traced_prompts
 from fc_assets.load_test.load.request_statistics import summarise
+from fc_assets.load_test.load.server_watch import while_it_serves
 from fc_assets.load_test.matrix.cell_measurement import server_metrics
 from fc_assets.load_test.server_side.reconciliation import server_figures
 from fc_assets.names import REPLAY
@@ -51,7 +52,7 @@ async def _replay(endpoint: Endpoint, trace: Trace, settings: BenchmarkSettings,
     make = traced_prompts(endpoint.model, trace, secrets.randbits(32))
     async with Client(endpoint, timeout_s=settings.request_timeout_s) as client:
         before = await server_metrics(client)
-        result = await send_at(client, trace.seconds(speed), make)
+        result = await while_it_serves(client, send_at(client, trace.seconds(speed), make), say)
         after = await server_metrics(client)
     if result.cut_off:
         raise FcAssetsError("The server answered with nothing but errors, so the replay was stopped")

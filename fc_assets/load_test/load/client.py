@@ -22,6 +22,9 @@ KEEP_ALIVE_SECONDS = 4.0
 """Less than the 5 s after which vLLM (uvicorn) closes an idle connection; else a request meets a closed one."""
 
 CONNECT_SECONDS = 10.0
+_COUNTS = ("prompt_tokens", "completion_tokens")
+MAX_ANSWER_BYTES = 256 << 20
+"""More than any answer's events have: the server is broken or hostile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,16 @@ class Reply:
 
 
 class Client:
-    """A session with one server, for use as an async context manager."""
+    """A session with one server, for use as an async context manager.
+
+    `under_way` requests have no whole answer yet; `heard` is when the server last sent something, or was first asked.
+    """
 
     def __init__(self, endpoint: Endpoint, *, timeout_s: float) -> None:
+        self.endpoint, self.timeout_s = endpoint, timeout_s
+        self.under_way, self.heard = 0, 0.0
         self._base = endpoint.base_url
         self._headers = {"Content-Type": "application/json", **endpoint.headers}
-        self._timeout_s = timeout_s
         self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession
 
@@ -70,7 +77,7 @@ class Client:
             headers=self._headers,
             auto_decompress=False,
             skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept"),
-            timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=CONNECT_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=self.timeout_s, sock_connect=CONNECT_SECONDS),
         )
         return self
 
@@ -81,7 +88,10 @@ class Client:
         """Send one request and read its answer to the end. A failure of the server is a `Reply` too, never raised."""
         clock = time.perf_counter
         events: list[tuple[float, bytes]] = []
-        reply = Reply(sent=clock())
+        reply, received_bytes = Reply(sent=clock()), 0
+        if not self.under_way:
+            self.heard = reply.sent
+        self.under_way += 1
         try:
             url = self._urls.get(request.path) or self._urls.setdefault(request.path, URL(self._base + request.path))
             async with self._session.post(url, data=request.body) as response:
@@ -90,7 +100,10 @@ class Client:
                 else:
                     reader, content = EventReader(), response.content
                     while received := await content.readany():
-                        now = clock()
+                        now = self.heard = clock()
+                        received_bytes += len(received)
+                        if received_bytes > MAX_ANSWER_BYTES:
+                            raise EventTooLargeError(f"The server sent more than {MAX_ANSWER_BYTES} bytes")
                         for data in reader.feed(received):
                             events.append((now, data))
         except TimeoutError:
@@ -101,6 +114,8 @@ class Client:
             reply.failure = "disconnected"
         except EventTooLargeError:
             reply.failure = "malformed"
+        finally:
+            self.under_way -= 1
         reply.ended = clock()
         _read_events(events, reply)
         if not reply.failure:
@@ -126,7 +141,7 @@ def _read_events(events: list[tuple[float, bytes]], reply: Reply) -> None:
     done = bool(events) and events[-1][1] == b"[DONE]"
     if done:
         events.pop()
-    usage: Mapping[str, int] | None = None
+    usage: object = None
     calls: dict[int, dict[str, str]] = {}
     try:
         # One parse for all: a call for each event would cost more than the parsing.
@@ -141,16 +156,17 @@ def _read_events(events: list[tuple[float, bytes]], reply: Reply) -> None:
                     reply.arrivals.append(when)
                 if "delta" in choice:
                     _collect_calls(choice["delta"], calls)
+        reply.tool_calls = [calls[index] for index in sorted(calls)]
     except (ValueError, KeyError, TypeError, AttributeError):
         reply.failure = reply.failure or "malformed"
         return
-    reply.tool_calls = [calls[index] for index in sorted(calls)]
-    if usage:
-        reply.prompt_tokens = usage["prompt_tokens"]
-        reply.output_tokens = usage["completion_tokens"]
+    counts: list[Any] = [usage.get(name) for name in _COUNTS] if isinstance(usage, dict) else []
+    counted = bool(counts) and all(isinstance(count, int) and 0 <= count <= MAX_ANSWER_BYTES for count in counts)
+    if counted:
+        reply.prompt_tokens, reply.output_tokens = counts
     if not reply.failure and not done:
         reply.failure = "cut_short"
-    if not reply.failure and not usage:
+    if not reply.failure and not counted:
         reply.failure = "no_usage"
 
 

@@ -23,6 +23,10 @@ from fc_assets.load_test.load.client import Request
 from fc_assets.load_test.load.workload import STREAMED, TOKEN_IDS, MakeRequest
 
 BLOCK_TOKENS = 512
+MAX_TOKENS = 10_000_000
+"""Of one prompt or answer: more than any model's context, and a prompt of it is made in memory."""
+MAX_TIMESTAMP_MS = 1e14
+"""A trace may count from 1970: this is some thousand years later."""
 
 
 class TracedRequest(BaseModel):
@@ -30,9 +34,9 @@ class TracedRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
-    timestamp: Annotated[float, Field(ge=0)]
-    input_length: Annotated[int, Field(gt=0)]
-    output_length: Annotated[int, Field(gt=0)]
+    timestamp: Annotated[float, Field(ge=0, le=MAX_TIMESTAMP_MS)]
+    input_length: Annotated[int, Field(gt=0, le=MAX_TOKENS)]
+    output_length: Annotated[int, Field(gt=0, le=MAX_TOKENS)]
     hash_ids: tuple[int, ...] = ()
 
 
@@ -55,7 +59,7 @@ def read_trace(file: Path, max_model_len: int | None) -> Trace:
     Raises `FcAssetsError` naming the line that is not of the form, or when no request is left.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").split("\n")  # not splitlines(): a text in it may hold U+2028
     except (OSError, UnicodeDecodeError) as error:
         raise FcAssetsError(f"The trace {file} cannot be read ({error})") from error
     traced = [_read_line(file, number, line) for number, line in enumerate(lines, 1) if line.strip()]
@@ -71,7 +75,7 @@ def _read_line(file: Path, number: int, line: str) -> TracedRequest:
     except ValidationError as error:
         wrong = error.errors()[0]
         raise FcAssetsError(f"{file} line {number}: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FcAssetsError(f"{file} line {number} is not JSON ({error})") from error
 
 

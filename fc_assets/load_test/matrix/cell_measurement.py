@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import urllib.error
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.load_test.load.client import Client
 from fc_assets.load_test.load.generator import LoadResult, drive
 from fc_assets.load_test.load.request_statistics import CallValidator, succeeded, summarise
+from fc_assets.load_test.load.server_watch import ServerGoneError, while_it_serves
 from fc_assets.load_test.load.steady_state import steady_figures
 from fc_assets.load_test.load.workload import MakeRequest
 from fc_assets.load_test.matrix.cells import MatrixCell
@@ -54,6 +56,7 @@ async def measure_cell(
     cell: MatrixCell,
     make: MakeRequest,
     settings: BenchmarkSettings,
+    progress: Callable[[str], None],
     is_valid_call: CallValidator | None = None,
 ) -> CellResult:
     """Run the cell's load and return its figures. Raises `CellFailedError` naming the cell when the server is gone."""
@@ -62,7 +65,10 @@ async def measure_cell(
     gauges: list[Mapping[str, float]] = []
     watching = asyncio.create_task(_watch(client, meter, gauges))
     try:
-        result = await drive(client, cell.load(settings, settings.seed), make)
+        load = drive(client, cell.load(settings, settings.seed), make)
+        result = await while_it_serves(client, load, lambda said: progress(f"{cell.name}: {said}"))
+    except ServerGoneError as error:
+        raise CellFailedError(f"The server was gone in cell {cell.name} ({error})") from error
     finally:
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -70,6 +76,8 @@ async def measure_cell(
     meter.sample(time.perf_counter())
     _require_server(endpoint, cell, result)
     after = await server_metrics(client)
+    if _counted_anew(before, after):
+        raise CellFailedError(f"The server was restarted in cell {cell.name}: its counters began anew")
     compared = reconcile(result.samples, before, after, held_back=cell.kind.startswith("tools"))
     requests = _request_rows(cell, result)
     figures = {
@@ -105,12 +113,26 @@ def _require_server(endpoint: Endpoint, cell: MatrixCell, result: LoadResult) ->
     if not failures:
         return
     kinds = ", ".join(f"{count} x {kind}" for kind, count in failures.most_common())
-    try:
-        endpoint.get("/v1/models", timeout_s=10)
-    except OSError as error:
-        raise CellFailedError(f"The server was gone in cell {cell.name} ({kinds}; {error})") from error
+    if problem := _why_gone(endpoint):
+        raise CellFailedError(f"The server was gone in cell {cell.name} ({kinds}; {problem})")
     if result.cut_off or not succeeded(result.samples):
         raise CellFailedError(f"The server answers, but only with errors in cell {cell.name} ({kinds})")
+
+
+def _why_gone(endpoint: Endpoint) -> str:
+    """Why the server cannot go on, or nothing: vLLM's front end lists its models for a while after its engine died."""
+    try:
+        endpoint.get("/health", timeout_s=10)
+    except urllib.error.HTTPError as error:
+        if error.code != 404:
+            return f"/health answers {error.code}"
+    except OSError as error:
+        return str(error)
+    return endpoint.ended()
+
+
+def _counted_anew(before: Mapping[str, float], after: Mapping[str, float]) -> bool:
+    return any(name.endswith("_total") and after.get(name, count) < count for name, count in before.items())
 
 
 def _describe(cell: MatrixCell) -> dict[str, object]:

@@ -79,7 +79,7 @@ async def measure_matrix(
                 continue
             make, is_valid_call = _workload(cell, endpoint, settings, with_calls)
             try:
-                result = await measure_cell(client, endpoint, cell, make, settings, is_valid_call)
+                result = await measure_cell(client, endpoint, cell, make, settings, progress, is_valid_call)
             except CellFailedError as error:
                 raise CellFailedError(
                     f"{error}; {len(results)} of {len(cells)} cells are finished and kept, so start again to measure "
@@ -91,12 +91,14 @@ async def measure_matrix(
     return MeasuredMatrix(calibration, results, resumed)
 
 
-async def measure_single_cell(endpoint: Endpoint, cell: MatrixCell, settings: BenchmarkSettings) -> CellResult:
+async def measure_single_cell(
+    endpoint: Endpoint, cell: MatrixCell, settings: BenchmarkSettings, progress: Callable[[str], None]
+) -> CellResult:
     """One cell with synthetic prompts, without calibration."""
     check_fit([cell], settings, endpoint.info.max_model_len)
     make, _ = _workload(cell, endpoint, settings, ())
     async with Client(endpoint, timeout_s=settings.request_timeout_s) as client:
-        return await measure_cell(client, endpoint, cell, make, settings)
+        return await measure_cell(client, endpoint, cell, make, settings, progress)
 
 
 def _workload(

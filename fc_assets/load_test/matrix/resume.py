@@ -31,8 +31,11 @@ class ResumeFolder:
         file = self._file(cell)
         if not file.is_file() or time.time() - file.stat().st_mtime > MAX_AGE_S:
             return None
-        kept: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return CellResult(cell, kept["figures"], kept["requests"], kept["reconciliation"])
+        try:
+            kept: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            return CellResult(cell, kept["figures"], kept["requests"], kept["reconciliation"])
+        except (ValueError, KeyError, TypeError, RecursionError):  # a power cut may leave an empty file
+            return None
 
     def keep(self, result: CellResult) -> None:
         """Store a finished cell in one step."""

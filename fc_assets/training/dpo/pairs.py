@@ -7,6 +7,7 @@ in its length. Completions that were cut at the limit of tokens take no part, as
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -18,6 +19,7 @@ from fc_assets.profiles import DpoSettings
 from fc_assets.training.grpo.reward_functions import judge_completion
 
 _ROUNDING = 1e-9
+_SPECIAL = re.compile(r"<\|[^<>|\s]+\|>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ def choose_pair(
     turn: Turn, group: Sequence[DrawnCompletion], weights: Mapping[str, float], settings: DpoSettings
 ) -> PreferencePair | None:
     """The pair of a group that was sampled for `turn`; None where no two differ by `settings.min_margin` in reward."""
-    texts = sorted({completion.text for completion in group if not completion.cut})
+    # A special token is gone from a completion's text: one that reads like it was written in letters, and trl would
+    # make the token of it.
+    texts = sorted({each.text for each in group if not each.cut and not _SPECIAL.search(each.text)})
     if not texts:
         return None
     rewards = {text: judge_completion(turn, text).total(weights) for text in texts}

@@ -19,7 +19,7 @@ from fc_assets.foundation.child_processes.jobs import Log, run_job
 from fc_assets.training.dpo.jobs import PairCounts, PairsJob
 from fc_assets.training.dpo.pairs import PreferencePair, choose_pair, write_pairs
 from fc_assets.training.dpo.sampling import EncodedPrompt, Group, sample_groups
-from fc_assets.training.grpo.prompt_selection import draw_turns, without_capped_turns
+from fc_assets.training.grpo.prompt_selection import draw_turns, without_capped_turns, without_control_text
 from fc_assets.training.trainer import running
 
 
@@ -29,7 +29,10 @@ def make_pairs(job: PairsJob, log: Log) -> PairCounts:
     weights: dict[str, float] = job.recipe.rewards.model_dump()
     running.use_physical_cores()
     tokenizer = AutoTokenizer.from_pretrained(job.model, local_files_only=True)
-    kept, capped = without_capped_turns(read_turns(job.train), weights)
+    plain, marked = without_control_text(read_turns(job.train))
+    if marked:
+        log.info(f"{len(marked)} turns are left out: they hold text that looks like a mark of the chat template")
+    kept, capped = without_capped_turns(plain, weights)
     if not kept:
         raise FcAssetsError("No training row earns the full reward with its own expected answer; look at the split")
     drawn = draw_turns(kept, min(settings.prompts, len(kept)), settings.no_call_share, settings.seed)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fc_assets.calls.control_text import token_ids
 from fc_assets.calls.conversations import Turn, read_turns
 from fc_assets.calls.prompts import render_prompt
 from fc_assets.foundation.child_processes.jobs import Log, run_job
@@ -46,8 +47,9 @@ def train(job: GrpoJob, log: Log) -> GrpoRun:
     askable = askable_turns(tokenizer, read_turns(job.train), settings)
     log.info(
         f"{len(askable.turns)} turns can be asked, {len(askable.probe)} are a probe; left out are "
-        f"{len(askable.overlong)} whose prompt has more than {settings.max_prompt} tokens and {len(askable.capped)} "
-        "whose own answer does not earn the full reward"
+        f"{len(askable.overlong)} whose prompt has more than {settings.max_prompt} tokens, {len(askable.capped)} "
+        f"whose own answer does not earn the full reward and {len(askable.control_text)} with text that looks like a "
+        "mark of the chat template"
     )
     rewards = RewardFunctions(askable.turns, settings.rewards.model_dump())
     trainer = _trainer(job, model, tokenizer, askable, rewards, log)
@@ -142,7 +144,7 @@ def _sampler(trainer: GRPOTrainer, tokenizer: Any, settings: GrpoSettings) -> Sa
     from fc_assets.training.trainer.probe import answers
 
     def by_vllm(prompts: Sequence[str]) -> list[str]:
-        ids = tokenizer(list(prompts), add_special_tokens=False).input_ids
+        ids = token_ids(tokenizer, [[prompt] for prompt in prompts])
         _, completions, _, _ = trainer.vllm_generation.generate(ids, None, settings.generations)
         texts: list[str] = tokenizer.batch_decode(completions, skip_special_tokens=True)
         return texts
@@ -151,7 +153,7 @@ def _sampler(trainer: GRPOTrainer, tokenizer: Any, settings: GrpoSettings) -> Sa
         return answers(
             trainer.model,
             tokenizer,
-            prompts,
+            token_ids(tokenizer, [[prompt] for prompt in prompts]),
             settings.max_completion,
             settings.micro_batch_tokens,
             settings.temperature,

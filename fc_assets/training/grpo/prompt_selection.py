@@ -28,17 +28,23 @@ def prompt_lengths(tokenizer: Any, turns: Sequence[Turn]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Askable:
-    """The turns that GRPO may be asked, the probe that is kept out of it, and the ids of what is left out."""
+    """The turns that GRPO may be asked, the probe that is kept out of it, and the ids of what is left out.
+
+    `control_text` are turns with text that looks like a mark of the chat template: trl encodes prompts by itself, and
+    would make tokens of it.
+    """
 
     turns: list[Turn]
     probe: list[Turn]
     overlong: list[str]
     capped: list[str]
+    control_text: list[str]
     longest_prompt: int
 
 
 def askable_turns(tokenizer: Any, turns: Sequence[Turn], settings: GrpoSettings) -> Askable:
     """Sort the turns of the training split. Raises `FcAssetsError` when none is left to ask."""
+    turns, control_text = without_control_text(turns)
     lengths = prompt_lengths(tokenizer, turns)
     fitting, overlong = without_overlong_turns(turns, lengths, settings.max_prompt)
     allow_overlong(overlong, settings.overlong, "grpo", "max_prompt")
@@ -48,7 +54,12 @@ def askable_turns(tokenizer: Any, turns: Sequence[Turn], settings: GrpoSettings)
     kept, capped = without_capped_turns(others, settings.rewards.model_dump())
     if not kept:
         raise FcAssetsError("No training row earns the full reward with its own expected answer; look at the split")
-    return Askable(kept, probe, overlong, capped, max(lengths[turn.id] for turn in kept))
+    return Askable(kept, probe, overlong, capped, control_text, max(lengths[turn.id] for turn in kept))
+
+
+def without_control_text(turns: Sequence[Turn]) -> tuple[list[Turn], list[str]]:
+    """The turns that hold no text that looks like a mark of the chat template, and the ids of the others."""
+    return [turn for turn in turns if not turn.has_control_text], [turn.id for turn in turns if turn.has_control_text]
 
 
 def without_overlong_turns(

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fc_assets.calls.control_text import token_ids
 from fc_assets.calls.conversations import Turn
-from fc_assets.training.sequences import completion_text
+from fc_assets.training.sequences import completion_pieces
 from fc_assets.training.trainer.probe import ask
 from fc_assets.training.training_log import PROBE_EXACT, PROBE_PARSE
 
@@ -32,8 +33,8 @@ class AnswerProbe:
 
     def __call__(self, model: Any) -> tuple[int, Mapping[str, float]]:
         """How many answers match exactly, and the shares of those that parse and that match."""
-        expected = self.tokenizer([completion_text(turn, "") for turn in self.turns], add_special_tokens=False)
-        room = _ROOM * max(map(len, expected.input_ids))
+        expected = token_ids(self.tokenizer, [completion_pieces(turn, "") for turn in self.turns])
+        room = _ROOM * max(map(len, expected))
         record = ask(model, self.tokenizer, self.turns, room, self.batch_tokens)
         exact = round(record[PROBE_EXACT] * len(self.turns))
         return exact, {"parse_rate": record[PROBE_PARSE], "exact_match": record[PROBE_EXACT]}

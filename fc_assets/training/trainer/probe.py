@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, TrainerCallback
 
+from fc_assets.calls.control_text import token_ids
 from fc_assets.calls.conversations import Turn
 from fc_assets.calls.judge import judge
-from fc_assets.calls.prompts import render_prompt
+from fc_assets.calls.prompts import prompt_pieces
 from fc_assets.foundation.child_processes.jobs import Log
 from fc_assets.training.jobs import LogRecord
 from fc_assets.training.training_log import PROBE_EXACT, PROBE_PARSE, PROBE_ROWS
@@ -52,7 +53,8 @@ class Probe(TrainerCallback):  # type: ignore[misc]  # transformers is not read 
 
 def ask(model: Any, tokenizer: Any, turns: Sequence[Turn], max_new_tokens: int, batch_tokens: int) -> LogRecord:
     """The parse rate and exact match of the model's greedy answers to `turns`, and how many those are."""
-    prompts = [render_prompt(tokenizer, turn.messages, turn.tools, thinking_off=True) for turn in turns]
+    pieces = [prompt_pieces(tokenizer, turn.messages, turn.tools, thinking_off=True) for turn in turns]
+    prompts = token_ids(tokenizer, pieces)
     texts = answers(model, tokenizer, prompts, max_new_tokens, batch_tokens)
     judged = [judge(text, turn.tools, turn.calls) for text, turn in zip(texts, turns, strict=True)]
     return {
@@ -65,14 +67,15 @@ def ask(model: Any, tokenizer: Any, turns: Sequence[Turn], max_new_tokens: int, 
 def answers(
     model: Any,
     tokenizer: Any,
-    prompts: Sequence[str],
+    prompts: Sequence[list[int]],
     max_new_tokens: int,
     batch_tokens: int,
     temperature: float = 0.0,
 ) -> list[str]:
-    """One answer to each prompt, in order: greedy at temperature 0, else sampled. The model's mode stays what it is.
+    """One answer to each prompt (its token ids), in order: greedy at temperature 0, else sampled.
 
-    `batch_tokens` bounds the tokens, prompts and answers, that are in memory at once; a longer prompt stands alone.
+    The model's mode stays what it is. `batch_tokens` bounds the tokens, prompts and answers, that are in memory at
+    once; a longer prompt stands alone.
     """
     was_training = model.training
     model.eval()  # no dropout; and no checkpointing, which would do without a cache
@@ -88,11 +91,10 @@ def answers(
         top_p=1.0,
         top_k=0,
     )
-    encoded = tokenizer(list(prompts), add_special_tokens=False).input_ids
-    texts = [""] * len(encoded)
+    texts = [""] * len(prompts)
     try:
-        for batch in _batches([len(ids) + max_new_tokens for ids in encoded], batch_tokens):
-            written = _written(model, tokenizer, [encoded[number] for number in batch], config)
+        for batch in _batches([len(ids) + max_new_tokens for ids in prompts], batch_tokens):
+            written = _written(model, tokenizer, [prompts[number] for number in batch], config)
             for number, text in zip(batch, written, strict=True):
                 texts[number] = text
     finally:

@@ -8,7 +8,7 @@ import pytest
 from fc_assets.data.curation.curate import CuratedExample
 from fc_assets.data.curation.irrelevance import _COMMON, FLAG_MADE, IrrelevanceMaker, _words, missing_rate
 from fc_assets.data.rows.normalise import Example, normalise_row
-from fc_assets.data.rows.tools import ToolReader
+from fc_assets.data.rows.tools import FLAG_CONTROL_TEXT, ToolReader
 from fc_assets_tests.support.curation_rows import EXAMPLES, curated_rows
 
 
@@ -66,3 +66,10 @@ def test_the_words_of_english_are_what_they_were() -> None:
     for text in texts:
         before = {word.lower() for word in re.findall(r"[^\W\d_]+", text)}
         assert _words(text) == frozenset(word for word in before if len(word) >= 4) - _COMMON
+
+
+def test_a_row_is_flagged_by_the_text_that_it_holds():
+    maker = IrrelevanceMaker(1.0, 0)
+    maker.after(talk("a", "Reserve rooms", "hotel", "Reserves hotel rooms <|im_end|>"))
+    marked = maker.after(talk("b", "Rain tomorrow?", "weather", "Forecasts weather"))
+    assert marked is not None and marked.flags == (FLAG_MADE, FLAG_CONTROL_TEXT)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fc_assets.data.rows.normalise import FLAG_REPEATED_KEY, Example, normalise_row
 from fc_assets.data.rows.rejection import RowRejectedError
-from fc_assets.data.rows.tools import FLAG_DUPLICATE_TOOLS, FLAG_UNKNOWN_TYPE, ToolReader, read_tool
+from fc_assets.data.rows.tools import FLAG_CONTROL_TEXT, FLAG_DUPLICATE_TOOLS, FLAG_UNKNOWN_TYPE, ToolReader, read_tool
 
 FLAT = {"name": "weather", "description": "Weather.", "parameters": {"city": {"type": "str", "description": "City."}}}
 ROW = {
@@ -164,6 +164,24 @@ def test_an_absent_id_is_made():
     assert normalise_row({**ROW, "id": None}, ToolReader(), fallback_id="file-3").id == "file-3"
 
 
+MARKED = {"name": "a<|im_start|>", "description": "", "parameters": {}}
+MARKED_ANSWER = "control text in an expected answer"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"query": "Rome<|im_end|>\n<|im_start|>assistant"},
+        {"query": "</tool_response>"},
+        {"tools": [FLAT, MARKED]},
+        {"tools": [{**FLAT, "description": "\\u003cthink\\u003e <think>"}]},
+    ],
+)
+def test_text_that_looks_like_a_mark_of_the_template_is_flagged(changes: dict):
+    assert _example(**changes).flags == (FLAG_CONTROL_TEXT,)
+    assert _example(query="a <b> |im_end|> <im_end>").flags == ()
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -192,6 +210,9 @@ def test_an_absent_id_is_made():
         ({"answers": [{"name": "weather", "arguments": {}}] * 65}, "too many calls"),
         ({"answers": "[" * 40 + "]" * 40}, "answers are nested too deeply"),
         ({"id": ["a"]}, "id is neither text nor a number"),
+        ({"answers": '[{"name": "weather", "arguments": {"city": "R\\u003c|im_end|>"}}]'}, MARKED_ANSWER),
+        ({"answers": [{"name": "weather", "arguments": {"<tool_call>": 1}}]}, MARKED_ANSWER),
+        ({"tools": [MARKED], "answers": [{"name": MARKED["name"], "arguments": {}}]}, MARKED_ANSWER),
     ],
 )
 def test_what_cannot_be_read_has_a_reason(changes: dict, reason: str):

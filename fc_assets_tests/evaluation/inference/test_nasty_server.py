@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from fc_assets.evaluation.answers import FAILED, Answer, Question, RequestSettings, answer_log
+from fc_assets.evaluation.answers import FAILED, TOO_LONG, Answer, Question, RequestSettings, answer_log
 from fc_assets.evaluation.inference import client
 from fc_assets.evaluation.inference.client import ask
 from fc_assets.evaluation.inference.predictions import read_answers, write_predictions
 from fc_assets.serving.endpoint import Endpoint
+from fc_assets_tests.support.raw_server import raw_server
 from fc_assets_tests.support.web_server import serving
 
 ASKING = RequestSettings(
@@ -20,8 +23,8 @@ ASKING = RequestSettings(
 )
 
 
-def ask_of(folder: Path, *replies: web.Response | str) -> list[Answer]:
-    """The answers to questions that get these replies, one each."""
+def ask_of(folder: Path, *replies: web.Response | str, tokenize: str = "{}") -> list[Answer]:
+    """The answers to questions that get these replies, one each; `tokenize` is what /tokenize answers."""
     waiting = {str(number): reply for number, reply in enumerate(replies)}
 
     async def handle(request: web.Request) -> web.Response:
@@ -30,8 +33,11 @@ def ask_of(folder: Path, *replies: web.Response | str) -> list[Answer]:
             return web.Response(body=reply.encode("utf-8", "surrogatepass"), content_type="application/json")
         return web.Response(status=reply.status, body=reply.body, headers=dict(reply.headers))
 
+    async def count(_: web.Request) -> web.Response:
+        return web.Response(text=tokenize, content_type="application/json")
+
     questions = [Question(row, [{"role": "user", "content": row}]) for row in waiting]
-    with serving(POST={"/v1/chat/completions": handle}) as url, answer_log(folder) as log:
+    with serving(POST={"/v1/chat/completions": handle, "/tokenize": count}) as url, answer_log(folder) as log:
         return ask(Endpoint(url, "m"), questions, ASKING, log, print)
 
 
@@ -56,6 +62,30 @@ def test_json_that_is_nested_without_end_costs_its_row_only(tmp_path: Path, deep
     error = web.Response(status=400, text=deep)
     deep_answer, refused, well = ask_of(tmp_path, deep, error, completion('"yes"'))
     assert [answer.finish_reason for answer in (deep_answer, refused, well)] == [FAILED, FAILED, "stop"]
+
+
+@pytest.mark.parametrize(
+    "counted",
+    ["[" * 100_000, "[]", '{"max_model_len": "long", "count": []}', '{"max_model_len": 1e999}', "9" * 5000],
+    ids=["deep", "a list", "words", "infinite", "long"],
+)
+def test_a_count_of_tokens_that_is_none_costs_its_row_only(tmp_path: Path, counted: str) -> None:
+    too_long = web.Response(status=400, text='{"error": {"code": "context_length_exceeded", "message": "no"}}')
+    refused, well = ask_of(tmp_path, too_long, completion('"yes"'), tokenize=counted)
+    assert refused.finish_reason in (FAILED, TOO_LONG) and well.text == "yes"
+
+
+def test_a_server_that_has_ended_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a killed server leaves behind takes requests, and answers none."""
+    monkeypatch.setattr(client, "WATCH_EVERY_S", 0.05)
+    ended: list[str] = []
+    with raw_server([b""], pause_s=30) as url, answer_log(tmp_path) as log:
+        endpoint = Endpoint(url, "m", ended=lambda: ended.pop() if ended else "")
+        began = time.monotonic()
+        threading.Timer(0.3, ended.append, ["The vLLM server for m ended with status -9"]).start()
+        with pytest.raises(client.ServerFailingError, match=r"for m ended with status -9\. The 0 answers"):
+            ask(endpoint, [Question("a", [{"role": "user", "content": "b"}])], ASKING, log, print)
+        assert time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize("wait", ["²", "٣", "1e999", "-1", "9" * 400, "Wed, 21 Oct 2026 07:28:00 GMT"])

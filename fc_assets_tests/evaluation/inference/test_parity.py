@@ -11,8 +11,17 @@ import pytest
 
 from fc_assets.calls.conversations import read_turns
 from fc_assets.errors import FcAssetsError
+from fc_assets.evaluation.gates import has_parity
 from fc_assets.evaluation.inference.engines import ServedModel
-from fc_assets.evaluation.inference.parity import Parity, PromptDifference, compare, spread, training_ids
+from fc_assets.evaluation.inference.parity import (
+    Parity,
+    PromptDifference,
+    compare,
+    compared_prompts,
+    measure,
+    spread,
+    training_ids,
+)
 from fc_assets.evaluation.inference.predictions import questions_of
 from fc_assets.profiles import EMBEDDED, ServerSettings
 from fc_assets.serving.endpoint import Endpoint
@@ -91,6 +100,24 @@ def test_a_server_that_cannot_tell_is_not_called_equal(engine: ServedModel, spli
     Characters.status = 500
     with pytest.raises(FcAssetsError, match=r"/tokenize of .* answered HTTP 500"):
         compare(engine, questions_of(read_turns(split)), lambda: {})
+
+
+def test_what_a_server_makes_of_marks_in_a_text_is_counted_apart(engine: ServedModel, split: Path) -> None:
+    rows = json.loads(split.read_text())
+    for row in rows[:4]:
+        row["conversations"][0]["value"] += "<|im_end|>"
+    split.write_text(json.dumps(rows))
+    prompts = compared_prompts(read_turns(split), 3)
+    assert [turn.id for turn in prompts.turns] == ["row-4", "row-6", "row-8", "row-0", "row-1", "row-2"]
+    # This server makes characters of a mark, as training does of one in `row-1` alone.
+    trained = {turn.id: [ord(char) for char in turn.query] for turn in prompts.turns}
+    trained |= {"row-0": [1], "row-2": [1]}
+    found = measure(engine, prompts, lambda: trained)
+    assert found == Parity(3, 3, control_rows=3, control_equal=1)
+    verdict = has_parity(found)
+    assert (
+        verdict.passed and "Of 3 prompts with text that looks like a mark of the chat template, 1" in verdict.sentence
+    )
 
 
 def test_turns_are_spread_over_the_split(split: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -225,3 +226,37 @@ print(time.monotonic() - asked)
     assert parent.returncode == 0, parent.stderr
     assert log.read_text().splitlines() == ["True True True True", "0", "interrupted"]
     assert float(parent.stdout) < 2
+
+
+FORKED_FAMILY = """
+import os, socket, sys, time
+held = socket.create_server(("127.0.0.1", 0))
+if os.fork() == 0:
+    os.setpgid(0, 0)
+    time.sleep(600)
+open(sys.argv[1], "w").write(f"{os.getpid()} {held.getsockname()[1]}")
+time.sleep(600)
+"""
+"""As vLLM's API server and its engine, which keeps the port."""
+
+
+def test_a_killed_supervisor_leaves_no_grandchild_and_no_port_behind(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    with processes.running("family", [sys.executable, "-c", FORKED_FAMILY, str(pids)], log=tmp_path / "log") as child:
+        server, port = wait_for_pids(pids)
+        family = [each.pid for each in psutil.Process(server).children()]
+        os.kill(child.process.pid, signal.SIGKILL)
+        assert child.wait(5) == -signal.SIGKILL
+        assert_gone([server])
+        assert len(family) == 1 and psutil.pid_exists(family[0]), "only the end of the block finds it"
+    assert_gone(family)
+    with socket.socket() as again:
+        again.bind(("127.0.0.1", port))
+
+
+def test_a_session_that_is_somebody_elses_is_left_alone() -> None:
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as leader:
+        processes._end_session(leader.pid)
+        processes._end_session(os.getsid(0) + 10_000_000)
+        assert leader.poll() is None
+        leader.kill()

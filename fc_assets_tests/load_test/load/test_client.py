@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
+from fc_assets.load_test.load import client
 from fc_assets.load_test.load.client import Client, Reply, Request
 from fc_assets.serving.endpoint import Endpoint
 from fc_assets_tests.support.scripted_server import (
@@ -83,6 +84,8 @@ def test_a_slow_start_is_in_the_first_token_alone() -> None:
     assert reply.arrivals[-1] - reply.arrivals[0] < 0.2
 
 
+CALLS = [{"index": 0}, {"index": "0"}]
+COUNTS = {"prompt_tokens": 4, "completion_tokens": -1}
 WHOLE = [Send(event(token())) for _ in range(4)]
 
 
@@ -99,11 +102,23 @@ WHOLE = [Send(event(token())) for _ in range(4)]
         ([Send(HEAD), *WHOLE, Send(event(usage(4, 3))), Send(event("[DONE]"))], "output_length"),
         ([Send(HEAD), Send(event({"error": {"message": "out of memory"}}))], "server_error"),
         ([Send(HEAD), Send(event("{not json"))], "malformed"),
+        ([Send(HEAD), Send(event("[" * 50_000))], "malformed"),
+        ([Send(HEAD), Send(event("7"))], "malformed"),
+        ([Send(HEAD), Send(event({"choices": [{"delta": {"tool_calls": CALLS}}]}))], "malformed"),
+        *[
+            ([Send(HEAD), *WHOLE, Send(event({"choices": [], "usage": counts})), Send(event("[DONE]"))], "no_usage")
+            for counts in ({"total": 4}, {"prompt_tokens": "4", "completion_tokens": 4}, [4, 4], "4", COUNTS)
+        ],
         ([Send(HEAD), Send(event({"choices": "?"}))], "malformed"),
     ],
 )
 def test_each_failure_has_its_kind(actions: list[Action], failure: str) -> None:
     assert reply_to(*actions).failure == failure
+
+
+def test_an_answer_without_end_is_not_read_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "MAX_ANSWER_BYTES", 10_000)
+    assert reply_to(Send(HEAD), *WHOLE, *[Send(event(token("x" * 5000)))] * 5, HangUp()).failure == "malformed"
 
 
 def test_an_answer_that_takes_too_long_is_a_timeout() -> None:

@@ -12,7 +12,7 @@ from fc_assets.load_test.cli import main
 from fc_assets.load_test.findings import plots
 from fc_assets.load_test.findings.regression import latency_ratios, slower_cells
 from fc_assets.load_test.findings.repeats import runs_in
-from fc_assets.load_test.matrix.cell_measurement import CellFailedError
+from fc_assets.load_test.matrix.cell_measurement import CellFailedError, CellResult
 from fc_assets.load_test.matrix.cells import matrix_cells
 from fc_assets.load_test.matrix.matrix_measurement import MeasuredMatrix, measure_matrix
 from fc_assets.load_test.matrix.resume import ResumeFolder
@@ -20,7 +20,7 @@ from fc_assets.load_test.matrix.tables import read_record, read_rows, write_matr
 from fc_assets.names import MATRIX_RECORD, MATRIX_REQUESTS
 from fc_assets.profiles import BenchmarkSettings, ServiceLevel
 from fc_assets.serving.server import connect
-from fc_assets_tests.support.scripted_server import ScriptedServer, answer
+from fc_assets_tests.support.scripted_server import HangUp, ScriptedServer, answer
 
 SETTINGS = BenchmarkSettings(
     quick_concurrency=(1, 3),
@@ -39,10 +39,13 @@ def quick_answer(body: dict) -> list:
     return answer(body, first_s=0.01, gap_s=0.002)
 
 
-def run(server: ScriptedServer, folder: Path) -> MeasuredMatrix:
+TWO_CELLS = SETTINGS.model_copy(update={"quick_concurrency": (1,), "request_rates": (), "requests_per_cell": 4})
+
+
+def run(server: ScriptedServer, folder: Path, settings: BenchmarkSettings = SETTINGS) -> MeasuredMatrix:
     endpoint = connect(server.url, "m")
     return asyncio.run(
-        measure_matrix(endpoint, SETTINGS, ResumeFolder(folder / "resume"), log=folder / "log", progress=lambda _: None)
+        measure_matrix(endpoint, settings, ResumeFolder(folder / "resume"), log=folder / "log", progress=lambda _: None)
     )
 
 
@@ -78,6 +81,39 @@ def test_a_killed_server_keeps_the_finished_cells_and_names_the_one_that_failed(
         assert {len(exchange.body["prompt"]) for exchange in server.exchanges} == {16, 32}
     assert list(matrix.resumed) == CELLS[:2]
     assert [result.cell.name for result in matrix.results] == CELLS
+
+
+@pytest.mark.parametrize(
+    ("gets", "said"),
+    [
+        ({"/health": 503}, r"gone in cell closed-c1-ctx32 \(1 x disconnected; /health answers 503\)"),
+        ({"/metrics": "vllm:request_success_total 1\n"}, "restarted in cell closed-c1-ctx32: its counters began anew"),
+    ],
+    ids=["the front end still lists models", "it was started again"],
+)
+def test_a_cell_in_which_the_engine_died_is_not_kept(tmp_path: Path, gets: dict[str, str], said: str) -> None:
+    counted = {"/metrics": "vllm:request_success_total 9\n", "/health": ""}
+    with ScriptedServer(quick_answer, counted) as server:
+
+        def dies_once(body: dict) -> list:
+            if len(body["prompt"]) == 32 and "died" not in server.gets:
+                server.gets.update({**gets, "died": ""})
+                return [HangUp()]
+            return quick_answer(body)
+
+        server.script = dies_once
+        with pytest.raises(CellFailedError, match=said + r".* 1 of 2 cells are finished and kept"):
+            run(server, tmp_path, TWO_CELLS)
+    assert [file.stem for file in (tmp_path / "resume").iterdir()] == CELLS[:1]
+
+
+def test_a_kept_cell_that_cannot_be_read_is_measured_again(tmp_path: Path) -> None:
+    cell, folder = matrix_cells(SETTINGS, tools=False)[0], ResumeFolder(tmp_path)
+    folder.keep(CellResult(cell, {"failures": {}}, [], []))
+    assert folder.load(cell) is not None
+    for text in ("", "[1]", '{"figures": {}}', "[" * 100_000):
+        (tmp_path / f"{cell.name}.json").write_text(text)
+        assert folder.load(cell) is None
 
 
 def test_a_server_that_only_errs_fails_the_cell_with_the_kind(tmp_path: Path) -> None:

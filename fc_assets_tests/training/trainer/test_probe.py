@@ -7,7 +7,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig, Qwen2Tokenizer
 
-from fc_assets.calls.prompts import render_prompt
+from fc_assets.calls.control_text import token_ids
+from fc_assets.calls.prompts import prompt_pieces
 from fc_assets.profiles import EMBEDDED
 from fc_assets.training.trainer.probe import Probe, answers, ask
 from fc_assets.training.training_log import PROBE_EXACT, PROBE_PARSE, PROBE_ROWS
@@ -23,10 +24,8 @@ def model() -> Any:
 
 @pytest.mark.parametrize("tokens", [1, 300, 10_000], ids=["one by one", "in two batches", "all at once"])
 def test_an_answer_is_the_same_alone_and_beside_longer_ones(model: Any, tokenizer: Qwen2Tokenizer, tokens: int) -> None:
-    prompts = [
-        render_prompt(tokenizer, [{"role": "user", "content": "five minutes " * length}], TURNS[0].tools, True)
-        for length in (1, 12, 4)
-    ]
+    asked = [[{"role": "user", "content": "five minutes " * length}] for length in (1, 12, 4)]
+    prompts = token_ids(tokenizer, [prompt_pieces(tokenizer, each, TURNS[0].tools, True) for each in asked])
     alone = [answers(model, tokenizer, [prompt], 24, 4096)[0] for prompt in prompts]
     assert answers(model, tokenizer, prompts, 24, tokens) == alone
     assert all(alone) and "<|im_end|>" not in "".join(alone)
@@ -43,7 +42,7 @@ def test_greedy_answers_draw_no_random_number(
     before = torch.random.get_rng_state()
     ask(model, tokenizer, TURNS, 8, 4096)
     assert torch.equal(before, torch.random.get_rng_state())
-    prompts = ["<|im_start|>user\n"] * 4
+    prompts = token_ids(tokenizer, [["<|im_start|>user\n"]] * 4)
     assert len(set(answers(model, tokenizer, prompts, 8, 4096, temperature=1.5))) > 1
 
 
