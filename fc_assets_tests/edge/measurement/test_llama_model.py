@@ -14,6 +14,7 @@ from fc_assets.calls.prompts import render_prompt
 from fc_assets.edge.measurement.llama_model import LlamaModel
 from fc_assets.errors import FcAssetsError
 from fc_assets_tests.edge.measurement.conftest import QUERY, TOOL, ids_of
+from fc_assets_tests.support.edge_conversations import CONVERSATIONS
 
 
 def test_the_tool_prompt_is_rendered_and_cut_alike(model: LlamaModel, tokenizer: Any) -> None:
@@ -21,6 +22,14 @@ def test_the_tool_prompt_is_rendered_and_cut_alike(model: LlamaModel, tokenizer:
     prompt = render_prompt(tokenizer, messages, [TOOL], thinking_off=True)
     assert prompt.endswith("<think>\n\n</think>\n\n")
     assert model.render(messages, [TOOL]) == prompt
+    assert model.tokenise(prompt) == ids_of(tokenizer, prompt)
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_every_conversation_is_rendered_and_cut_alike(name: str, model: LlamaModel, tokenizer: Any) -> None:
+    asked = CONVERSATIONS[name]
+    prompt = render_prompt(tokenizer, asked.messages, asked.tools, thinking_off=True)
+    assert model.render(asked.messages, asked.tools) == prompt
     assert model.tokenise(prompt) == ids_of(tokenizer, prompt)
 
 
