@@ -28,7 +28,7 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True)
-class Reply:
+class FileReply:
     """A greedy answer. `calls` are those that an endpoint would accept; `malformed` counts blocks that are no call.
 
     `first_token_s` and `seconds` are wall time from the request on; `cut` says that the answer reached its limit.
@@ -50,14 +50,16 @@ class Reply:
         return (self.output_tokens - 1) / decoding if self.output_tokens > 1 and decoding > 0 else None
 
 
-def ask(model: Model, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool], *, max_tokens: int = 256) -> Reply:
+def ask(
+    model: Model, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool], *, max_tokens: int = 256
+) -> FileReply:
     """The file's greedy answer, thinking off, to OpenAI chat messages and tools without their wrapper.
 
     Raises `FcAssetsError` when the conversation does not fit into the context.
     """
     answer = model.answer(model.render(messages, tools), max_tokens)
     parsed = parse_strict(answer.text)
-    return Reply(
+    return FileReply(
         text=answer.text,
         calls=parsed.calls,
         malformed=parsed.malformed,

@@ -13,7 +13,7 @@ from fc_assets.calls.tools.execution import run_call
 from fc_assets.calls.tools.stubs import StubError
 from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets.calls.world.state import Result, Start, World
-from fc_assets.edge.ask import Model, Reply, ask
+from fc_assets.edge.ask import FileReply, Model, ask
 from fc_assets.foundation.json_files import json_text
 
 MAX_STEPS = 8
@@ -29,7 +29,7 @@ class Chat:
         self._world = World(Start())
         self.messages: list[dict[str, Any]] = []
 
-    def say(self, text: str) -> Iterator[tuple[Reply, list[Result]]]:
+    def say(self, text: str) -> Iterator[tuple[FileReply, list[Result]]]:
         """Each answer to `text` as it comes, with a result for each of its calls; the last has no calls.
 
         Raises `FcAssetsError` when the conversation does not fit into the context any more.
@@ -43,7 +43,7 @@ class Chat:
             if not results:
                 return
 
-    def _remember(self, reply: Reply, results: Sequence[Result]) -> None:
+    def _remember(self, reply: FileReply, results: Sequence[Result]) -> None:
         if not reply.calls:
             self.messages.append({"role": "assistant", "content": reply.text})
             return

@@ -7,6 +7,7 @@ compared with is in `measure_file_job` and `report`.
 from __future__ import annotations
 
 import json
+import math
 import time
 import urllib.error
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +17,14 @@ from typing import Any
 import xllamacpp
 
 from fc_assets.calls.call import Tool
+from fc_assets.calls.prompts import THINK_OFF
 from fc_assets.edge.jobs import Completion
 from fc_assets.errors import FcAssetsError
-from fc_assets.serving.chat import conversation
+from fc_assets.serving.chat import chat_request, conversation
 from fc_assets.serving.endpoint import Endpoint
+
+LIKELIEST = 64
+"""How many tokens' probabilities are asked for: of a trained model they leave less than a thousandth to all others."""
 
 
 class LlamaModel:
@@ -76,6 +81,26 @@ class LlamaModel:
             seconds=seconds,
             finish_reason=last["choices"][0]["finish_reason"],
         )
+
+    def constrained(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool], max_tokens: int) -> str:
+        """The greedy answer in which a grammar holds every call that is begun to its tool's schema, as it was written.
+
+        This is what llama.cpp's server does with tools. Whether there is a call at all stays with the model.
+        """
+        body = chat_request("", messages, tools, max_tokens=max_tokens, tool_choice="auto")
+        # Calls and thinking stay in the text, to be judged as every other answer is.
+        raw = {"parse_tool_calls": False, "reasoning_format": "none", "parallel_tool_calls": True}
+        message = self._post("/v1/chat/completions", {**body, **raw})["choices"][0]["message"]
+        return str(message["content"] or "").removeprefix(THINK_OFF)
+
+    def next_token(self, ids: Sequence[int]) -> dict[int, float]:
+        """The probabilities of the `LIKELIEST` likeliest tokens after these, by id."""
+        # llama.cpp tells no probabilities beside an end of turn or a part of a character, so it has to choose an "a".
+        # What it tells is from before that choice.
+        chosen = {"n_predict": 1, "temperature": 0, "grammar": 'root ::= "a"'}
+        body = {"prompt": list(ids), "n_probs": LIKELIEST, **chosen}
+        (found,) = self._post("/completion", body)["completion_probabilities"]
+        return {int(each["id"]): math.exp(each["logprob"]) for each in found["top_logprobs"]}
 
     def stream(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The chunks of a streamed `/v1/chat/completions`: llama.cpp reads the calls out of the answer itself."""
