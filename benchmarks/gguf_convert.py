@@ -73,7 +73,9 @@ def _compare(name: str, checkpoint: Path, scratch: Path) -> dict[str, float | No
         else:
             theirs.step("quantiser", kind, scratch / f"{name}-llama.cpp-{BASELINE}.gguf", other)
         found, expected = digests(mine), digests(other)
-        same += sum(found.get(tensor) == value for tensor, value in expected.items())
+        identical = sum(found.get(tensor) == value for tensor, value in expected.items())
+        print(f"{name} {kind}: {identical} of {len(expected)} tensors are identical", flush=True)
+        same += identical
         tensors += len(found.keys() | expected.keys())
     return {
         f"{name}_tensors": tensors,

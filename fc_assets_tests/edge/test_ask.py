@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from fc_assets.calls.call import Call
+from fc_assets.calls.parse import parse_strict
 from fc_assets.calls.prompts import messages
+from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets.edge.ask import ask
 from fc_assets.edge.conversion.checkpoint import read_checkpoint
 from fc_assets.edge.conversion.writer import write_gguf
@@ -53,3 +55,14 @@ def test_the_servers_stream_has_the_calls_that_we_read(model: LlamaModel, query:
     assert tuple(Call(name, json.loads(text)) for name, text in made.values()) == speaking.CALLS[query]
     words = "".join(delta.get("content") or "" for delta in deltas)
     assert words == ("" if speaking.CALLS[query] else answer)
+
+
+def test_a_grammar_holds_a_call_to_its_schema_and_leaves_right_answers_alone(model: LlamaModel) -> None:
+    query, tools, answer = speaking.ODD
+    assert ask(model, messages(query), tools).text == answer
+    constrained = model.constrained(messages(query), tools, max_tokens=120)
+    assert constrained != answer
+    (call,) = parse_strict(constrained).calls
+    assert call.arguments["unit"] != "kelvin" and compile_tools(tools).validates(call)
+    for query, tools, answer in speaking.EXAMPLES:
+        assert model.constrained(messages(query), tools, max_tokens=120) == answer

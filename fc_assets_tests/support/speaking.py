@@ -31,12 +31,14 @@ EXAMPLES: Sequence[Example] = [
     (query, TOOLS if query == "Two?" else [WEATHER], answer_text(calls) if calls else WORDS)
     for query, calls in CALLS.items()
 ]
+ODD: Example = ("Odd?", [WEATHER], answer_text([Call("get_weather", {"city": "Bern", "unit": "kelvin"})]))
+"""An answer whose call has a value that its tool does not offer."""
 _STEPS = 200
-_SURE = 0.02
+_SURE = 0.004
 """The loss at which each token of the answers is far the likeliest."""
 
 
-def train(checkpoint: Path, tokenizer: Any, out: Path, examples: Sequence[Example] = EXAMPLES) -> Path:
+def train(checkpoint: Path, tokenizer: Any, out: Path, examples: Sequence[Example] = (*EXAMPLES, ODD)) -> Path:
     """Copy the checkpoint to the folder `out`, trained so that it answers the examples greedily; returns `out`."""
     import torch
     from transformers import Qwen3ForCausalLM
