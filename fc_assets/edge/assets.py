@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from fc_assets.edge.gguf_files import BASELINE
-from fc_assets.edge.jobs import ConvertJob, ConvertResult, MeasureFileJob, RenderPromptsJob
+from fc_assets.edge.gguf_files import BASELINE, GgufType
+from fc_assets.edge.jobs import ConvertJob, ConvertResult, FileMeasurement, MeasureFileJob, RenderPromptsJob
 from fc_assets.edge.measurement.report import EdgeReport, compare_files, draw
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.asset_options import OWNERS
@@ -64,8 +64,9 @@ def gguf_artifacts(
     ),
     description=(
         "What each GGUF file costs and keeps: size, load time, peak memory, latency of the first token, tokens per "
-        "second, and the quality of its greedy answers to the same validation rows, measured by llama.cpp on this "
-        "machine's CPU, one process for each file. "
+        "second, and the quality of its greedy answers to the same validation rows, free and with a grammar, compared "
+        "with F16's row by row and token by token. Measured by llama.cpp on this machine's CPU, one process for each "
+        "file. "
         "It is a measurement: made again, it has other times and another digest."
     ),
 )
@@ -83,17 +84,23 @@ def edge_report(
         tokenizer = gguf_artifacts.path / TOKENIZER_FOLDER
         render = RenderPromptsJob(tokenizer=tokenizer, split=split, rows=settings.rows, **limits)
         rendered = runtime.run_job(context, render, step.scratch)
-        measured = {}
-        for file in files:
-            model = gguf_artifacts.path / file.file
-            job = MeasureFileJob(model=model, prompts=rendered.prompts, threads=settings.threads, **limits)
+        measured: dict[GgufType, FileMeasurement] = {}
+        for file in sorted(files, key=lambda file: file.kind != BASELINE):
+            job = MeasureFileJob(
+                model=gguf_artifacts.path / file.file,
+                prompts=rendered.prompts,
+                threads=settings.threads,
+                compared_tokens=settings.compared_tokens,
+                places=measured[BASELINE].places if measured else None,
+                **limits,
+            )
             measured[file.kind] = runtime.run_job(context, job, step.scratch)
         rows = compare_files(files, measured, split)
         report = EdgeReport(
             device=f"{processor_name()}, {settings.threads} threads",
             rows=rows,
             too_long=rendered.too_long,
-            asked=measured,
+            asked={kind: file.model_copy(update={"places": [], "next_tokens": []}) for kind, file in measured.items()},
         )
         return step.publish(
             [gguf_artifacts, sharegpt_val],

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from fc_assets.edge.gguf_files import GgufFile, GgufType
 from fc_assets.foundation.child_processes.jobs import Job, JobResult
@@ -89,27 +89,46 @@ class EdgeAnswer(Completion):
     """One file's answer to the prompt with this `id`.
 
     `same_ids`: llama.cpp cuts the prompt into the ids of the checkpoint's tokenizer. `same_prompt`: llama.cpp renders
-    the same prompt itself from the template in the file.
+    the same prompt itself from the template in the file. `constrained` is the text of the answer whose calls llama.cpp
+    holds to the tools' schemas by a grammar.
     """
 
     id: str
     same_ids: bool
     same_prompt: bool
+    constrained: str
+
+
+class Place(BaseModel):
+    """A place in an answer to the prompt `id`: `ids` are the tokens before it, the prompt's included."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    id: str
+    ids: list[int]
 
 
 class FileMeasurement(JobResult):
     """What one file cost and answered.
 
     `load_s` is the time until the model is ready and warm; `peak_rss_mb` is the process's, in MB of 10^6 bytes.
+    `places` are those at which it was asked for the next token, `next_tokens` what it gave there: the probabilities of
+    its likeliest tokens by id.
     """
 
     load_s: float
     peak_rss_mb: float
     answers: list[EdgeAnswer]
+    places: list[Place] = Field(default_factory=list)
+    next_tokens: list[dict[int, float]] = Field(default_factory=list)
 
 
 class MeasureFileJob(Job[FileMeasurement]):
-    """Load the GGUF file `model` with llama.cpp and ask it every prompt, at most `max_tokens` an answer."""
+    """Load the GGUF file `model` with llama.cpp and ask it every prompt, at most `max_tokens` an answer.
+
+    Then ask it for the next token at `places`: those of the file that it is compared with, or, where they are None, at
+    `compared_tokens` places of its own answers.
+    """
 
     module: ClassVar[str] = "fc_assets.edge.measurement.measure_file_job"
 
@@ -118,3 +137,5 @@ class MeasureFileJob(Job[FileMeasurement]):
     context: int
     threads: int
     max_tokens: int
+    compared_tokens: int
+    places: list[Place] | None = None

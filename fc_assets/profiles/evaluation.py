@@ -105,6 +105,18 @@ class Thresholds(Section):
     )
 
 
+class QuantisationLoss(Section):
+    """How much exact match a quantised file may lose against F16, which must have more than that: the upper end of the
+    one-sided 95 % interval of the loss on the same rows."""
+
+    q8_0: Share = Field(0.01, description="For the Q8_0 file.")
+    q4_k_m: Share = Field(0.03, description="For the Q4_K_M file.")
+
+    def of(self, kind: str) -> float:
+        """What the file of this type may lose."""
+        return {"Q8_0": self.q8_0, "Q4_K_M": self.q4_k_m}[kind]
+
+
 class GateSettings(Section):
     """What must hold before a policy may be promoted."""
 
@@ -144,12 +156,10 @@ class GateSettings(Section):
     min_bfcl_call_accuracy: Share = Field(
         0.3, description="Share of the sampled BFCL rows that expect a call which the official checker finds right."
     )
-    max_quantisation_drop: Share = Field(
-        0.15, description="How much exact match a quantised file may lose against F16, which must have more than this."
-    )
+    max_quantisation_loss: QuantisationLoss = QuantisationLoss()
     max_edge_first_token_s: Annotated[float, Field(gt=0)] = Field(
         0.1, description="Median time to the first token of each GGUF file, seconds; more is a warning."
     )
     max_edge_rss_gb: Annotated[float, Field(gt=0)] = Field(
-        4.0, description="Peak memory of the process that runs a GGUF file, GB (10^9 bytes); more is a warning."
+        4.0, description="Peak memory of the process that runs a GGUF file, GB (10^9 bytes)."
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import signal
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 
 from fc_assets.foundation.artifacts import default_home

@@ -15,7 +15,12 @@ from fc_assets.foundation.thresholds import Bar, defined_bar
 from fc_assets.profiles import GateSettings, Thresholds, load_profile, profile_names
 from fc_assets.training import checks as training_checks
 
-OF_OTHER_ROOMS = {f"gates.{name}" for name in ("max_quantisation_drop", "max_edge_first_token_s", "max_edge_rss_gb")}
+OF_OTHER_ROOMS = {
+    "gates.max_quantisation_loss.q8_0",
+    "gates.max_quantisation_loss.q4_k_m",
+    "gates.max_edge_first_token_s",
+    "gates.max_edge_rss_gb",
+}
 """Bars of gates that lie behind a promotion."""
 OF_ARMS = {f"gates.dpo.{metric}" for metric in Thresholds.model_fields}
 """Bars of gates on an arm, which no promotion asks for."""

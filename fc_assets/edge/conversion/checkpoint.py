@@ -37,10 +37,14 @@ class StoredTensor:
         return tuple(self.local.shape)
 
     def read(self) -> np.ndarray:
-        """The values, memory-mapped: float16 or float32 as stored, bfloat16 widened to float32 (exact)."""
-        raw: np.ndarray = self.local.mmap_bytes().view(_STORED_AS[self.local.dtype]).reshape(self.shape)
-        # bfloat16 is the upper half of float32.
-        return (raw.astype("<u4") << 16).view("<f4") if self.local.dtype == "BF16" else raw
+        """The values as they are stored, memory-mapped: float32, float16, or bfloat16's bits; `widened` reads those."""
+        stored: np.ndarray = self.local.mmap_bytes().view(_STORED_AS[self.local.dtype]).reshape(self.shape)
+        return stored
+
+
+def widened(values: np.ndarray) -> np.ndarray:
+    """What `StoredTensor.read` gave, as float32 or float16: bfloat16, the upper half of float32, is widened (exact)."""
+    return (values.astype("<u4") << 16).view("<f4") if values.dtype == np.dtype("<u2") else values
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     files = sorted(folder.glob("model*.safetensors"))
     if not files:
         raise FcAssetsError(f"{folder} has no model*.safetensors; save the model there with save_pretrained")
-    tensors = [tensor for file in files for tensor in _stored_tensors(file)]
+    tensors = [tensor for file in files for tensor in stored_tensors(file)]
     if config.get("tie_word_embeddings"):
         tensors = [tensor for tensor in tensors if tensor.name != "lm_head.weight"]
     return Checkpoint(folder, config, tuple(tensors))
@@ -96,7 +100,7 @@ def _refuse_unsupported(folder: Path, config: Mapping[str, Any]) -> None:
         )
 
 
-def _stored_tensors(file: Path) -> list[StoredTensor]:
+def stored_tensors(file: Path) -> list[StoredTensor]:
     """The tensors of one safetensors file, in the order of their bytes. Raises `FcAssetsError` if it is damaged."""
     try:
         found = SafetensorsLocal(file).tensors

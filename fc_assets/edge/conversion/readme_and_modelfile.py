@@ -1,8 +1,9 @@
 """What goes beside the GGUF files so that people can run them: a README, and Ollama's Modelfile; both from `templates`.
 
 The Modelfile's TEMPLATE is Qwen3's tool prompt in Ollama's template language (Go's text/template), with thinking off as
-the policy was trained. llama.cpp needs none of this: it uses the chat template inside the files. Both say how to sample
-where a client does not: greedily, with neither Ollama's nor llama.cpp's own cut-offs and penalties.
+the policy was trained. llama.cpp needs none of this: it uses the chat template inside the files, and so does Ollama
+since 0.30. Both say how to sample where a client does not: greedily, with neither Ollama's nor llama.cpp's own cut-offs
+and penalties.
 """
 
 from __future__ import annotations

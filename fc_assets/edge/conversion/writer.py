@@ -8,8 +8,10 @@ costs and how well it answers is measured in `edge.measurement`.
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,16 @@ import gguf
 import numpy as np
 
 from fc_assets.edge.conversion import ggml
-from fc_assets.edge.conversion.checkpoint import Checkpoint, StoredTensor
+from fc_assets.edge.conversion.checkpoint import Checkpoint, StoredTensor, widened
 from fc_assets.edge.conversion.tensor_types import F16, F32, FILE_TYPES, tensor_type, wanted_type
 from fc_assets.edge.conversion.vocabulary import PRE_TOKENIZER, read_vocabulary
+from fc_assets.edge.conversion.whole_file import whole_file
 from fc_assets.edge.gguf_files import SOURCE_DIGEST_KEY, GgufFile, GgufType
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import file_sha256
 
 _ARCH = gguf.MODEL_ARCH.QWEN3
+_CHUNK_VALUES = 1 << 20  # packed at once by a thread: 4 MB as float32
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def write_gguf(checkpoint: Checkpoint, out: Path, kind: GgufType, *, name: str, 
     """Write `checkpoint` to the file `out` as `kind` (F16, Q8_0 or Q4_K_M) and describe it.
 
     One tensor is in memory at a time. Raises `FcAssetsError` when llama.cpp could not read the tokenizer rightly, a
-    tensor is unknown, or a value does not fit into float16.
+    tensor is unknown, a value does not fit into float16, or the disk is full; then there is no file.
     """
     plan = _plan(checkpoint, kind)
     writer = gguf.GGUFWriter(None, gguf.MODEL_ARCH_NAMES[_ARCH])
@@ -60,12 +64,13 @@ def write_gguf(checkpoint: Checkpoint, out: Path, kind: GgufType, *, name: str, 
     for tensor in plan:
         # The writer takes the numpy dtype only to infer a type, which `raw_dtype` states.
         writer.add_tensor_info(tensor.name, tensor.shape, np.dtype(np.float32), tensor.bytes, raw_dtype=tensor.kind)
-    writer.write_header_to_file(out)
-    writer.write_kv_data_to_file()
-    writer.write_ti_data_to_file()
-    for tensor in plan:
-        writer.write_tensor_data(_encode(tensor))
-    writer.close()
+    with whole_file(out) as part:
+        writer.write_header_to_file(part)
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        for tensor in plan:
+            writer.write_tensor_data(_encode(tensor))
+        writer.close()
     tied = _tied(checkpoint)
     return GgufFile(
         kind=kind,
@@ -101,17 +106,32 @@ def _tied(checkpoint: Checkpoint) -> bool:
 
 
 def _encode(tensor: _PlannedTensor) -> np.ndarray:
+    """The tensor as it is stored, made of a few rows at a time: as float32 the whole would be twice as large."""
     values = tensor.stored.read()
     if tensor.kind == F32:
-        return np.asarray(values, dtype=np.float32)
+        return np.asarray(widened(values), dtype=np.float32)
+    rows = values.reshape(-1, tensor.shape[-1])
+    step = max(1, _CHUNK_VALUES // rows.shape[1])
+    chunks = [slice(start, start + step) for start in range(0, len(rows), step)]
+    packed = np.empty((len(rows), tensor.bytes // len(rows)), dtype=np.uint8)
+
+    def fill(chunk: slice) -> None:
+        packed[chunk] = _packed_rows(tensor, widened(rows[chunk]))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy and ggml work without Python's lock
+        list(pool.map(fill, chunks))
+    return packed
+
+
+def _packed_rows(tensor: _PlannedTensor, rows: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
-        half = values.astype(np.float16)
+        half = rows.astype(np.float16)
     if not np.isfinite(half).all():
         raise FcAssetsError(
             f"{tensor.stored.file}: tensor {tensor.stored.name} has values that float16 cannot hold (NaN, or beyond "
             "65504); look for the step that broke the weights, or train again with a lower learning rate"
         )
-    return half if tensor.kind == F16 else ggml.quantise(half, tensor.kind)
+    return half.view(np.uint8) if tensor.kind == F16 else ggml.quantise(half, tensor.kind)
 
 
 def _add_general(

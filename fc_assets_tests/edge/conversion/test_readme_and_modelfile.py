@@ -52,7 +52,7 @@ def test_template_has_the_fixed_parts_of_the_chat_template(tokenizer_folder: Pat
 
 def test_template_opens_and_closes_every_block() -> None:
     actions = re.findall(r"\{\{-? *(\w+)", TEMPLATE)
-    opened = sum(action in ("if", "range") for action in actions)
+    opened = sum(action in ("if", "range", "with", "define") for action in actions)
     assert opened == actions.count("end") > 0
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
+from gguf import GGML_QUANT_SIZES
 
 from fc_assets.edge.conversion.tensor_types import tensor_type, wanted_type
+from fc_assets.edge.gguf_files import GgufType
 from fc_assets.errors import FcAssetsError
 
 # Layers whose attn_v and ffn_down llama_model_quantize made Q6_K, by number of layers (Qwen3-0.6B has 28, 8B has 36).
@@ -68,3 +72,31 @@ def test_rows_that_do_not_divide_fall_back_as_in_llama_cpp(name: str, row: int, 
 def test_rows_that_llama_cpp_cannot_pack_are_refused_by_name(kind: str, name: str) -> None:
     with pytest.raises(FcAssetsError, match=rf"{name} has rows of 104 values.*{kind}"):
         tensor_type(kind, name, (64, 104), 2, tied=True)
+
+
+@pytest.mark.parametrize(("kind", "mb"), [("F16", 1192.2), ("Q8_0", 633.5), ("Q4_K_M", 390.8)])
+def test_qwen3_0_6b_has_the_size_of_the_published_files(kind: GgufType, mb: float) -> None:
+    """Its tensors alone: names, the tokenizer and padding add 5.9 MB to each, to 639.4 and 396.7 MB."""
+    hidden, intermediate, layers, heads, kv_heads, head = 1024, 3072, 28, 16, 8, 128
+    shapes: dict[str, tuple[int, ...]] = {"token_embd": (151_936, hidden), "output_norm": (hidden,)}
+    for layer in range(layers):
+        for name, shape in {
+            "attn_norm": (hidden,),
+            "ffn_norm": (hidden,),
+            "attn_q_norm": (head,),
+            "attn_k_norm": (head,),
+            "attn_q": (heads * head, hidden),
+            "attn_k": (kv_heads * head, hidden),
+            "attn_v": (kv_heads * head, hidden),
+            "attn_output": (hidden, heads * head),
+            "ffn_gate": (intermediate, hidden),
+            "ffn_up": (intermediate, hidden),
+            "ffn_down": (hidden, intermediate),
+        }.items():
+            shapes[f"blk.{layer}.{name}"] = shape
+    assert sum(math.prod(shape) for shape in shapes.values()) == 596_049_920
+    total = 0
+    for name, shape in shapes.items():
+        block, block_bytes = GGML_QUANT_SIZES[tensor_type(kind, f"{name}.weight", shape, layers, tied=True)]
+        total += math.prod(shape) // block * block_bytes
+    assert total / 1e6 == pytest.approx(mb, abs=0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -19,6 +20,13 @@ from fc_assets.errors import FcAssetsError
 from fc_assets_tests.edge.conftest import write_checkpoint
 
 DIGEST = "d" * 64
+LLAMA_CPP: dict[GgufType, str] = {
+    "F16": "8d7788fce902aa098614c83fd36543bab0df823891e802f778843b0b87423817",
+    "Q8_0": "73314d48e97ea76b2ab53e40d6a9a3121067dd9f890153261c7fc2e7b9b81eba",
+    "Q4_K_M": "2b85d1877cd0760cb998ce37d8283890bf644b6dc85137a1fd736e3bb2100579",
+}
+"""The digest of all tensors that llama.cpp 0.6's convert_hf_to_gguf.py and llama.cpp 0.5's llama_model_quantize made of
+`checkpoint_folder`. `benchmarks.gguf_convert --checkpoint FOLDER` compares with them again."""
 
 
 def _write(checkpoint: Path, out: Path, kind: GgufType) -> GgufFile:
@@ -91,6 +99,17 @@ def test_metadata_is_the_models_own(tmp_path: Path, checkpoint_folder: Path) -> 
     assert {name: fields[name] for name in expected} == expected
     assert fields["tokenizer.ggml.tokens"][added["<tool_call>"]] == "<tool_call>"
     assert len(fields["tokenizer.ggml.merges"]) == len(tokenizer["model"]["merges"])
+
+
+@pytest.mark.parametrize("kind", LLAMA_CPP)
+def test_every_tensor_is_bit_for_bit_llama_cpps(tmp_path: Path, checkpoint_folder: Path, kind: GgufType) -> None:
+    _write(checkpoint_folder, tmp_path / "ours.gguf", kind)
+    found = {
+        tensor.name: f"{tensor.tensor_type.name} {hashlib.sha256(tensor.data.tobytes()).hexdigest()}"
+        for tensor in gguf.GGUFReader(tmp_path / "ours.gguf").tensors
+    }
+    assert len(found) == 24
+    assert hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest() == LLAMA_CPP[kind]
 
 
 @pytest.mark.parametrize("kind", ["F16", "Q4_K_M"])

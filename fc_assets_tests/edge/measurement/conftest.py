@@ -27,13 +27,6 @@ QUERY = 'What\'s the weather in "Zürich" — and in 東京, for 12 days?\n'
 
 
 @pytest.fixture(scope="package")
-def tokenizer(checkpoint_folder: Path) -> Any:
-    from transformers import PreTrainedTokenizerFast
-
-    return PreTrainedTokenizerFast.from_pretrained(checkpoint_folder)
-
-
-@pytest.fixture(scope="package")
 def f16_file(tmp_path_factory: pytest.TempPathFactory, checkpoint_folder: Path) -> Path:
     out = tmp_path_factory.mktemp("gguf") / "policy-F16.gguf"
     write_gguf(read_checkpoint(checkpoint_folder), out, "F16", name="tiny", source_digest="d")

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fc_assets.calls.prompts import render_prompt
-from fc_assets.edge.measurement.llama_model import LlamaModel
+from fc_assets.edge.measurement.llama_model import LIKELIEST, LlamaModel
 from fc_assets.errors import FcAssetsError
 from fc_assets_tests.edge.measurement.conftest import QUERY, TOOL, ids_of
+from fc_assets_tests.support.edge_conversations import CONVERSATIONS
 
 
 def test_the_tool_prompt_is_rendered_and_cut_alike(model: LlamaModel, tokenizer: Any) -> None:
@@ -21,6 +22,14 @@ def test_the_tool_prompt_is_rendered_and_cut_alike(model: LlamaModel, tokenizer:
     prompt = render_prompt(tokenizer, messages, [TOOL], thinking_off=True)
     assert prompt.endswith("<think>\n\n</think>\n\n")
     assert model.render(messages, [TOOL]) == prompt
+    assert model.tokenise(prompt) == ids_of(tokenizer, prompt)
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_every_conversation_is_rendered_and_cut_alike(name: str, model: LlamaModel, tokenizer: Any) -> None:
+    asked = CONVERSATIONS[name]
+    prompt = render_prompt(tokenizer, asked.messages, asked.tools, thinking_off=True)
+    assert model.render(asked.messages, asked.tools) == prompt
     assert model.tokenise(prompt) == ids_of(tokenizer, prompt)
 
 
@@ -61,6 +70,27 @@ def test_greedy_answers_are_those_of_transformers(model: LlamaModel, tokenizer: 
         assert answer.output_tokens == 12
         assert answer.finish_reason == "length"
         assert 0 < answer.first_token_s < answer.seconds
+
+
+def test_next_tokens_have_the_probabilities_of_transformers(
+    model: LlamaModel, tokenizer: Any, checkpoint_folder: Path
+) -> None:
+    """Ends of turn and parts of characters among them: on a random model they are as likely as anything."""
+    import torch
+    from transformers import Qwen3ForCausalLM
+
+    reference = Qwen3ForCausalLM.from_pretrained(checkpoint_folder).half().float().eval()
+    ids = ids_of(tokenizer, "What is the weather in Zürich, please?")
+    with torch.no_grad():
+        expected = reference(torch.tensor([ids])).logits[0].softmax(-1)
+    for length in range(1, len(ids) + 1):
+        found = model.next_token(ids[:length])
+        assert len(found) == LIKELIEST
+        likeliest = expected[length - 1].topk(5)
+        assert all(
+            found[int(token)] == pytest.approx(float(value), rel=2e-2)
+            for value, token in zip(likeliest.values, likeliest.indices, strict=True)
+        )
 
 
 def test_a_prompt_beyond_the_context_is_told(model: LlamaModel) -> None:

@@ -27,20 +27,23 @@ def test_ids_and_prompts_are_compared(model: LlamaModel, tokenizer: Any) -> None
 
 def test_the_process_reports_what_the_file_cost(tmp_path: Path, f16_file: Path) -> None:
     messages = [{"role": "user", "content": "hi"}]
-    prompt = RenderedPrompt(id="1", prompt="hello", ids=[], messages=messages, tools=[])
-    job = MeasureFileJob(model=f16_file, prompts=[prompt], context=256, threads=1, max_tokens=4)
+    prompt = RenderedPrompt(id="1", prompt="hello", ids=[9], messages=messages, tools=[])
+    job = MeasureFileJob(model=f16_file, prompts=[prompt], context=256, threads=1, max_tokens=4, compared_tokens=3)
     ended, files = run_process(job, tmp_path)
     assert ended.returncode == 0, ended.stderr
     measured = files.result()
     assert measured.load_s > 0
     assert 10 < measured.peak_rss_mb < 500
     assert measured.answers[0].output_tokens == 4
+    assert len(measured.places) == len(measured.next_tokens) == 3
+    assert [len(place.ids) for place in measured.places] == [1, 2, 3]
+    assert all(0 < sum(each.values()) <= 1 for each in measured.next_tokens)
 
 
 def test_a_file_that_does_not_load_ends_in_one_sentence(tmp_path: Path, f16_file: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(f16_file.read_bytes()[:20_000])
-    job = MeasureFileJob(model=broken, prompts=[], context=256, threads=1, max_tokens=4)
+    job = MeasureFileJob(model=broken, prompts=[], context=256, threads=1, max_tokens=4, compared_tokens=3)
     ended, files = run_process(job, tmp_path)
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1].startswith(f"error: llama.cpp could not load {broken}")

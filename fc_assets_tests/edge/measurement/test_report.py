@@ -21,7 +21,7 @@ def _file(kind: GgufType) -> GgufFile:
     return GgufFile(kind, f"policy-{kind}.gguf", 2_000_000, "0" * 64, 8.5, {kind: 15}, [])
 
 
-def _measured(texts: list[str], tokens: int = 11) -> FileMeasurement:
+def _measured(texts: list[str], tokens: int = 11, likeliest: float = 0.5) -> FileMeasurement:
     answers = [
         EdgeAnswer(
             id=str(number),
@@ -33,16 +33,18 @@ def _measured(texts: list[str], tokens: int = 11) -> FileMeasurement:
             finish_reason="stop",
             same_ids=True,
             same_prompt=number != 0,
+            constrained=RIGHT if number < 2 else text,
         )
         for number, text in enumerate(texts)
     ]
-    return FileMeasurement(load_s=0.5, peak_rss_mb=70.0, answers=answers)
+    next_tokens = [{7: likeliest, 8: 0.4}, {9: 1.0}]
+    return FileMeasurement(load_s=0.5, peak_rss_mb=70.0, answers=answers, next_tokens=next_tokens)
 
 
 MEASURED: dict[GgufType, FileMeasurement] = {
     "F16": _measured([RIGHT, RIGHT, RIGHT, WRONG]),
     "Q8_0": _measured([RIGHT, RIGHT, RIGHT, RIGHT]),
-    "Q4_K_M": _measured([RIGHT, RIGHT, BROKEN, WRONG]),
+    "Q4_K_M": _measured([RIGHT, RIGHT, BROKEN, WRONG], likeliest=0.3),
 }
 
 
@@ -68,14 +70,21 @@ def test_latency_and_speed_come_from_the_answers(rows: list[EdgeReportRow]) -> N
     assert row.first_token_p50_s == pytest.approx(0.025)
     assert row.first_token_p95_s == pytest.approx(0.0385)
     assert row.tokens_per_second == pytest.approx(100)
+    assert row.prompt_tokens_per_second == pytest.approx(4 * 50 / 0.1)
     assert row.same_prompts == 0.75
     assert row.table_row()["first_token_p50_ms"] == pytest.approx(25)
     assert _report(rows).headline()["Q4_K_M_exact_match"] == 0.5
 
 
-def test_the_largest_drop_is_of_a_quantised_file(rows: list[EdgeReportRow]) -> None:
-    assert _report(rows).largest_drop() == 0.25
-    assert _report(rows[:2]).largest_drop() == -0.25
+def test_a_file_is_compared_with_f16_row_by_row_and_token_by_token(rows: list[EdgeReportRow]) -> None:
+    assert [(row.loss, row.only_baseline, row.only_this) for row in rows] == [(0, 0, 0), (-0.25, 0, 1), (0.25, 1, 0)]
+    assert [row.kind for row in _report(rows).quantised()] == ["Q8_0", "Q4_K_M"]
+    assert [row.top_1_agreement for row in rows] == [1.0, 1.0, 0.5]
+    assert [row.kl == pytest.approx(0, abs=1e-9) for row in rows] == [True, True, False]
+
+
+def test_answers_with_a_grammar_are_judged_beside_the_free_ones(rows: list[EdgeReportRow]) -> None:
+    assert [row.constrained_exact_match for row in rows] == [0.75, 1.0, 0.5]
 
 
 def test_answers_with_text_are_counted() -> None:
