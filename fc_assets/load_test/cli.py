@@ -65,6 +65,10 @@ def _factor(text: str) -> float:
     return value
 
 
+def _shares(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(",") if part)
+
+
 def _rates(text: str) -> tuple[float, ...]:
     return _numbers(text, float)
 
@@ -130,6 +134,24 @@ def _bench_options(bench: argparse.ArgumentParser) -> None:
         "--context-lengths", type=_whole_numbers, default=(256, 1024), help="prompt tokens, default 256,1024"
     )
     bench.add_argument("--rates", type=_rates, default=(), help="open (Poisson) loads, requests a second")
+    bench.add_argument(
+        "--conversations",
+        type=Path,
+        help="JSON array of ShareGPT rows with tools: adds loads of single tool calls and of sessions",
+    )
+    bench.add_argument(
+        "--tool-call-tokens", type=_count, default=256, help="tokens of their answers at most, default 256"
+    )
+    bench.add_argument("--tool-wait", type=float, default=0.5, help="mean wait for a tool in a session, s, default 0.5")
+    bench.add_argument(
+        "--reuse", type=_shares, default=(0.0, 1.0), help="shares of the sessions that begin alike, default 0,1"
+    )
+    bench.add_argument(
+        "--cancel-share", type=float, default=0.0, help="adds a load of which the client cancels this share, default 0"
+    )
+    bench.add_argument(
+        "--cancel-after", type=float, default=0.0, help="cancels after these s; 0: some tokens, default 0"
+    )
     bench.add_argument("--repeats", type=_count, default=1, help="whole runs, for an interval over them, default 1")
     bench.add_argument("--out", type=Path, help="folder for tables and pictures; an interrupted run resumes from it")
 

@@ -17,17 +17,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.presentation.terminal import console, text_table
 from fc_assets.load_test.commands.server import connect_to, say
 from fc_assets.load_test.findings import plots
+from fc_assets.load_test.findings.headline import conversation_shares
 from fc_assets.load_test.findings.repeats import RUN_FOLDER, over_runs
+from fc_assets.load_test.findings.session_turns import session_turns
 from fc_assets.load_test.matrix.cells import matrix_cells
 from fc_assets.load_test.matrix.comparability import measurement_conditions
 from fc_assets.load_test.matrix.matrix_measurement import MeasuredMatrix, measure_matrix
 from fc_assets.load_test.matrix.resume import ResumeFolder
 from fc_assets.load_test.matrix.tables import Rows, write_matrix
+from fc_assets.load_test.matrix.workloads import NO_QUESTIONS, Questions, read_questions
 from fc_assets.load_test.report.page import write_report
-from fc_assets.profiles import BenchmarkSettings, ServerSettings
+from fc_assets.profiles import BenchmarkSettings, ServerSettings, ServiceLevel
 from fc_assets.serving.endpoint import Endpoint
 
 FAILED_REQUESTS = 2
@@ -56,12 +60,13 @@ _COLUMNS: dict[str, tuple[str, str, float]] = {
 def bench(options: argparse.Namespace) -> int:
     """Measure, print, write what `--out` asks for; the exit status."""
     endpoint, settings = connect_to(options), _settings(options)
+    questions = _questions(options.conversations, settings, endpoint)
     with _folder(options.out) as out:
         folders = [out] if options.repeats == 1 else [out / f"{RUN_FOLDER}{n + 1}" for n in range(options.repeats)]
         matrices = []
         for folder in folders:
-            matrices.append(_measure(endpoint, settings, folder))
-            _print_report(matrices[-1])
+            matrices.append(_measure(endpoint, settings, questions, folder))
+            _print_report(matrices[-1], settings)
             if options.out:
                 _write(matrices[-1], endpoint, settings, folder)
     if len(matrices) > 1:
@@ -82,21 +87,43 @@ def _settings(options: argparse.Namespace) -> BenchmarkSettings:
         output_tokens=options.output_tokens,
         output_spread=options.output_spread,
         requests_per_cell=options.requests,
+        tool_call_tokens=options.tool_call_tokens,
+        tool_wait_s=options.tool_wait,
+        session_reuse=options.reuse,
+        cancel_share=options.cancel_share,
+        cancel_after_s=options.cancel_after,
+        slo=ServiceLevel(at_concurrency=max(options.concurrency)),
     )
 
 
-def _measure(endpoint: Endpoint, settings: BenchmarkSettings, folder: Path) -> MeasuredMatrix:
+def _questions(file: Path | None, settings: BenchmarkSettings, endpoint: Endpoint) -> Questions:
+    """What the loads of conversations ask; without a file there are no such loads."""
+    if file is None:
+        return NO_QUESTIONS
+    found = read_questions(file, settings, endpoint.info.max_model_len)
+    if not found.turns:
+        raise FcAssetsError(f"{file} has no row that expects a tool call; give a file of ShareGPT rows that do")
+    if found.conversations is None:
+        say(f"{file} has no conversation of two answers that fits the server: there are no loads of sessions")
+    elif found.conversations.left_out:
+        say(f"{found.conversations.left_out} conversations are left out: they may not fit the server's window")
+    return found
+
+
+def _measure(endpoint: Endpoint, settings: BenchmarkSettings, questions: Questions, folder: Path) -> MeasuredMatrix:
     folder.mkdir(parents=True, exist_ok=True)
     resume = ResumeFolder(folder / _UNFINISHED)
-    missing = [cell for cell in matrix_cells(settings, tools=False) if resume.load(cell) is None]
+    cells = matrix_cells(settings, tools=bool(questions.turns), sessions=questions.conversations is not None)
+    missing = [cell for cell in cells if resume.load(cell) is None]
     with Progress(*_BAR, console=console(stderr=True)) as bar:
-        cells = bar.add_task("cells", total=len(missing))
+        task = bar.add_task("cells", total=len(missing))
 
         def finished(line: str) -> None:
             bar.console.print(line)
-            bar.advance(cells)
+            bar.advance(task)
 
-        return uvloop.run(measure_matrix(endpoint, settings, resume, log=folder / "bench.log", progress=finished))
+        log = folder / "bench.log"
+        return uvloop.run(measure_matrix(endpoint, settings, resume, questions=questions, log=log, progress=finished))
 
 
 def _write(matrix: MeasuredMatrix, endpoint: Endpoint, settings: BenchmarkSettings, folder: Path) -> None:
@@ -117,10 +144,14 @@ def _folder(out: Path | None) -> Iterator[Path]:
             yield Path(folder)
 
 
-def _print_report(matrix: MeasuredMatrix) -> None:
+def _print_report(matrix: MeasuredMatrix, settings: BenchmarkSettings) -> None:
     rows, calibration = matrix.rows(), matrix.calibration
     Console(width=_WIDTH, highlight=False, markup=False).print(_table(rows))
     print("times in ms")
+    requests = [row for result in matrix.results for row in result.requests]
+    for found in (conversation_shares(rows), session_turns(rows, requests, settings.seed)):
+        if found:
+            console().print(text_table(found, list(found[0])))
     print(
         f"client alone: TTFT {calibration.floor_ttft_s * 1e3:.2f} ms, at most "
         f"{calibration.ceiling_requests_per_s:.0f} requests/s, {calibration.cpu_ms_per_request:.2f} ms CPU per request"

@@ -18,6 +18,8 @@ _NOT_THE_LOAD = {
     "quick_concurrency",
     "quick_context_lengths",
     "request_rates",
+    "session_reuse",
+    "min_as_idle",
     "sweep_max_num_seqs",
     "sweep_max_num_batched_tokens",
     "regression_margin",
