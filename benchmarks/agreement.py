@@ -3,8 +3,10 @@
 One real vLLM server with the embedded model; ours, `vllm bench serve` and, where their programs are named, guidellm and
 aiperf ask it the same questions in turn at the same concurrency, and each client's own times to first token are
 compared. Answers have different lengths; a word of its own begins each client's questions, so that none finds another's
-in the prefix cache. Ours is asked twice, with answers of one length too: that load marches. The load averages say what
-else the machine had to do: on two cores a value above 2 before the start means that other work was going on.
+in the prefix cache. The first requests of each client, as many as are under way, are left out: all clients begin with a
+burst, ours throws it away as warm-up. Ours is asked twice, with answers of one length too: that load marches. Clients
+and server share the machine: a client that needs much of a core slows the server, and its times show it. The load
+averages say what else the machine had to do; on two cores a value above 2 before the start means other work.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -90,7 +92,8 @@ def vllm_bench(endpoint: Endpoint, asked: Sequence[Question], concurrency: int, 
     """
     environment = {**os.environ, "OPENAI_API_KEY": endpoint.api_key}
     _quietly([sys.executable, "-c", VLLM_BENCH, *flags.split()], environment)
-    return json.loads((folder / "vllm.json").read_text(encoding="utf-8"))["ttfts"]
+    result = json.loads((folder / "vllm.json").read_text(encoding="utf-8"))
+    return _without_the_first(zip(result["start_times"], result["ttfts"], strict=True), concurrency)
 
 
 def guidellm(
@@ -111,7 +114,8 @@ def guidellm(
     ]
     _quietly([program, "run", *flags])
     requests = json.loads(report.read_text(encoding="utf-8"))["benchmarks"][0]["requests"]["successful"]
-    return [each["time_to_first_token_ms"] / 1e3 for each in requests]
+    waits = [(each["request_start_time"], each["time_to_first_token_ms"] / 1e3) for each in requests]
+    return _without_the_first(waits, concurrency)
 
 
 def aiperf(
@@ -127,7 +131,17 @@ def aiperf(
     """
     _quietly([program, "profile", *flags.split()])
     lines = (folder / "aiperf" / "profile_export.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["metrics"]["time_to_first_token"]["value"] / 1e3 for line in lines]
+    records = [json.loads(line) for line in lines]
+    waits = [
+        (each["metadata"]["request_start_ns"], each["metrics"]["time_to_first_token"]["value"] / 1e3)
+        for each in records
+    ]
+    return _without_the_first(waits, concurrency)
+
+
+def _without_the_first(waits: Iterable[tuple[float, float]], concurrency: int) -> TimesToFirstToken:
+    """The times to first token, of pairs of when a request was sent and its time, without the first `concurrency`."""
+    return [wait for _, wait in sorted(waits)[concurrency:]]
 
 
 def _lines(file: Path, rows: Sequence[Mapping[str, object]]) -> Path:

@@ -80,6 +80,12 @@ class BenchmarkSettings(Section):
         (16, 32, 64), description="Server settings tried in `full` for the recommendation; each starts a server."
     )
     sweep_max_num_batched_tokens: tuple[Positive, ...] = (2048, 8192)
+    sweep_no_prefix_caching: bool = Field(
+        True, description="Whether the best of these pairs is tried without prefix caching, too."
+    )
+    sweep_ngram_tokens: tuple[Positive, ...] = Field(
+        (4,), description="Values of `server.ngram_tokens` that are tried with the best pair; empty: none."
+    )
     slo: ServiceLevel = ServiceLevel()
     regression_margin: Share = Field(0.1, description="How much slower than the last good measurement is tolerated.")
     quick_cron: str = Field("0 2 * * *", description="When the quick benchmark is scheduled.")

@@ -22,6 +22,8 @@ _NOT_THE_LOAD = {
     "min_as_idle",
     "sweep_max_num_seqs",
     "sweep_max_num_batched_tokens",
+    "sweep_no_prefix_caching",
+    "sweep_ngram_tokens",
     "regression_margin",
     "quick_cron",
     "full_cron",
