@@ -30,7 +30,7 @@ _RUN = {"bench": bench, "capacity": capacity, "compare": compare, "ramp": ramp, 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 1 for an error, 2 to 4 for a finding (see `commands`)."""
+    """Run the command and return its exit status: 1 for an error, 2 to 5 for a finding (see `commands`)."""
     options = _parser().parse_args(arguments)
     try:
         return _RUN[options.command](options)

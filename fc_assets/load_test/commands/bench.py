@@ -9,7 +9,7 @@ import argparse
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import uvloop
@@ -17,10 +17,11 @@ from rich.console import Console
 from rich.table import Table
 
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.artifacts import file_sha256
 from fc_assets.foundation.presentation.terminal import console, text_table
 from fc_assets.load_test.commands.server import FAILED_REQUESTS, connect_to, progress_bar, say
 from fc_assets.load_test.findings import plots
-from fc_assets.load_test.findings.headline import conversation_shares
+from fc_assets.load_test.findings.headline import answers_differ, conversation_shares
 from fc_assets.load_test.findings.repeats import RUN_FOLDER, over_runs
 from fc_assets.load_test.findings.session_turns import session_turns
 from fc_assets.load_test.matrix.cells import matrix_cells
@@ -32,6 +33,9 @@ from fc_assets.load_test.matrix.workloads import NO_QUESTIONS, Questions, read_q
 from fc_assets.load_test.report.page import write_report
 from fc_assets.profiles import BenchmarkSettings, ServerSettings, ServiceLevel
 from fc_assets.serving.endpoint import Endpoint
+
+ANSWERS_DIFFER = 5
+"""The exit status where a server under load answered otherwise than idle."""
 
 _WIDTH = 240
 """Columns of the table at most: it is never cut, a narrow terminal breaks its lines."""
@@ -63,14 +67,19 @@ def bench(options: argparse.Namespace) -> int:
             matrices.append(_measure(endpoint, settings, questions, folder))
             _print_report(matrices[-1], settings)
             if options.out:
-                _write(matrices[-1], endpoint, settings, folder)
+                conditions = measurement_conditions(ServerSettings(api_url=endpoint.base_url), settings)
+                if options.conversations:
+                    conditions["conversations"] = {"sha256": file_sha256(options.conversations)}
+                _write(matrices[-1], endpoint, settings, conditions, folder)
     if len(matrices) > 1:
         repeated = over_runs([matrix.rows() for matrix in matrices])
         console().print(text_table(repeated, list(repeated[0])))
     if options.out:
         say(f"report, tables and pictures are in {options.out}")
-    failed = any(result.figures["error_rate"] for matrix in matrices for result in matrix.results)
-    return FAILED_REQUESTS if failed else 0
+    rows = [row for matrix in matrices for row in matrix.rows()]
+    if any(row["error_rate"] for row in rows):
+        return FAILED_REQUESTS
+    return ANSWERS_DIFFER if any(answers_differ(row, settings.min_as_idle) for row in rows) else 0
 
 
 def _settings(options: argparse.Namespace) -> BenchmarkSettings:
@@ -121,8 +130,13 @@ def _measure(endpoint: Endpoint, settings: BenchmarkSettings, questions: Questio
         return uvloop.run(measure_matrix(endpoint, settings, resume, questions=questions, log=log, progress=finished))
 
 
-def _write(matrix: MeasuredMatrix, endpoint: Endpoint, settings: BenchmarkSettings, folder: Path) -> None:
-    conditions = measurement_conditions(ServerSettings(api_url=endpoint.base_url), settings)
+def _write(
+    matrix: MeasuredMatrix,
+    endpoint: Endpoint,
+    settings: BenchmarkSettings,
+    conditions: Mapping[str, object],
+    folder: Path,
+) -> None:
     write_matrix(matrix, endpoint, settings, conditions, folder)
     plots.draw_all(matrix.rows(), settings.slo, folder)
     write_report(folder)
@@ -156,6 +170,8 @@ def _print_report(matrix: MeasuredMatrix, settings: BenchmarkSettings) -> None:
             print(f"{row['cell']} measured the client as much as the server")
         if row["marched"]:
             print(f"{row['cell']} marched: {row['in_step_share']:.0%} of its requests left in step with others")
+        if answers_differ(row, settings.min_as_idle):
+            print(f"{row['cell']} has other answers than the idle server, of {row['idle_compared']} compared")
     for row in rows:
         if row["error_rate"]:
             print(f"{row['cell']} failed: {row['failures']}")

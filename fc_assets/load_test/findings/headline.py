@@ -53,6 +53,13 @@ def headline(row: CellRow) -> dict[str, object]:
     }
 
 
+def answers_differ(row: CellRow, least: float) -> bool:
+    """Whether a cell's answers were compared with the idle server's, and fewer than the share `least` are the same."""
+    if row.get("idle_compared") is None:
+        return False
+    return row["as_idle_share"] is None or bool(row["as_idle_share"] < least)
+
+
 def conversation_shares(rows: Rows) -> list[dict[str, object]]:
     """The shares that belong to loads of conversations and of cancelled requests, a line for each such cell."""
     asked = [row for row in rows if row.get("idle_compared") is not None or row["kind"] == "cancelled"]

@@ -145,12 +145,25 @@ def test_the_command_line_asks_a_files_conversations(
     with (out / CELLS_CSV).open() as stream:
         cells = [row["cell"] for row in csv.DictReader(stream)]
     assert cells == ["closed-c2-ctx16", "tools-free-c2", "tools-constrained-c2", "sessions-c2-reuse50"]
-    turns = [line.split() for line in printed.splitlines() if line.strip().startswith("sessions-c2-reuse50")][-3:]
+    lines = [line.split() for line in printed.splitlines()]
+    turns = [line for line in lines if line[:1] == ["sessions-c2-reuse50"] and line[1] in ("1", "2", "3")]
     assert [line[1] for line in turns] == ["1", "2", "3"]
     growing = [float(line[3]) for line in turns]
     assert growing == sorted({*growing})
     assert json.loads((out / CELLS_JSON).read_text())["cells"][-1]["as_idle_share"] == 1
-    assert "Sessions, turn by turn" in (out / REPORT_HTML).read_text()
+    page = (out / REPORT_HTML).read_text()
+    assert "Sessions, turn by turn" in page
+    assert "conversations.sha256" in page
+
+
+def test_the_command_line_fails_where_a_server_cuts_its_answers_under_load(
+    split: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cutting = Cutting(cuts=True)
+    options = "--concurrency 3 --context-lengths 16 --output-tokens 4 --requests 8 --tool-wait 0 --reuse 0".split()
+    with ScriptedServer(lambda body: cutting(body) if "messages" in body else answer(body)) as server:
+        assert main(["bench", "--api-url", server.url, *options, "--conversations", str(split)]) == 5
+    assert "tools-free-c3 has other answers than the idle server, of 12 compared" in capsys.readouterr().out
 
 
 def test_a_file_without_a_call_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
