@@ -39,7 +39,7 @@ from fc_assets.serving.endpoint import Endpoint
 from fc_assets.serving.server import serve
 
 MODEL = "m"
-REQUESTS: Mapping[int, int] = {1: 32, 8: 96, 32: 160}
+REQUESTS: Mapping[int, int] = {1: 24, 8: 64, 32: 128}
 """By concurrency."""
 OUTPUT_TOKENS = 16
 WORDS = 100

@@ -33,9 +33,13 @@ NO_QUESTIONS = Questions()
 
 
 def read_questions(split: Path, settings: BenchmarkSettings, max_model_len: int | None) -> Questions:
-    """The questions in a file of ShareGPT rows, a JSON array. Raises `FcAssetsError` when it cannot be read."""
+    """The questions in a file of ShareGPT rows, a JSON array; whole conversations for the full matrix only.
+
+    Raises `FcAssetsError` when the file cannot be read.
+    """
     turns = [turn for turn in read_turns(split) if turn.calls]
-    return Questions(turns, read_conversations(split, max_model_len, settings.tool_call_tokens))
+    full = settings.mode == "full"
+    return Questions(turns, read_conversations(split, max_model_len, settings.tool_call_tokens) if full else None)
 
 
 @dataclass(frozen=True, slots=True)
