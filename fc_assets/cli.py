@@ -24,6 +24,7 @@ COMMANDS = {
     "bench": (_LOAD_TEST, "load-test a running OpenAI-compatible server"),
     "capacity": (_LOAD_TEST, "find the highest load that a running server takes for an SLO"),
     "replay": (_LOAD_TEST, "put a recorded trace on a running server"),
+    "ramp": (_LOAD_TEST, "put a load on a running server whose rate rises"),
     "compare": (_LOAD_TEST, "say whether one run of bench is slower than another"),
     "chat": ("fc_assets.edge.cli", "ask a GGUF file in the terminal, its calls shown and answered"),
     "up": (_STACK, "serve the release on record again, or the latest promoted one"),

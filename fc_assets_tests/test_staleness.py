@@ -53,7 +53,7 @@ MADE_FROM: dict[str, set[str]] = {
     "eval_report": {"sharegpt_val"} | PREDICTIONS | BFCL,
     "promoted_policy": LINEAGE,
     "benchmark_matrix": {"promoted_policy", "sharegpt_val"},
-    "serving_recommendation": {"promoted_policy", "benchmark_matrix"},
+    "serving_recommendation": {"promoted_policy", "sharegpt_val", "benchmark_matrix"},
     "gguf_artifacts": {"promoted_policy"},
     "edge_report": {"gguf_artifacts", "sharegpt_val"},
     "vllm_deployment": {"promoted_policy", "serving_recommendation"},

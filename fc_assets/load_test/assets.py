@@ -19,9 +19,10 @@ from fc_assets.foundation.resources import Runtime
 from fc_assets.load_test.capacity.probes import read_capacities
 from fc_assets.load_test.findings.headline import at_slo, headline
 from fc_assets.load_test.findings.recommendation import Recommendation, recommend, write_recommendation
+from fc_assets.load_test.findings.sweep import SWEPT
 from fc_assets.load_test.jobs import MatrixJob, ReleaseUnderTest, SweepJob
 from fc_assets.load_test.matrix.comparability import measurement_conditions
-from fc_assets.load_test.matrix.tables import read_record, read_rows
+from fc_assets.load_test.matrix.tables import Rows, read_record, read_rows
 from fc_assets.names import (
     BENCHMARK_MATRIX,
     CAPACITY_PLOT,
@@ -88,7 +89,8 @@ def benchmark_matrix(
     description=(
         "The vLLM settings to run the policy with for the profile's SLO, and the measurements behind them: the highest "
         "load that met the SLO, the knee of the latency-throughput curve, and in the full mode a sweep over "
-        "max_num_seqs and max_num_batched_tokens, each tried on a server of its own. "
+        "max_num_seqs and max_num_batched_tokens, then prefix caching and n-gram speculation, each tried on a server "
+        "of its own, with its tool calls judged beside its speed. "
         "It follows from a measurement: made again, it may differ."
     ),
 )
@@ -96,9 +98,10 @@ def serving_recommendation(
     context: dg.AssetExecutionContext,
     runtime: dg.ResourceParam[Runtime],
     promoted_policy: Artifact,
+    sharegpt_val: Artifact,
     benchmark_matrix: Artifact,
 ) -> dg.MaterializeResult[Artifact]:
-    settings, inputs = runtime.profile.benchmark, [promoted_policy, benchmark_matrix]
+    settings, inputs = runtime.profile.benchmark, [promoted_policy, sharegpt_val, benchmark_matrix]
     with runtime.step(context) as step:
         if benchmark_matrix.inputs.get(PROMOTED_POLICY) != promoted_policy.digest:
             raise FcAssetsError(
@@ -109,7 +112,8 @@ def serving_recommendation(
         if settings.mode == "full":
             resume = _resume_folder(context, runtime, inputs)
             release = _under_test(context, runtime, promoted_policy)
-            job = SweepJob(release=release, benchmark=settings, resume=resume)
+            split = sharegpt_val.path / split_file(SHAREGPT_VAL)
+            job = SweepJob(release=release, benchmark=settings, split=split, resume=resume)
             sweep = runtime.run_job(context, job, step.scratch).rows
         found = recommend(
             read_rows(benchmark_matrix.path),
@@ -119,10 +123,16 @@ def serving_recommendation(
             read_capacities(benchmark_matrix.path),
         )
         write_recommendation(found, settings.slo, sweep, step.out)
-        result = step.publish(inputs, _describe_recommendation(found, benchmark_matrix))
+        result = step.publish(inputs, _describe_recommendation(found, sweep, benchmark_matrix))
         if resume:
             shutil.rmtree(resume)
         return result
+
+
+_SWEEP_SHOWN = (
+    *SWEPT, "goodput_per_s", "ttft_p95_s", "tpot_p95_s", "output_tokens_per_s", "tool_calls_per_s", "valid_call_share",
+    "as_idle_share", "sessions_ttft_p50_s", "sessions_prefix_cache_hit_rate",
+)  # fmt: skip
 
 
 def _under_test(context: dg.AssetExecutionContext, runtime: Runtime, release: Artifact) -> ReleaseUnderTest:
@@ -172,10 +182,11 @@ def _describe_capacities(out: Path) -> dict[str, object]:
     }
 
 
-def _describe_recommendation(found: Recommendation, matrix: Artifact) -> dict[str, object]:
+def _describe_recommendation(found: Recommendation, sweep: Rows, matrix: Artifact) -> dict[str, object]:
     settings = found.settings.model_dump()
     return {
         "settings": table([{"setting": name, "value": value} for name, value in settings.items()]),
+        **({"sweep": table({name: row.get(name) for name in _SWEEP_SHOWN} for row in sweep)} if sweep else {}),
         "reasons": dg.MetadataValue.md("\n".join(f"- {reason}" for reason in found.reasons)),
         "flags": " ".join(found.flags),
         "curve": picture_file(matrix.path / LATENCY_THROUGHPUT_PLOT, "latency against throughput"),

@@ -9,7 +9,7 @@ from fc_assets.foundation.artifacts import Artifact, ArtifactStore
 from fc_assets.foundation.metadata import record_of, table
 from fc_assets.foundation.resources import Runtime
 from fc_assets.load_test.assets import benchmark_matrix, serving_recommendation
-from fc_assets.load_test.findings.headline import at_slo
+from fc_assets.load_test.findings.headline import answers_differ, at_slo
 from fc_assets.load_test.findings.recommendation import read_recommendation
 from fc_assets.load_test.matrix.tables import read_record, read_rows
 from fc_assets.names import MATRIX_RECORD, RECONCILIATION
@@ -30,6 +30,46 @@ def no_request_failed(benchmark_matrix: Artifact) -> dg.AssetCheckResult:
             "failures": table({name: row[name] for name in ("cell", "error_rate", "failures")} for row in failed),
         },
         description=f"{len(failed)} of {len(rows)} cells had failed requests.",
+    )
+
+
+@dg.asset_check(
+    asset=benchmark_matrix,
+    blocking=True,
+    description=(
+        "Under every load of conversations the server answered to the letter as it does when it is idle, but for the "
+        "share that the profile allows: it is not fast because it cuts or spoils its answers."
+    ),
+)
+def answers_hold_under_load(benchmark_matrix: Artifact, runtime: dg.ResourceParam[Runtime]) -> dg.AssetCheckResult:
+    least = runtime.profile.benchmark.min_as_idle
+    rows = [row for row in read_rows(benchmark_matrix.path) if row.get("idle_compared") is not None]
+    wrong = [row for row in rows if answers_differ(row, least)]
+    names = ("cell", "idle_compared", "as_idle_share", "cut_under_load_share", "valid_call_share_compared",
+             "valid_call_share_idle")  # fmt: skip
+    return dg.AssetCheckResult(
+        passed=not wrong,
+        metadata={
+            "compared": table({name: row[name] for name in names} for row in rows),
+            "answers_differ": ", ".join(str(row["cell"]) for row in wrong),
+            "least_as_idle_share": least,
+        },
+        description=f"In {len(wrong)} of {len(rows)} loads of conversations the answers differ from the idle server's.",
+    )
+
+
+@dg.asset_check(
+    asset=benchmark_matrix,
+    description="After clients had cancelled requests the server held none of them, and answered the next one.",
+)
+def cancelled_requests_free_their_slots(benchmark_matrix: Artifact) -> dg.AssetCheckResult:
+    rows = [row for row in read_rows(benchmark_matrix.path) if row["kind"] == "cancelled"]
+    stuck = [row for row in rows if row["slots_kept"] or row["ttft_after_s"] is None]
+    names = ("cell", "cancelled", "slots_kept", "slots_freed_s", "ttft_after_s")
+    return _warning(
+        not stuck,
+        f"After {len(stuck)} of {len(rows)} loads with cancelled requests the server held some or did not answer.",
+        loads=table({name: row[name] for name in names} for row in rows),
     )
 
 
@@ -164,6 +204,8 @@ def _warning(
 
 CHECKS = [
     no_request_failed,
+    answers_hold_under_load,
+    cancelled_requests_free_their_slots,
     slo_is_kept,
     client_and_server_agree,
     server_was_the_limit,

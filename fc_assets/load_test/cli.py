@@ -1,8 +1,9 @@
 """The load test for people outside Dagster: `fc-assets bench --api-url http://host:8000 ...`.
 
 `bench` measures the same matrix as the asset against a server that runs already; `capacity` searches the highest load
-that keeps an SLO; `replay` sends a recorded trace; `compare` says whether one run is slower than another. Only the
-command line is read here: the work is in `commands`. A server's key is read from `$FC_API_KEY`.
+that keeps an SLO; `ramp` raises the rate of a load; `replay` sends a recorded trace; `compare` says whether one run is
+slower than another. Only the command line is read here: the work is in `commands`. A server's key is read from
+`$FC_API_KEY`.
 """
 
 from __future__ import annotations
@@ -19,16 +20,17 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.load_test.commands.bench import bench
 from fc_assets.load_test.commands.capacity import capacity
 from fc_assets.load_test.commands.compare import compare
+from fc_assets.load_test.commands.ramp import ramp
 from fc_assets.load_test.commands.replay import replay
 from fc_assets.serving.server import API_KEY_VARIABLE
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-_RUN = {"bench": bench, "capacity": capacity, "compare": compare, "replay": replay}
+_RUN = {"bench": bench, "capacity": capacity, "compare": compare, "ramp": ramp, "replay": replay}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 1 for an error, 2 to 4 for a finding (see `commands`)."""
+    """Run the command and return its exit status: 1 for an error, 2 to 5 for a finding (see `commands`)."""
     options = _parser().parse_args(arguments)
     try:
         return _RUN[options.command](options)
@@ -65,6 +67,10 @@ def _factor(text: str) -> float:
     return value
 
 
+def _shares(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(",") if part)
+
+
 def _rates(text: str) -> tuple[float, ...]:
     return _numbers(text, float)
 
@@ -75,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     _bench_options(_server_command(commands, "bench", "load-test a running OpenAI-compatible server"))
     _capacity_options(_server_command(commands, "capacity", "find the highest load that a running server takes"))
     _replay_options(_server_command(commands, "replay", "put a recorded trace on a running server"))
+    _ramp_options(_server_command(commands, "ramp", "put a load on a running server whose rate rises evenly"))
     _compare_options(commands.add_parser("compare", help="say whether run B is slower than run A; exit status 4 if so"))
     return parser
 
@@ -93,6 +100,9 @@ def _load_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--output-spread", type=float, default=0.5, help="answers have (1 +- this) x these tokens, default 0.5"
     )
+
+
+def _requests_option(command: argparse.ArgumentParser) -> None:
     command.add_argument("--requests", type=int, default=64, help="measured requests of a load, default 64")
 
 
@@ -108,8 +118,19 @@ def _replay_options(replay: argparse.ArgumentParser) -> None:
     replay.add_argument("--out", type=Path, help="folder for the figures as JSON")
 
 
+def _ramp_options(ramp: argparse.ArgumentParser) -> None:
+    _load_options(ramp)
+    _slo_options(ramp)
+    ramp.add_argument("--from", dest="first", type=_factor, default=1.0, help="requests a second at first, default 1")
+    ramp.add_argument("--to", dest="last", type=_factor, required=True, help="requests a second at the end")
+    ramp.add_argument("--seconds", type=_factor, default=60.0, help="how long it takes, default 60")
+    ramp.add_argument("--context-length", type=_count, default=1024, help="prompt tokens, default 1024")
+    ramp.add_argument("--out", type=Path, help="folder for the figures as JSON")
+
+
 def _capacity_options(capacity: argparse.ArgumentParser) -> None:
     _load_options(capacity)
+    _requests_option(capacity)
     _slo_options(capacity)
     capacity.add_argument("--context-length", type=int, default=1024, help="prompt tokens, default 1024")
     capacity.add_argument("--seconds", type=int, default=120, help="at most for each of both searches, default 120")
@@ -125,11 +146,30 @@ def _compare_options(compare: argparse.ArgumentParser) -> None:
 
 def _bench_options(bench: argparse.ArgumentParser) -> None:
     _load_options(bench)
+    _requests_option(bench)
     bench.add_argument("--concurrency", type=_whole_numbers, default=(1, 2, 4), help="closed loads, default 1,2,4")
     bench.add_argument(
         "--context-lengths", type=_whole_numbers, default=(256, 1024), help="prompt tokens, default 256,1024"
     )
     bench.add_argument("--rates", type=_rates, default=(), help="open (Poisson) loads, requests a second")
+    bench.add_argument(
+        "--conversations",
+        type=Path,
+        help="JSON array of ShareGPT rows with tools: adds loads of single tool calls and of sessions",
+    )
+    bench.add_argument(
+        "--tool-call-tokens", type=_count, default=256, help="tokens of their answers at most, default 256"
+    )
+    bench.add_argument("--tool-wait", type=float, default=0.5, help="mean wait for a tool in a session, s, default 0.5")
+    bench.add_argument(
+        "--reuse", type=_shares, default=(0.0, 1.0), help="shares of the sessions that begin alike, default 0,1"
+    )
+    bench.add_argument(
+        "--cancel-share", type=float, default=0.0, help="adds a load of which the client cancels this share, default 0"
+    )
+    bench.add_argument(
+        "--cancel-after", type=float, default=0.0, help="cancels after these s; 0: some tokens, default 0"
+    )
     bench.add_argument("--repeats", type=_count, default=1, help="whole runs, for an interval over them, default 1")
     bench.add_argument("--out", type=Path, help="folder for tables and pictures; an interrupted run resumes from it")
 

@@ -48,19 +48,20 @@ class MatrixJob(Job[MatrixResult]):
 
 
 class SweepResult(JobResult):
-    """A row for each pair of server settings: both settings, and the figures of the cell measured with them."""
+    """A row for each choice of server settings, as `findings.sweep` describes it."""
 
     rows: list[dict[str, Any]]
 
 
 class SweepJob(Job[SweepResult]):
-    """Measure the heaviest closed cell of `benchmark` with each pair of its sweep's server settings.
+    """Measure loads of `benchmark` with each choice of its sweep's server settings.
 
-    Finished pairs are kept in `resume`.
+    `split` is the file of conversations for the tool-call loads; finished loads are kept in `resume`.
     """
 
     module: ClassVar[str] = "fc_assets.load_test.sweep_job"
 
     release: ReleaseUnderTest
     benchmark: BenchmarkSettings
+    split: Path
     resume: Path

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import uvloop
 
-from fc_assets.calls.conversations import read_turns
 from fc_assets.foundation.child_processes.jobs import Log, run_job
 from fc_assets.foundation.json_files import write_json
 from fc_assets.load_test.capacity.probes import measure_capacities
@@ -18,6 +17,7 @@ from fc_assets.load_test.matrix.comparability import measurement_conditions
 from fc_assets.load_test.matrix.matrix_measurement import measure_matrix
 from fc_assets.load_test.matrix.resume import ResumeFolder
 from fc_assets.load_test.matrix.tables import write_matrix
+from fc_assets.load_test.matrix.workloads import read_questions
 from fc_assets.load_test.report.page import write_report
 from fc_assets.names import CAPACITY, CAPACITY_PLOT
 from fc_assets.serving.server import serve
@@ -39,7 +39,7 @@ def benchmark(job: MatrixJob, log: Log) -> MatrixResult:
                 endpoint,
                 settings,
                 ResumeFolder(job.resume),
-                turns=read_turns(job.split),
+                questions=read_questions(job.split, settings, endpoint.info.max_model_len),
                 log=release.server_log,
                 progress=log.info,
             )

@@ -39,6 +39,33 @@ class BenchmarkSettings(Section):
     tool_call_tokens: Count = Field(
         256, description="Tokens at most of an answer in the tool-call loads; 0 leaves these loads out."
     )
+    idle_answers: Count = Field(
+        32,
+        description=(
+            "Questions of each load of conversations that are asked again when it is over, one at a time: an answer "
+            "under load is compared with the idle server's; 0 leaves that out."
+        ),
+    )
+    min_as_idle: Share = Field(
+        0.9, description="Least share of these answers that must be the idle server's, to the letter."
+    )
+    session_reuse: tuple[Share, ...] = Field(
+        (0.0, 1.0),
+        description=(
+            "Shares of the sessions that begin with the same system prompt and tools, which a prefix cache can reuse; "
+            "a load of sessions for each in `full`."
+        ),
+    )
+    tool_wait_s: Annotated[float, Field(ge=0)] = Field(
+        0.5, description="Seconds on average (log-normal) for which a session waits for a tool."
+    )
+    cancel_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.3,
+        description="Share of the requests that the client cancels, in a load of its own in `full`; 0: no such load.",
+    )
+    cancel_after_s: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Seconds after which it cancels; 0: after 1 to half of `output_tokens` events, drawn for each."
+    )
     requests_per_cell: Positive = Field(64, description="Measured requests of a cell, at least 4 x its concurrency.")
     warmup_requests: Count = Field(8, description="Requests thrown away before, at least one for each under way.")
     request_timeout_s: Positive = 120
@@ -53,6 +80,12 @@ class BenchmarkSettings(Section):
         (16, 32, 64), description="Server settings tried in `full` for the recommendation; each starts a server."
     )
     sweep_max_num_batched_tokens: tuple[Positive, ...] = (2048, 8192)
+    sweep_no_prefix_caching: bool = Field(
+        True, description="Whether the best of these pairs is tried without prefix caching, too."
+    )
+    sweep_ngram_tokens: tuple[Positive, ...] = Field(
+        (4,), description="Values of `server.ngram_tokens` that are tried with the best pair; empty: none."
+    )
     slo: ServiceLevel = ServiceLevel()
     regression_margin: Share = Field(0.1, description="How much slower than the last good measurement is tolerated.")
     quick_cron: Cron = Field("0 2 * * *", description="When the quick benchmark is scheduled.")

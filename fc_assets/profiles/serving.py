@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fc_assets.profiles.sections import Positive, Section, Share
+from fc_assets.profiles.sections import Count, Positive, Section, Share
 
 
 class ServerSettings(Section):
@@ -23,6 +23,14 @@ class ServerSettings(Section):
     max_model_len: Positive = 8192
     max_num_seqs: Positive = 64
     max_num_batched_tokens: Positive = 8192
+    prefix_caching: bool = Field(True, description="Keep the KV cache of prompts that may begin alike.")
+    ngram_tokens: Count = Field(
+        0,
+        description=(
+            "Speculative decoding by n-grams: so many tokens at a time are guessed from where the prompt has the same "
+            "words, as the names and values of a tool call are there; 0 turns it off."
+        ),
+    )
     enforce_eager: bool = False
     gpu_memory_share: Share = 0.85
     kv_cache_gib: Positive = Field(4, description="KV cache on CPU, GiB.")

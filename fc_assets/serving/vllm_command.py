@@ -28,6 +28,10 @@ Without them the chat template lets the model think, and vLLM samples as the che
 """
 
 
+_NGRAM_LENGTHS = {"prompt_lookup_min": 2, "prompt_lookup_max": 4}
+"""Tokens that must be the same before a guess: a shorter match is mostly chance, a longer one is rare."""
+
+
 @dataclass(frozen=True)
 class VllmCommand:
     """`python -m MODULE FLAGS`, with the variables of `environment` set."""
@@ -79,6 +83,11 @@ def flags_for(settings: ServerSettings) -> list[str]:
         "--enable-auto-tool-choice",
         *SAME_AS_TRAINED_FLAGS,
     ]
+    if not settings.prefix_caching:
+        flags.append("--no-enable-prefix-caching")
+    if settings.ngram_tokens:
+        guess = {"method": "ngram", "num_speculative_tokens": settings.ngram_tokens, **_NGRAM_LENGTHS}
+        flags += ["--speculative-config", json.dumps(guess)]
     if settings.enforce_eager:
         flags.append("--enforce-eager")
     if settings.device == "cuda":

@@ -154,7 +154,15 @@ def test_the_full_mode_tries_every_pair_of_server_settings(tmp_path: Path, serve
     assert materialize([*UPSTREAM, *ASSETS], profile, tmp_path, instance).success
     (file,) = tmp_path.glob(f"artifacts/serving_recommendation/*/{RECOMMENDATION}")
     recommended = json.loads(file.read_text())
-    assert [(row["max_num_seqs"], row["max_num_batched_tokens"]) for row in recommended["sweep"]] == [(2, 16), (2, 32)]
+    pairs = [(row["max_num_seqs"], row["max_num_batched_tokens"]) for row in recommended["sweep"]]
+    assert pairs[:2] == [(2, 16), (2, 32)]
+    assert [row["extra"] for row in recommended["sweep"]] == [
+        "",
+        "",
+        "no prefix caching",
+        "n-gram speculation of 4 tokens",
+    ]
+    assert pairs[2] == pairs[3] in pairs[:2]
     assert {row["cell"] for row in recommended["sweep"]} == {"closed-c2-ctx16"}
     assert recommended["settings"]["max_num_seqs"] == 2
     assert not list((tmp_path / "resume" / "serving_recommendation").iterdir())

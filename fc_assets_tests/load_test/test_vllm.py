@@ -15,6 +15,7 @@ from fc_assets.load_test.load.workload import conversations
 from fc_assets.load_test.matrix.cell_measurement import CellFailedError
 from fc_assets.load_test.matrix.matrix_measurement import measure_matrix
 from fc_assets.load_test.matrix.resume import ResumeFolder
+from fc_assets.load_test.matrix.workloads import Questions
 from fc_assets.profiles import EMBEDDED, ServerSettings, load_profile
 from fc_assets.serving.endpoint import Endpoint
 from fc_assets.serving.server import serve
@@ -63,7 +64,7 @@ def test_the_matrix_ends_and_both_sides_count_the_same(endpoint: Endpoint, folde
             endpoint,
             BENCHMARK,
             ResumeFolder(folder / "resume"),
-            turns=list(turns_of(ROW)),
+            questions=Questions(list(turns_of(ROW))),
             log=folder / "bench.log",
             progress=print,
         )

@@ -26,6 +26,14 @@ def test_flags_follow_the_settings() -> None:
     assert {"--enable-auto-tool-choice", "--tool-call-parser"} <= set(flags)
 
 
+def test_prefix_caching_and_n_gram_speculation_follow_the_settings() -> None:
+    assert not {"--no-enable-prefix-caching", "--speculative-config"} & set(flags_for(CPU))
+    flags = flags_for(CPU.model_copy(update={"prefix_caching": False, "ngram_tokens": 4}))
+    assert "--no-enable-prefix-caching" in flags
+    guess = json.loads(flags[flags.index("--speculative-config") + 1])
+    assert (guess["method"], guess["num_speculative_tokens"]) == ("ngram", 4)
+
+
 @pytest.mark.parametrize("settings", [CPU, GPU], ids=["cpu", "cuda"])
 def test_model_address_and_every_name_are_in_the_command(settings: ServerSettings) -> None:
     argv = command(settings).argv

@@ -99,6 +99,18 @@ def answer(
     return [*actions, Send(chunk(event(usage(prompt_tokens, count)) + event("[DONE]")) + LAST_CHUNK)]
 
 
+def call_answer(name: str, arguments: str, *, prompt_tokens: int = 1, first_s: float = 0.0) -> list[Action]:
+    """A whole chat answer of one tool call, its arguments in a piece for each character, as if each were a token."""
+
+    def delta(**told: object) -> Send:
+        return Send(chunk(event({"choices": [{"index": 0, "delta": told, "finish_reason": None}]})), output=True)
+
+    pieces = [delta(tool_calls=[{"index": 0, "function": {"arguments": piece}}]) for piece in arguments]
+    end = chunk(event(usage(prompt_tokens, 1 + len(arguments))) + event("[DONE]")) + LAST_CHUNK
+    named = delta(tool_calls=[{"index": 0, "function": {"name": name}}])
+    return [Send(CHUNKED_HEAD), Wait(first_s), named, *pieces, Send(end)]
+
+
 class ScriptedServer:
     """`with ScriptedServer(script) as server`: POSTs are answered by `script(body)`, GETs by `gets[path]`.
 

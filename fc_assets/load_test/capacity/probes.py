@@ -100,6 +100,10 @@ class Trial:
                 raise OutOfTimeError
             probe = await self.once(kind, level)
             last = (level, time.perf_counter() - now)
+            left = max(self._settings.capacity_seconds - (time.perf_counter() - began), 0)
+            self._progress(
+                f"{kind} {level:g}: {probe.kept} of {probe.requests} kept the SLO; at most {left:.0f} s left"
+            )
             return probe
 
         return await find_capacity(kind, attempt, start=start, highest=highest)

@@ -8,35 +8,38 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import uvloop
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.artifacts import file_sha256
 from fc_assets.foundation.child_processes.processes import temporary_folder
 from fc_assets.foundation.presentation.terminal import console, text_table
-from fc_assets.load_test.commands.server import connect_to, say
+from fc_assets.load_test.commands.server import FAILED_REQUESTS, connect_to, progress_bar, say
 from fc_assets.load_test.findings import plots
+from fc_assets.load_test.findings.headline import answers_differ, conversation_shares
 from fc_assets.load_test.findings.repeats import RUN_FOLDER, over_runs
+from fc_assets.load_test.findings.session_turns import session_turns
 from fc_assets.load_test.matrix.cells import matrix_cells
 from fc_assets.load_test.matrix.comparability import measurement_conditions
 from fc_assets.load_test.matrix.matrix_measurement import MeasuredMatrix, measure_matrix
 from fc_assets.load_test.matrix.resume import ResumeFolder
 from fc_assets.load_test.matrix.tables import Rows, write_matrix
+from fc_assets.load_test.matrix.workloads import NO_QUESTIONS, Questions, read_questions
 from fc_assets.load_test.report.page import write_report
-from fc_assets.profiles import BenchmarkSettings, ServerSettings
+from fc_assets.profiles import BenchmarkSettings, ServerSettings, ServiceLevel
 from fc_assets.serving.endpoint import Endpoint
 
-FAILED_REQUESTS = 2
-"""The exit status where a request failed."""
+ANSWERS_DIFFER = 5
+"""The exit status where a server under load answered otherwise than idle."""
 
 _WIDTH = 240
 """Columns of the table at most: it is never cut, a narrow terminal breaks its lines."""
 _UNFINISHED = "unfinished"
-_BAR = (BarColumn(), MofNCompleteColumn(), TextColumn("cells,"), TimeRemainingColumn(), TextColumn("left"))
 _COLUMNS: dict[str, tuple[str, str, float]] = {
     "requests/s": ("requests_per_s", ".2f", 1),
     "tokens/s": ("output_tokens_per_s", ".0f", 1),
@@ -56,21 +59,27 @@ _COLUMNS: dict[str, tuple[str, str, float]] = {
 def bench(options: argparse.Namespace) -> int:
     """Measure, print, write what `--out` asks for; the exit status."""
     endpoint, settings = connect_to(options), _settings(options)
+    questions = _questions(options.conversations, settings, endpoint)
     with _folder(options.out) as out:
         folders = [out] if options.repeats == 1 else [out / f"{RUN_FOLDER}{n + 1}" for n in range(options.repeats)]
         matrices = []
         for folder in folders:
-            matrices.append(_measure(endpoint, settings, folder))
-            _print_report(matrices[-1])
+            matrices.append(_measure(endpoint, settings, questions, folder))
+            _print_report(matrices[-1], settings)
             if options.out:
-                _write(matrices[-1], endpoint, settings, folder)
+                conditions = measurement_conditions(ServerSettings(api_url=endpoint.base_url), settings)
+                if options.conversations:
+                    conditions["conversations"] = {"sha256": file_sha256(options.conversations)}
+                _write(matrices[-1], endpoint, settings, conditions, folder)
     if len(matrices) > 1:
         repeated = over_runs([matrix.rows() for matrix in matrices])
         console().print(text_table(repeated, list(repeated[0])))
     if options.out:
         say(f"report, tables and pictures are in {options.out}")
-    failed = any(result.figures["error_rate"] for matrix in matrices for result in matrix.results)
-    return FAILED_REQUESTS if failed else 0
+    rows = [row for matrix in matrices for row in matrix.rows()]
+    if any(row["error_rate"] for row in rows):
+        return FAILED_REQUESTS
+    return ANSWERS_DIFFER if any(answers_differ(row, settings.min_as_idle) for row in rows) else 0
 
 
 def _settings(options: argparse.Namespace) -> BenchmarkSettings:
@@ -82,25 +91,52 @@ def _settings(options: argparse.Namespace) -> BenchmarkSettings:
         output_tokens=options.output_tokens,
         output_spread=options.output_spread,
         requests_per_cell=options.requests,
+        tool_call_tokens=options.tool_call_tokens,
+        tool_wait_s=options.tool_wait,
+        session_reuse=options.reuse,
+        cancel_share=options.cancel_share,
+        cancel_after_s=options.cancel_after,
+        slo=ServiceLevel(at_concurrency=max(options.concurrency)),
     )
 
 
-def _measure(endpoint: Endpoint, settings: BenchmarkSettings, folder: Path) -> MeasuredMatrix:
+def _questions(file: Path | None, settings: BenchmarkSettings, endpoint: Endpoint) -> Questions:
+    """What the loads of conversations ask; without a file there are no such loads."""
+    if file is None:
+        return NO_QUESTIONS
+    found = read_questions(file, settings, endpoint.info.max_model_len)
+    if not found.turns:
+        raise FcAssetsError(f"{file} has no row that expects a tool call; give a file of ShareGPT rows that do")
+    if found.conversations is None:
+        say(f"{file} has no conversation of two answers that fits the server: there are no loads of sessions")
+    elif found.conversations.left_out:
+        say(f"{found.conversations.left_out} conversations are left out: they may not fit the server's window")
+    return found
+
+
+def _measure(endpoint: Endpoint, settings: BenchmarkSettings, questions: Questions, folder: Path) -> MeasuredMatrix:
     folder.mkdir(parents=True, exist_ok=True)
     resume = ResumeFolder(folder / _UNFINISHED)
-    missing = [cell for cell in matrix_cells(settings, tools=False) if resume.load(cell) is None]
-    with Progress(*_BAR, console=console(stderr=True)) as bar:
-        cells = bar.add_task("cells", total=len(missing))
+    cells = matrix_cells(settings, tools=bool(questions.turns), sessions=questions.conversations is not None)
+    missing = [cell for cell in cells if resume.load(cell) is None]
+    with progress_bar("cells") as bar:
+        task = bar.add_task("cells", total=len(missing))
 
         def finished(line: str) -> None:
             bar.console.print(line)
-            bar.advance(cells)
+            bar.advance(task)
 
-        return uvloop.run(measure_matrix(endpoint, settings, resume, log=folder / "bench.log", progress=finished))
+        log = folder / "bench.log"
+        return uvloop.run(measure_matrix(endpoint, settings, resume, questions=questions, log=log, progress=finished))
 
 
-def _write(matrix: MeasuredMatrix, endpoint: Endpoint, settings: BenchmarkSettings, folder: Path) -> None:
-    conditions = measurement_conditions(ServerSettings(api_url=endpoint.base_url), settings)
+def _write(
+    matrix: MeasuredMatrix,
+    endpoint: Endpoint,
+    settings: BenchmarkSettings,
+    conditions: Mapping[str, object],
+    folder: Path,
+) -> None:
     write_matrix(matrix, endpoint, settings, conditions, folder)
     plots.draw_all(matrix.rows(), settings.slo, folder)
     write_report(folder)
@@ -117,10 +153,14 @@ def _folder(out: Path | None) -> Iterator[Path]:
             yield folder
 
 
-def _print_report(matrix: MeasuredMatrix) -> None:
+def _print_report(matrix: MeasuredMatrix, settings: BenchmarkSettings) -> None:
     rows, calibration = matrix.rows(), matrix.calibration
     Console(width=_WIDTH, highlight=False, markup=False).print(_table(rows))
     print("times in ms")
+    requests = [row for result in matrix.results for row in result.requests]
+    for found in (conversation_shares(rows), session_turns(rows, requests, settings.seed)):
+        if found:
+            console().print(text_table(found, list(found[0])))
     print(
         f"client alone: TTFT {calibration.floor_ttft_s * 1e3:.2f} ms, at most "
         f"{calibration.ceiling_requests_per_s:.0f} requests/s, {calibration.cpu_ms_per_request:.2f} ms CPU per request"
@@ -130,6 +170,8 @@ def _print_report(matrix: MeasuredMatrix) -> None:
             print(f"{row['cell']} measured the client as much as the server")
         if row["marched"]:
             print(f"{row['cell']} marched: {row['in_step_share']:.0%} of its requests left in step with others")
+        if answers_differ(row, settings.min_as_idle):
+            print(f"{row['cell']} has other answers than the idle server, of {row['idle_compared']} compared")
     for row in rows:
         if row["error_rate"]:
             print(f"{row['cell']} failed: {row['failures']}")

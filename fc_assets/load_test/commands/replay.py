@@ -13,8 +13,7 @@ import uvloop
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.json_files import finite, write_json
 from fc_assets.foundation.presentation.terminal import console, text_table
-from fc_assets.load_test.commands.bench import FAILED_REQUESTS
-from fc_assets.load_test.commands.server import connect_to, say
+from fc_assets.load_test.commands.server import FAILED_REQUESTS, connect_to, counted, say
 from fc_assets.load_test.load.client import Client
 from fc_assets.load_test.load.generator import replay as send_at
 from fc_assets.load_test.load.recorded_trace import Trace, read_trace, traced_prompts
@@ -52,7 +51,8 @@ async def _replay(endpoint: Endpoint, trace: Trace, settings: BenchmarkSettings,
     make = traced_prompts(endpoint.model, trace, secrets.randbits(32))
     async with Client(endpoint, timeout_s=settings.request_timeout_s) as client:
         before = await server_metrics(client)
-        result = await while_it_serves(client, send_at(client, trace.seconds(speed), make), say)
+        with counted(make, len(trace.requests)) as counting:
+            result = await while_it_serves(client, send_at(client, trace.seconds(speed), counting), say)
         after = await server_metrics(client)
     if result.cut_off:
         raise FcAssetsError("The server answered with nothing but errors, so the replay was stopped")

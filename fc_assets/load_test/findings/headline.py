@@ -19,6 +19,14 @@ _RATES = {
     "tool-call goodput/s": "tool_call_goodput_per_s",
 }
 
+_SHARES = {
+    "valid calls": "valid_call_share",
+    "valid when idle": "valid_call_share_idle",
+    "as when idle": "as_idle_share",
+    "cut under load": "cut_under_load_share",
+    "prefix-cache hits": "prefix_cache_hit_rate",
+    "slots kept": "slots_kept",
+}
 _GPU = {
     "GPU use": "gpu_use",
     "GPU MB": "gpu_memory_peak_mb",
@@ -33,14 +41,31 @@ def headline(row: CellRow) -> dict[str, object]:
         "cell": row["cell"],
         **{title: round(float(row[name]) * 1e3, 1) for title, name in _MILLISECONDS.items()},
         **{title: round(float(row[name]), 1) for title, name in _RATES.items() if row.get(name) is not None},
+        **{title: round(float(row[name]), 3) for title, name in _SHARES.items() if row.get(name) is not None},
         **{title: round(float(row[name]), 2) for title, name in _GPU.items() if row.get(name) is not None},
         "within 5 ms": _rounded(row.get("sent_within_5ms_share")),
         "send CV": _rounded(row.get("send_gap_cv")),
         "steady": _rounded(row.get("steady_share")),
         "marched": bool(row.get("marched")),
+        "cancelled": int(row.get("cancelled") or 0),
         "failed": round(float(row["error_rate"]), 4),
         "client-limited": bool(row["client_limited"]),
     }
+
+
+def answers_differ(row: CellRow, least: float) -> bool:
+    """Whether a cell's answers were compared with the idle server's, and fewer than the share `least` are the same."""
+    if row.get("idle_compared") is None:
+        return False
+    return row["as_idle_share"] is None or bool(row["as_idle_share"] < least)
+
+
+def conversation_shares(rows: Rows) -> list[dict[str, object]]:
+    """The shares that belong to loads of conversations and of cancelled requests, a line for each such cell."""
+    asked = [row for row in rows if row.get("idle_compared") is not None or row["kind"] == "cancelled"]
+    return [
+        {"cell": row["cell"], **{title: _rounded(row.get(name)) for title, name in _SHARES.items()}} for row in asked
+    ]
 
 
 def _rounded(value: float | None) -> float | None:

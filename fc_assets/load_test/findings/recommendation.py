@@ -14,6 +14,7 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.json_files import read_json, write_json
 from fc_assets.load_test.capacity.probes import Capacities
 from fc_assets.load_test.findings.capacity import keeps_slo, knees, slo_concurrency
+from fc_assets.load_test.findings.sweep import compared_with_the_pair, pairs_of
 from fc_assets.load_test.matrix.tables import CellRow, Rows, closed_cells
 from fc_assets.names import BENCHMARK_MATRIX, RECOMMENDATION
 from fc_assets.profiles import ServerSettings, ServiceLevel
@@ -74,7 +75,7 @@ def recommend(
         knees=at_knee,
         holds=limit.level > 0,
         flags=flags_for(settings),
-        reasons=[*reasons, *limit.reasons, why],
+        reasons=[*reasons, *limit.reasons, why, *compared_with_the_pair(sweep)],
     )
 
 
@@ -108,12 +109,13 @@ def _choose(limit: _Limit, sweep: Rows, server: ServerSettings, slo: ServiceLeve
     """`max_num_seqs`, `max_num_batched_tokens`, and why."""
     seqs, tokens = server.max_num_seqs, server.max_num_batched_tokens
     if sweep:
-        best = best_of_sweep(sweep, slo)
+        pairs = pairs_of(sweep)
+        best = best_of_sweep(pairs, slo)
         if best is None:
-            return seqs, tokens, f"None of the {len(sweep)} server settings tried met the SLO, so the profile's stay"
+            return seqs, tokens, f"None of the {len(pairs)} server settings tried met the SLO, so the profile's stay"
         seqs, tokens = int(best["max_num_seqs"]), int(best["max_num_batched_tokens"])
         why = (
-            f"Of {len(sweep)} server settings tried, max_num_seqs {seqs} with max_num_batched_tokens {tokens} had the "
+            f"Of {len(pairs)} server settings tried, max_num_seqs {seqs} with max_num_batched_tokens {tokens} had the "
             f"best goodput: {best['goodput_per_s']:.2f} requests/s at concurrency {best['concurrency']}"
         )
         return seqs, tokens, why

@@ -15,9 +15,8 @@ from pathlib import Path
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.child_processes import processes
 from fc_assets.load_test.load.client import Client, Request
-from fc_assets.load_test.load.generator import Load, drive
+from fc_assets.load_test.load.generator import Load, MakeRequest, drive
 from fc_assets.load_test.load.request_statistics import latencies, succeeded
-from fc_assets.load_test.load.workload import MakeRequest
 from fc_assets.serving.endpoint import Endpoint
 
 CLIENT_LIMIT = 0.5

@@ -6,6 +6,7 @@ that parsing does not delay the clock of other requests in the same loop.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,15 +27,23 @@ _COUNTS = ("prompt_tokens", "completion_tokens")
 MAX_ANSWER_BYTES = 256 << 20
 """More than any answer's events have: the server is broken or hostile."""
 
+CANCELLED = "cancelled"
+"""The kind of failure of a request that the client gave up on purpose: it is no error of the server."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request ready to send: `body` is JSON. The expected counts are checked against `usage`; 0 checks nothing."""
+    """A request ready to send: `body` is JSON. The expected counts are checked against `usage`; 0 checks nothing.
+
+    The client hangs up after `cancel_after_events` events or `cancel_after_s` seconds, whichever comes first; 0: never.
+    """
 
     path: str
     body: bytes
     prompt_tokens: int = 0
     output_tokens: int = 0
+    cancel_after_events: int = 0
+    cancel_after_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -44,7 +53,8 @@ class Reply:
     `arrivals` has one time for each event that carried output. Tokens are counted by the server's `usage`, never by
     events, which hold several tokens under load. Kinds of failure: `connect`, `disconnected`, `timeout`,
     `http_<status>`, `server_error` (an error inside the stream), `malformed`, `cut_short` (no `[DONE]`), `no_usage`,
-    `prompt_length`, `output_length`.
+    `prompt_length`, `output_length`, and `cancelled` where the request itself asked for that. `text` and `tool_calls`
+    are what a chat answered.
     """
 
     sent: float
@@ -53,6 +63,7 @@ class Reply:
     prompt_tokens: int = 0
     output_tokens: int = 0
     failure: str = ""
+    text: str = ""
     tool_calls: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -89,12 +100,13 @@ class Client:
         clock = time.perf_counter
         events: list[tuple[float, bytes]] = []
         reply, received_bytes = Reply(sent=clock()), 0
+        patience = asyncio.timeout(request.cancel_after_s or None)
         if not self.under_way:
             self.heard = reply.sent
         self.under_way += 1
         try:
             url = self._urls.get(request.path) or self._urls.setdefault(request.path, URL(self._base + request.path))
-            async with self._session.post(url, data=request.body) as response:
+            async with patience, self._session.post(url, data=request.body) as response:
                 if response.status != 200:
                     reply.failure = f"http_{response.status}"
                 else:
@@ -106,8 +118,12 @@ class Client:
                             raise EventTooLargeError(f"The server sent more than {MAX_ANSWER_BYTES} bytes")
                         for data in reader.feed(received):
                             events.append((now, data))
+                        if 0 < request.cancel_after_events <= len(events):
+                            reply.failure = CANCELLED
+                            response.close()
+                            break
         except TimeoutError:
-            reply.failure = "timeout"
+            reply.failure = CANCELLED if patience.expired() else "timeout"
         except aiohttp.ClientConnectorError:
             reply.failure = "connect"
         except aiohttp.ClientError:
@@ -143,6 +159,7 @@ def _read_events(events: list[tuple[float, bytes]], reply: Reply) -> None:
         events.pop()
     usage: object = None
     calls: dict[int, dict[str, str]] = {}
+    words: list[str] = []
     try:
         # One parse for all: a call for each event would cost more than the parsing.
         payloads = orjson.loads(b"[%s]" % b",".join([data for _, data in events]))
@@ -155,8 +172,10 @@ def _read_events(events: list[tuple[float, bytes]], reply: Reply) -> None:
                 if _carries_output(choice):
                     reply.arrivals.append(when)
                 if "delta" in choice:
+                    words.append(choice["delta"].get("content") or "")
                     _collect_calls(choice["delta"], calls)
         reply.tool_calls = [calls[index] for index in sorted(calls)]
+        reply.text = "".join(words)
     except (ValueError, KeyError, TypeError, AttributeError):
         reply.failure = reply.failure or "malformed"
         return

@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.load_test.load.client import Request
-from fc_assets.load_test.load.workload import STREAMED, TOKEN_IDS, MakeRequest
+from fc_assets.load_test.load.generator import MakeRequest
+from fc_assets.load_test.load.workload import STREAMED, TOKEN_IDS
 
 BLOCK_TOKENS = 512
 MAX_TOKENS = 10_000_000

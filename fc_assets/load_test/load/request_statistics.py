@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fc_assets.load_test.load.burstiness import burstiness
-from fc_assets.load_test.load.client import Reply
+from fc_assets.load_test.load.client import CANCELLED, Reply
 from fc_assets.load_test.load.generator import LoadResult, Sample
 from fc_assets.profiles import ServiceLevel
 
@@ -23,8 +23,8 @@ CONFIDENCE = 0.95
 PERCENTILES = (50, 90, 95, 99)
 
 Floats = NDArray[np.float64]
-CallValidator = Callable[[int, Reply], bool]
-"""Whether the answer to the i-th request is a valid tool call."""
+CallValidator = Callable[[Sample, Reply], bool | None]
+"""Whether an answer to the request of that sample, under load or not, is a valid tool call; None: none is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +119,14 @@ def summarise(
     `<what>_p<share>_s` with `_low` and `_high` for `ttft`, `itl`, `tpot`, `e2e`. Throughput counts what arrived inside
     the measuring window, whichever request it belongs to: neither the ramp at its start nor a drain at its end dilutes
     it. `goodput_per_s` is the successful rate times the share of measured requests that kept the SLO, failed ones
-    having broken it. Failed requests are counted by kind in `failures` and are in no latency. With `is_valid_call`,
-    `tool_call_goodput_per_s` counts the requests that kept the SLO *and* brought a valid call. How evenly the requests
-    were sent is told by the columns of `burstiness`.
+    having broken it. Failed requests are counted by kind in `failures` and are in no latency; those that the client
+    `cancelled` are in nothing else. With `is_valid_call`, `valid_call_share` is of the requests that expect a call, and
+    `tool_call_goodput_per_s` counts the requests that kept the SLO *and* brought the call where one is expected. How
+    evenly the requests were sent is told by the columns of `burstiness`.
     """
     rng = np.random.default_rng(seed)
-    measured = [sample for sample in result.samples if sample.phase == "measured"]
+    sent = [sample for sample in result.samples if sample.phase == "measured"]
+    measured = [sample for sample in sent if sample.reply.failure != CANCELLED]
     good = succeeded(measured)
     found = latencies(good)
     figures: dict[str, Any] = {
@@ -132,7 +134,8 @@ def summarise(
         "completed": len(good),
         "error_rate": 1 - len(good) / len(measured) if measured else 1.0,
         "failures": dict(Counter(sample.reply.failure for sample in measured if sample.reply.failure)),
-        "requests_not_measured": len(result.samples) - len(measured),
+        "cancelled": len(sent) - len(measured),
+        "requests_not_measured": len(result.samples) - len(sent),
     }
     for name, estimates in {
         "ttft": percentiles(found.ttft, rng),
@@ -153,9 +156,11 @@ def summarise(
     figures["slo_share"] = _share(in_time, measured)
     figures["goodput_per_s"] = _share(in_time, measured) * attempts_per_s
     if is_valid_call:
-        valid = np.array([is_valid_call(sample.index, sample.reply) for sample in good], dtype=bool)
-        figures["valid_call_share"] = _share(valid, measured)
-        figures["tool_call_goodput_per_s"] = _share(in_time & valid, measured) * attempts_per_s
+        judged = [is_valid_call(sample, sample.reply) for sample in good]
+        expected = len(measured) - judged.count(None)
+        figures["valid_call_share"] = judged.count(True) / expected if expected else None
+        not_wrong = np.array([each is not False for each in judged], dtype=bool)
+        figures["tool_call_goodput_per_s"] = _share(in_time & not_wrong, measured) * attempts_per_s
     figures |= burstiness(result.samples)
     figures["client_cpu_share"] = result.client_cpu_s / result.wall_s if result.wall_s else 0.0
     return figures
@@ -173,7 +178,7 @@ def _throughput(result: LoadResult) -> Mapping[str, float]:
     for sample in result.samples:
         reply = sample.reply
         inside = start < reply.ended <= end
-        ended += inside
+        ended += inside and reply.failure != CANCELLED
         if reply.failure or not reply.arrivals:
             continue
         succeeded += inside

@@ -56,10 +56,10 @@ def steady_figures(rows: RequestRows) -> dict[str, float | None]:
     The rule: the whole load, from the first sending to the last end, is cut into `PLATEAU_SLICES`; the plateau is the
     longest row of slices whose means stay within `TOLERANCE` of their common one; what comes before it is warm-up, what
     comes after it tail. `steady_share` is the share of the measuring window that lies on it: below 1 the window has
-    some of either in it. None for an open load, where Poisson arrivals alone make the number under way go up and
-    down, and for fewer than two requests.
+    some of either in it. None where the number under way goes up and down by itself, for an open load by its Poisson
+    arrivals and for sessions by the waits for their tools, and for fewer than two requests.
     """
-    if len(rows) < 2 or any(row["worker"] is None for row in rows):
+    if len(rows) < 2 or any(row["worker"] is None or row.get("session") is not None for row in rows):
         return {"steady_from_s": None, "steady_to_s": None, "steady_share": None}
     edges = np.linspace(min(row["sent_s"] for row in rows), max(row["ended_s"] for row in rows), PLATEAU_SLICES + 1)
     first, last = longest_plateau(under_way(rows, edges))

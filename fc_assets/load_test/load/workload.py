@@ -5,7 +5,9 @@ Only requests are made here; `generator` decides when they are sent, `call_valid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,14 +15,12 @@ import orjson
 
 from fc_assets.calls.conversations import Turn
 from fc_assets.load_test.load.client import Request
+from fc_assets.load_test.load.generator import MakeRequest
 from fc_assets.serving.chat import chat_request
 
 TOKEN_IDS = (100, 300)
 """Prompts are drawn from these ids (the end is exclusive). Every vocabulary has them, none of the common ones uses them
 for control, and 200 of them leave no two prompts with the same first block, so the prefix cache cannot help."""
-
-MakeRequest = Callable[[int], Request]
-"""Makes the i-th request of a load."""
 
 STREAMED: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 """How a request asks for a stream that ends with the server's own count of tokens."""
@@ -58,6 +58,21 @@ def token_prompts(model: str, prompt_tokens: int, lengths: Sequence[int], seed: 
         return Request("/v1/completions", orjson.dumps(body), prompt_tokens, length)
 
     return make
+
+
+def cancelling(make: MakeRequest, share: float, answer_tokens: int, after_s: float, seed: int) -> MakeRequest:
+    """The requests of `make`, of which the client gives up `share`, evenly spread: after `after_s` seconds or, where
+    that is 0, after a number of events from 1 to half of `answer_tokens`, drawn for each.
+    """
+
+    def some(index: int) -> Request:
+        request = make(index)
+        if math.floor((index + 1) * share) == math.floor(index * share):
+            return request
+        events = int(np.random.default_rng((seed, index)).integers(1, max(answer_tokens // 2, 1), endpoint=True))
+        return dataclasses.replace(request, cancel_after_s=after_s, cancel_after_events=0 if after_s else events)
+
+    return some
 
 
 def conversations(model: str, turns: Sequence[Turn], max_tokens: int, *, constrained: bool) -> MakeRequest:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 import urllib.error
 from collections import Counter
@@ -17,15 +18,18 @@ from typing import Any
 import aiohttp
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.load_test.load.client import Client
-from fc_assets.load_test.load.generator import LoadResult, drive
-from fc_assets.load_test.load.request_statistics import CallValidator, succeeded, summarise
+from fc_assets.load_test.load.client import CANCELLED, Client
+from fc_assets.load_test.load.generator import LoadResult
+from fc_assets.load_test.load.request_statistics import succeeded, summarise
 from fc_assets.load_test.load.server_watch import ServerGoneError, while_it_serves
 from fc_assets.load_test.load.steady_state import steady_figures
-from fc_assets.load_test.load.workload import MakeRequest
+from fc_assets.load_test.load.workload import token_prompts
 from fc_assets.load_test.matrix.cells import MatrixCell
+from fc_assets.load_test.matrix.freed_slots import freed_slots
+from fc_assets.load_test.matrix.idle_answers import idle_figures
+from fc_assets.load_test.matrix.workloads import Workload
 from fc_assets.load_test.server_side.machine import MachineMeter
-from fc_assets.load_test.server_side.reconciliation import reconcile, server_figures
+from fc_assets.load_test.server_side.reconciliation import Reconciliation, reconcile, server_figures
 from fc_assets.profiles import BenchmarkSettings
 from fc_assets.serving.endpoint import Endpoint
 from fc_assets.serving.vllm_metrics import ALL_OF_VLLM, GAUGES, parse_metrics
@@ -54,10 +58,9 @@ async def measure_cell(
     client: Client,
     endpoint: Endpoint,
     cell: MatrixCell,
-    make: MakeRequest,
+    load: Workload,
     settings: BenchmarkSettings,
     progress: Callable[[str], None],
-    is_valid_call: CallValidator | None = None,
 ) -> CellResult:
     """Run the cell's load and return its figures. Raises `CellFailedError` naming the cell when the server is gone."""
     meter = MachineMeter(endpoint.info.pid)
@@ -65,8 +68,8 @@ async def measure_cell(
     gauges: list[Mapping[str, float]] = []
     watching = asyncio.create_task(_watch(client, meter, gauges))
     try:
-        load = drive(client, cell.load(settings, settings.seed), make)
-        result = await while_it_serves(client, load, lambda said: progress(f"{cell.name}: {said}"))
+        driven = load.drive(client, cell.load(settings, settings.seed))
+        result = await while_it_serves(client, driven, lambda said: progress(f"{cell.name}: {said}"))
     except ServerGoneError as error:
         raise CellFailedError(f"The server was gone in cell {cell.name} ({error})") from error
     finally:
@@ -78,18 +81,44 @@ async def measure_cell(
     after = await server_metrics(client)
     if _counted_anew(before, after):
         raise CellFailedError(f"The server was restarted in cell {cell.name}: its counters began anew")
-    compared = reconcile(result.samples, before, after, held_back=cell.kind.startswith("tools"))
+    compared = _reconciled(cell, result, before, after)
     requests = _request_rows(cell, result)
     figures = {
         **_describe(cell),
-        **summarise(result, settings.slo, settings.seed, is_valid_call),
+        **summarise(result, settings.slo, settings.seed, load.is_valid_call),
         **server_figures(gauges, before, after),
         **meter.figures(sum(sample.reply.output_tokens for sample in result.samples)),
         **steady_figures(requests),
+        **await _afterwards(client, endpoint, cell, load, settings, result),
         "reconciled": all(each.agrees for each in compared) if compared else None,
     }
     rows = [{**asdict(each), "agrees": each.agrees} for each in compared]
     return CellResult(cell, figures, requests, rows)
+
+
+def _reconciled(
+    cell: MatrixCell, result: LoadResult, before: Mapping[str, float], after: Mapping[str, float]
+) -> list[Reconciliation]:
+    if cell.kind == "cancelled":
+        return []  # the client does not know how much of a cancelled answer the server has made
+    return reconcile(result.samples, before, after, held_back=not cell.context_length)
+
+
+async def _afterwards(
+    client: Client,
+    endpoint: Endpoint,
+    cell: MatrixCell,
+    load: Workload,
+    settings: BenchmarkSettings,
+    result: LoadResult,
+) -> dict[str, float | None]:
+    """What is asked of the server when the load is over."""
+    if cell.kind == "cancelled":
+        one = token_prompts(endpoint.model, cell.context_length, (1,), secrets.randbits(32))(0)
+        return await freed_slots(client, lambda: server_metrics(client, GAUGES), one)
+    if load.again and load.is_valid_call and settings.idle_answers:
+        return await idle_figures(client, result.samples, load.again, load.is_valid_call, settings.idle_answers)
+    return {}
 
 
 async def server_metrics(client: Client, beginnings: tuple[str, ...] = ALL_OF_VLLM) -> dict[str, float]:
@@ -109,7 +138,7 @@ async def _watch(client: Client, meter: MachineMeter, gauges: list[Mapping[str, 
 
 
 def _require_server(endpoint: Endpoint, cell: MatrixCell, result: LoadResult) -> None:
-    failures = Counter(sample.reply.failure for sample in result.samples if sample.reply.failure)
+    failures = Counter(each.reply.failure for each in result.samples if each.reply.failure not in ("", CANCELLED))
     if not failures:
         return
     kinds = ", ".join(f"{count} x {kind}" for kind, count in failures.most_common())
@@ -142,6 +171,7 @@ def _describe(cell: MatrixCell) -> dict[str, object]:
         "context_length": cell.context_length or None,
         "concurrency": cell.concurrency or None,
         "rate": cell.rate or None,
+        "reuse": cell.reuse if cell.kind == "sessions" else None,
     }
 
 
@@ -154,6 +184,8 @@ def _request_rows(cell: MatrixCell, result: LoadResult) -> list[dict[str, object
             "request": sample.index,
             "phase": sample.phase,
             "worker": sample.worker,
+            "session": sample.session,
+            "turn": sample.turn,
             "intended_s": sample.intended - zero,
             "sent_s": sample.reply.sent - zero,
             "arrivals_s": [when - zero for when in sample.reply.arrivals],

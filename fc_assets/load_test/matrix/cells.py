@@ -18,23 +18,28 @@ MEASURED_PER_WORKER = 4
 
 _SPREAD_S = 0.05
 
-CellKind = Literal["closed", "open", "tools-free", "tools-constrained"]
+CellKind = Literal["closed", "open", "cancelled", "tools-free", "tools-constrained", "sessions"]
 
 
 @dataclass(frozen=True, slots=True)
 class MatrixCell:
-    """One load of the matrix: `concurrency` or, for an open one, `rate`; a tool-call load has no fixed context."""
+    """One load of the matrix: `concurrency` or, for an open one, `rate`; loads of conversations have no fixed context.
+
+    Of the sessions of a load the share `reuse` begin alike.
+    """
 
     kind: CellKind
     context_length: int = 0
     concurrency: int = 0
     rate: float = 0.0
+    reuse: float = 0.0
 
     @property
     def name(self) -> str:
         """Short, unique in the matrix, and fit for a file name."""
         size = f"rate{self.rate:g}" if self.kind == "open" else f"c{self.concurrency}"
-        return f"{self.kind}-{size}" + (f"-ctx{self.context_length}" if self.context_length else "")
+        sessions = f"-reuse{self.reuse * 100:g}" if self.kind == "sessions" else ""
+        return f"{self.kind}-{size}{sessions}" + (f"-ctx{self.context_length}" if self.context_length else "")
 
     def measured(self, settings: BenchmarkSettings) -> int:
         """How many of its requests count."""
@@ -56,10 +61,12 @@ class MatrixCell:
         )
 
 
-def matrix_cells(settings: BenchmarkSettings, *, tools: bool) -> list[MatrixCell]:
-    """The cells of the chosen mode: closed ones, then open ones at the shortest context, then tool-call ones.
+def matrix_cells(settings: BenchmarkSettings, *, tools: bool, sessions: bool = False) -> list[MatrixCell]:
+    """The cells of the chosen mode: closed ones, then open ones at the shortest context, then those of conversations.
 
-    `tools` says whether there are conversations to ask; these loads run at the SLO's concurrency.
+    `tools` and `sessions` say whether there are such conversations to ask. These loads run at the SLO's concurrency;
+    the full matrix has one of freely made tool calls at each of its levels, one of sessions for each share of reuse,
+    and one whose client cancels requests.
     """
     full = settings.mode == "full"
     contexts = sorted(settings.context_lengths if full else settings.quick_context_lengths)
@@ -70,9 +77,15 @@ def matrix_cells(settings: BenchmarkSettings, *, tools: bool) -> list[MatrixCell
         )
     cells = [MatrixCell("closed", context, level) for context in contexts for level in levels]
     cells += [MatrixCell("open", contexts[0], rate=rate) for rate in sorted(settings.request_rates)]
+    promised = settings.slo.at_concurrency
+    if full and settings.cancel_share:
+        cells.append(MatrixCell("cancelled", contexts[0], promised))
     if tools and settings.tool_call_tokens:
-        level = settings.slo.at_concurrency
-        cells += [MatrixCell("tools-free", concurrency=level), MatrixCell("tools-constrained", concurrency=level)]
+        asked = sorted({*levels, promised}) if full else [promised]
+        cells += [MatrixCell("tools-free", concurrency=level) for level in asked]
+        cells.append(MatrixCell("tools-constrained", concurrency=promised))
+    if full and sessions and settings.tool_call_tokens:
+        cells += [MatrixCell("sessions", concurrency=promised, reuse=share) for share in settings.session_reuse]
     return cells
 
 

@@ -7,21 +7,18 @@ artefact in `tables`.
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fc_assets.calls.conversations import Turn
 from fc_assets.load_test.load.calibration import Calibration, calibrate
-from fc_assets.load_test.load.call_validity import call_validator
 from fc_assets.load_test.load.client import Client
-from fc_assets.load_test.load.request_statistics import CallValidator
-from fc_assets.load_test.load.workload import MakeRequest, conversations, token_prompts
+from fc_assets.load_test.load.workload import token_prompts
 from fc_assets.load_test.matrix.cell_measurement import CellFailedError, CellResult, measure_cell
 from fc_assets.load_test.matrix.cells import MatrixCell, check_fit, matrix_cells
 from fc_assets.load_test.matrix.resume import ResumeFolder
+from fc_assets.load_test.matrix.workloads import NO_QUESTIONS, Questions, workload
 from fc_assets.profiles import BenchmarkSettings
 from fc_assets.serving.endpoint import Endpoint
 
@@ -53,16 +50,15 @@ async def measure_matrix(
     settings: BenchmarkSettings,
     resume: ResumeFolder,
     *,
-    turns: Sequence[Turn] = (),
+    questions: Questions = NO_QUESTIONS,
     log: Path,
     progress: Callable[[str], None],
 ) -> MeasuredMatrix:
-    """Measure all cells of the mode. `turns` that expect a call are asked in the tool-call loads.
+    """Measure all cells of the mode. `questions` are asked in the loads of conversations.
 
     A cell that fails raises `CellFailedError`; the finished ones stay in `resume` and are not measured again.
     """
-    with_calls = [turn for turn in turns if turn.calls]
-    cells = matrix_cells(settings, tools=bool(with_calls))
+    cells = matrix_cells(settings, tools=bool(questions.turns), sessions=questions.conversations is not None)
     check_fit(cells, settings, endpoint.info.max_model_len)
     calibration = await calibrate(
         token_prompts("null", max(cell.context_length for cell in cells), (settings.output_tokens,), settings.seed),
@@ -77,9 +73,9 @@ async def measure_matrix(
                 results.append(kept)
                 resumed.append(cell.name)
                 continue
-            make, is_valid_call = _workload(cell, endpoint, settings, with_calls)
+            load = workload(cell, endpoint.model, settings, questions)
             try:
-                result = await measure_cell(client, endpoint, cell, make, settings, progress, is_valid_call)
+                result = await measure_cell(client, endpoint, cell, load, settings, progress)
             except CellFailedError as error:
                 raise CellFailedError(
                     f"{error}; {len(results)} of {len(cells)} cells are finished and kept, so start again to measure "
@@ -92,25 +88,17 @@ async def measure_matrix(
 
 
 async def measure_single_cell(
-    endpoint: Endpoint, cell: MatrixCell, settings: BenchmarkSettings, progress: Callable[[str], None]
+    endpoint: Endpoint,
+    cell: MatrixCell,
+    settings: BenchmarkSettings,
+    progress: Callable[[str], None],
+    questions: Questions = NO_QUESTIONS,
 ) -> CellResult:
-    """One cell with synthetic prompts, without calibration."""
+    """One cell without calibration."""
     check_fit([cell], settings, endpoint.info.max_model_len)
-    make, _ = _workload(cell, endpoint, settings, ())
+    load = workload(cell, endpoint.model, settings, questions)
     async with Client(endpoint, timeout_s=settings.request_timeout_s) as client:
-        return await measure_cell(client, endpoint, cell, make, settings, progress)
-
-
-def _workload(
-    cell: MatrixCell, endpoint: Endpoint, settings: BenchmarkSettings, turns: Sequence[Turn]
-) -> tuple[MakeRequest, CallValidator | None]:
-    if cell.context_length:
-        # New prompts for each cell and each run: one that the server has seen would come from its prefix cache.
-        seed = secrets.randbits(32)
-        return token_prompts(endpoint.model, cell.context_length, cell.answer_lengths(settings), seed), None
-    constrained = cell.kind == "tools-constrained"
-    make = conversations(endpoint.model, turns, settings.tool_call_tokens, constrained=constrained)
-    return make, call_validator(turns)
+        return await measure_cell(client, endpoint, cell, load, settings, progress)
 
 
 def _where_logged(endpoint: Endpoint) -> str:

@@ -17,6 +17,7 @@ from fc_assets.foundation.json_files import finite, write_json
 from fc_assets.foundation.presentation.templates import render_template
 from fc_assets.load_test.capacity.probes import read_capacities
 from fc_assets.load_test.findings.headline import headline
+from fc_assets.load_test.findings.session_turns import session_turns
 from fc_assets.load_test.load.steady_state import PLATEAU_SLICES, TOLERANCE
 from fc_assets.load_test.matrix.tables import MatrixRecord, Rows, read_record, read_rows
 from fc_assets.load_test.report.timeline import draw_timeline
@@ -88,9 +89,17 @@ def _sections(folder: Path, cells: Rows, record: MatrixRecord) -> Iterator[PageP
     yield PagePart(
         "Cells",
         "Times in milliseconds. Within 5 ms: the share of requests that left so near to another. Send CV: how much the "
-        "times between sendings vary, 1 for a Poisson process. Steady: the share of the window on the plateau.",
+        "times between sendings vary, 1 for a Poisson process. Steady: the share of the window on the plateau. As when "
+        "idle: the share of answers that the idle server gives to the letter; cut under load: with fewer tokens.",
         [headline(row) for row in cells],
     )
+    if turns := session_turns(cells, read_rows(folder, MATRIX_REQUESTS), record.benchmark["seed"]):
+        yield PagePart(
+            "Sessions, turn by turn",
+            "Each turn repeats the prompt of the one before and adds to it. Reuse: how many per cent of the sessions "
+            "begin with the same system prompt and tools. Hits are those of the whole cell.",
+            turns,
+        )
     yield PagePart("Over concurrency", "Intervals of 95 % as bands.", picture=CURVES_PLOT)
     yield PagePart("Latency against throughput", "A curve for each context length.", picture=LATENCY_THROUGHPUT_PLOT)
     yield PagePart("All closed cells", "Framed where a cell breaks the SLO.", picture=HEAT_MAP_PLOT)

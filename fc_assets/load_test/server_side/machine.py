@@ -37,18 +37,17 @@ class MachineMeter:
             self._cpu_seconds.append((now, seconds))
             self._rss.append(resident)
         if (nvml := self._nvml) is not None:
-            cards = nvml.nvmlDeviceGetCount()
-            self._ask(self._gpu_use, lambda card: nvml.nvmlDeviceGetUtilizationRates(card).gpu / 100 / cards)
+            self._ask(self._gpu_use, lambda card: nvml.nvmlDeviceGetUtilizationRates(card).gpu / 100, mean=True)
             self._ask(self._gpu_bytes, lambda card: nvml.nvmlDeviceGetMemoryInfo(card).used)
             self._ask(self._gpu_watts, lambda card: nvml.nvmlDeviceGetPowerUsage(card) / 1e3)
             self._ask(self._gpu_joules, lambda card: nvml.nvmlDeviceGetTotalEnergyConsumption(card) / 1e3)
 
-    def _ask(self, samples: list[float], quantity: Callable[[Any], float]) -> None:
-        """Add the sum of the quantity over all cards to its samples, if each of them tells it."""
+    def _ask(self, samples: list[float], quantity: Callable[[Any], float], *, mean: bool = False) -> None:
+        """Add the sum (or the mean) of the quantity over all cards to its samples, if each of them tells it."""
         if (nvml := self._nvml) is not None:
-            with contextlib.suppress(nvml.NVMLError):  # most often "not supported"
-                cards = [nvml.nvmlDeviceGetHandleByIndex(number) for number in range(nvml.nvmlDeviceGetCount())]
-                samples.append(sum(quantity(card) for card in cards))
+            with contextlib.suppress(nvml.NVMLError):  # most often "not supported"; a card may also be lost
+                told = [quantity(card) for card in _cards(nvml)]
+                samples.append(sum(told) / len(told) if mean else sum(told))
 
     def figures(self, output_tokens: int) -> dict[str, float | None]:
         """Mean cores busy and peak resident MB of the server; of the GPUs mean use (0 to 1), peak MB, mean power in W
@@ -76,12 +75,21 @@ class MachineMeter:
 
 
 def gpu_names() -> list[str]:
-    """Each visible NVIDIA GPU with the driver's version; empty without one. A slice of a card is called as such."""
+    """Each visible NVIDIA GPU with the driver's version; empty without one. A slice of a card is called as such.
+
+    A machine with cards that do not tell their names has one name for them all, which says so.
+    """
     if (nvml := open_nvml()) is None:
         return []
-    driver = nvml.nvmlSystemGetDriverVersion()
-    cards = [nvml.nvmlDeviceGetHandleByIndex(number) for number in range(nvml.nvmlDeviceGetCount())]
-    return [f"{nvml.nvmlDeviceGetName(card)}, driver {driver}" for card in cards]
+    try:
+        driver = nvml.nvmlSystemGetDriverVersion()
+        return [f"{nvml.nvmlDeviceGetName(card)}, driver {driver}" for card in _cards(nvml)]
+    except nvml.NVMLError as error:
+        return [f"NVIDIA GPUs that do not tell their names ({error})"]
+
+
+def _cards(nvml: ModuleType) -> list[Any]:
+    return [nvml.nvmlDeviceGetHandleByIndex(number) for number in range(nvml.nvmlDeviceGetCount())]
 
 
 def _family(pid: int) -> tuple[float, int]:

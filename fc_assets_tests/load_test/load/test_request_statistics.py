@@ -89,7 +89,7 @@ def test_goodput_needs_both_promises() -> None:
 
 def test_tool_call_goodput_needs_a_valid_call_in_time() -> None:
     samples = [sample(0, 0.0, [0.1, 0.15]), sample(1, 1.0, [1.1, 1.15]), sample(2, 2.0, [2.9, 3.0])]
-    figures = summary(samples, is_valid_call=lambda index, _: index != 1)
+    figures = summary(samples, is_valid_call=lambda sample, _: sample.index != 1)
     assert figures["valid_call_share"] == pytest.approx(2 / 3)
     assert figures["tool_call_goodput_per_s"] == pytest.approx(1 / 3 * figures["attempts_per_s"])
 

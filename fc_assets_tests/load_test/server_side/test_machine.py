@@ -17,8 +17,8 @@ class Nvml(SimpleNamespace):
 
     NVMLError = NotSupportedError
 
-    def __init__(self, *, sliced: bool) -> None:
-        super().__init__(sliced=sliced, millijoules=0)
+    def __init__(self, *, sliced: bool, lost: bool = False) -> None:
+        super().__init__(sliced=sliced, lost=lost, millijoules=0)
 
     def _whole(self, value: object) -> object:
         if self.sliced:
@@ -26,6 +26,8 @@ class Nvml(SimpleNamespace):
         return value
 
     def nvmlDeviceGetCount(self) -> int:
+        if self.lost:
+            raise NotSupportedError("GPU is lost")
         return 2
 
     def nvmlDeviceGetHandleByIndex(self, number: int) -> int:
@@ -70,6 +72,12 @@ def test_what_a_slice_of_a_card_does_not_tell_is_not_measured_and_fails_nothing(
     found = measured(Nvml(sliced=True))
     assert found["gpu_memory_peak_mb"] == 6000
     assert found["gpu_use"] is found["gpu_power_w"] is found["gpu_j_per_output_token"] is None
+
+
+def test_a_card_that_is_lost_fails_neither_the_cell_nor_the_record_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(measured(Nvml(sliced=False, lost=True)).values()) == {None}
+    monkeypatch.setattr(machine, "open_nvml", lambda: Nvml(sliced=False, lost=True))
+    assert gpu_names() == ["NVIDIA GPUs that do not tell their names (GPU is lost)"]
 
 
 def test_cards_and_driver_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
