@@ -34,6 +34,8 @@ _REQUEST_TIMEOUT_S = 300.0
 _STOP_TIMEOUT_S = 30.0
 _MOST_SEQUENCES = 4
 """Questions at once of one server: a person asks one."""
+_MOST_TOKENS = 4096
+"""Tokens of a question with its tools and its answer: so the servers of four variants fit a card with 12 GB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,13 +197,14 @@ def lineup(store: ArtifactStore, profile: Profile) -> Lineup:
 
 
 def server_settings(settings: ServerSettings, servers: int) -> ServerSettings:
-    """The settings of one of so many servers on one machine: its share of the card, few questions at once, no capture
-    of CUDA graphs, which takes longer to start than it saves here."""
+    """The settings of one of so many servers on one machine: its share of the card, few questions at once and no
+    long ones, no capture of CUDA graphs, which takes longer to start than it saves here."""
     return settings.model_copy(
         update={
             "port": 0,
             "gpu_memory_share": settings.gpu_memory_share / max(1, servers),
             "max_num_seqs": min(settings.max_num_seqs, _MOST_SEQUENCES),
+            "max_model_len": min(settings.max_model_len, _MOST_TOKENS),
             "enforce_eager": True,
         }
     )

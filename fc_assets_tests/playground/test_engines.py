@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from fc_assets.edge.conversion.checkpoint import read_checkpoint
 from fc_assets.edge.conversion.writer import write_gguf
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import ArtifactStore
+from fc_assets.foundation.gpu import Card
+from fc_assets.foundation.json_files import write_json
+from fc_assets.foundation.planning.preflight import server_refusal
 from fc_assets.names import BASE_MODEL, GGUF_ARTIFACTS, gguf_file
 from fc_assets.playground import engines
 from fc_assets.playground.engines import GGUF, GgufModel, Lineup, ServedVariant, lineup, server_settings
@@ -22,6 +26,8 @@ from fc_assets.profiles import EMBEDDED, EdgeSettings, Profile, load_profile
 from fc_assets.serving.endpoint import Endpoint
 from fc_assets.serving.server import ServerError
 from fc_assets_tests.playground.conftest import publish
+from fc_assets_tests.support import qwen3
+from fc_assets_tests.support.machines import machine
 
 QUESTION = [{"role": "user", "content": "Please lift 5."}]
 
@@ -131,11 +137,18 @@ def test_a_server_that_is_gone_is_said_in_a_sentence() -> None:
         ServedVariant(Endpoint("http://127.0.0.1:9", "sft")).write(QUESTION, [], 8)
 
 
-def test_the_servers_share_the_card() -> None:
-    settings = load_profile("gpu-12gb").server
-    one = server_settings(settings, 3)
-    assert one.gpu_memory_share == pytest.approx(settings.gpu_memory_share / 3)
-    assert one.max_model_len == settings.max_model_len and one.enforce_eager
+@pytest.mark.parametrize(("name", "gib", "servers"), [("gpu-12gb", 12, 3), ("gpu-12gb", 12, 4), ("gpu-80gb", 80, 4)])
+def test_all_servers_of_a_profile_fit_its_card_one_after_the_other(
+    name: str, gib: int, servers: int, tmp_path: Path
+) -> None:
+    write_json(tmp_path / "config.json", qwen3.config().to_dict())
+    profile, on = load_profile(name).server, machine(gib)
+    one = server_settings(profile, servers)
+    assert one.gpu_memory_share * servers == pytest.approx(profile.gpu_memory_share)
+    for _ in range(servers):
+        assert isinstance(on.card, Card) and server_refusal(tmp_path, one, on) is None
+        taken = int(one.gpu_memory_share * on.card.total)
+        on = replace(on, card=replace(on.card, free=on.card.free - taken))
 
 
 def test_of_the_gguf_files_the_smallest_is_asked(store: ArtifactStore, profile: Profile) -> None:
