@@ -12,6 +12,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from aiohttp import web
 
@@ -40,13 +41,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     profile = load_profile(options.profile)
     store = ArtifactStore(default_home(profile.name))
     found = lineup(store, profile)
-    compared = store.newest(EVAL_REPORT)
-    app = build_app(found, examples(store), compared.path / REPORT_HTML if compared else None)
+    app = build_app(found, examples(store), _report(store))
     for player in found.players:
         if player.state == "missing":
             print(player.said, file=sys.stderr)
     asyncio.run(_serve(app, found, options.port))
     return 0
+
+
+def _report(store: ArtifactStore) -> Path | None:
+    """The page of the newest evaluation: that of its latest run, which has date and machine, else the artefact's."""
+    compared = store.newest(EVAL_REPORT)
+    if compared is None:
+        return None
+    of_runs = store.record_folder(EVAL_REPORT, compared.digest, "").glob(f"*/{REPORT_HTML}")
+    return max(of_runs, key=lambda page: page.stat().st_mtime, default=compared.path / REPORT_HTML)
 
 
 async def _serve(app: web.Application, found: Lineup, port: int) -> None:

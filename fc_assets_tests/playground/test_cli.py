@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -17,7 +18,7 @@ import pytest
 
 from fc_assets import cli
 from fc_assets.foundation.artifacts import ArtifactStore
-from fc_assets.names import BASE_MODEL, MODEL_FOLDER
+from fc_assets.names import BASE_MODEL, EVAL_REPORT, MODEL_FOLDER, REPORT_HTML
 from fc_assets.profiles import EMBEDDED
 from fc_assets_tests.playground.conftest import PLAY, playing, publish
 
@@ -97,6 +98,21 @@ def test_however_it_ends_its_servers_are_gone(tmp_path: Path, number: signal.Sig
         assert process.wait(20) == (0 if number != signal.SIGKILL else -signal.SIGKILL)
         _, left = psutil.wait_procs(family, timeout=20)
     assert left == []
+
+
+def test_the_report_is_the_page_of_the_latest_run(store: ArtifactStore, profile_file: Path) -> None:
+    report = store.newest(EVAL_REPORT)
+    assert report
+    for number, run in enumerate(("later", "earlier")):
+        page = store.record_folder(EVAL_REPORT, report.digest, run) / REPORT_HTML
+        page.parent.mkdir(parents=True)
+        page.write_text(f"<p>of the {run} run</p>")
+        os.utime(page, (1_000_000 - number, 1_000_000 - number))
+    with (
+        playing(store.home, profile=str(profile_file)) as (_, url),
+        urllib.request.urlopen(f"{url}/report", timeout=10) as response,
+    ):
+        assert response.read() == b"<p>of the later run</p>"
 
 
 def test_a_used_port_is_said_with_what_to_do(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
