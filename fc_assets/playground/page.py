@@ -1,4 +1,5 @@
-"""The page and what its script asks: which engines are ready, rows to pick from, and an answer. On this machine only.
+"""The page and what its script asks: which engines are ready, rows to pick from, and an answer. On this machine only:
+nobody else is asked but an MCP server whose address the person gives.
 
 A page of another site must not ask on behalf of the person who looks at it: requests count only when they name this
 address as their host, and a question only as JSON, which no form of another site can send unasked.
@@ -22,12 +23,21 @@ from fc_assets.foundation.presentation.pages import render_page
 from fc_assets.playground.answers import shown
 from fc_assets.playground.engines import Lineup, Written
 from fc_assets.playground.examples import read_tools
+from fc_assets.playground.mcp_tools import listed_by
 
 HOST = "127.0.0.1"
 _NAMES = {HOST, "localhost"}
 _MOST_CHARS = 200_000
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class AskedServer(BaseModel):
+    """The address of an MCP server whose tools are wanted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = Field(max_length=2000)
 
 
 class AskedQuestion(BaseModel):
@@ -68,15 +78,13 @@ def build_app(lineup: Lineup, examples: Sequence[Mapping[str, Any]], report: Pat
         return web.FileResponse(report)
 
     async def ask(request: web.Request) -> web.Response:
-        if request.content_type != "application/json":
-            raise web.HTTPUnsupportedMediaType(text="a question is sent as application/json")
+        _expect_json(request)
         try:
             asked = AskedQuestion.model_validate_json(await request.read())
             tools = read_tools(asked.tools)
             expected = None if asked.expected is None else calls_from_json(asked.expected)
         except ValidationError as error:
-            wrong = error.errors()[0]
-            return _refused(f"The question cannot be read: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}", 400)
+            return _refused(_unreadable(error), 400)
         except FcAssetsError as error:
             return _refused(str(error), 400)
         try:
@@ -86,11 +94,21 @@ def build_app(lineup: Lineup, examples: Sequence[Mapping[str, Any]], report: Pat
         answer = await asyncio.to_thread(shown, written, json_text(tools), expected)
         return web.Response(text=json_text(finite(answer)), content_type="application/json")
 
+    async def list_mcp_tools(request: web.Request) -> web.Response:
+        _expect_json(request)
+        try:
+            return web.json_response(await listed_by(AskedServer.model_validate_json(await request.read()).url))
+        except ValidationError as error:
+            return _refused(_unreadable(error), 400)
+        except FcAssetsError as error:
+            return _refused(str(error), 400)
+
     app = web.Application(middlewares=[_only_from_here], client_max_size=4 * _MOST_CHARS)
     app.router.add_get("/", show_page)
     app.router.add_get("/report", show_report)
     app.router.add_get("/api/state", show_state)
     app.router.add_get("/api/examples", show_examples)
+    app.router.add_post("/api/mcp", list_mcp_tools)
     app.router.add_post("/api/ask", ask)
     return app
 
@@ -101,6 +119,16 @@ def _write(lineup: Lineup, asked: AskedQuestion, tools: Sequence[Tool]) -> Writt
         name = player.label if player else asked.player
         raise FcAssetsError(f"{name} is not ready to answer; wait until its column says so")
     return player.answering.write(messages(asked.question), tools, lineup.profile.evaluation.max_tokens)
+
+
+def _expect_json(request: web.Request) -> None:
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="a question is sent as application/json")
+
+
+def _unreadable(error: ValidationError) -> str:
+    wrong = error.errors()[0]
+    return f"The question cannot be read: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
 
 
 def _refused(said: str, status: int) -> web.Response:

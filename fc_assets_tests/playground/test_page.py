@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,10 @@ async def _json(client: Client, path: str) -> Any:
         return await response.json()
 
 
-def asked(page: Any, question: Mapping[str, object], **options: Any) -> tuple[int, Any]:
+def asked(page: Any, question: Mapping[str, object]) -> tuple[int, Any]:
     async def ask(client: Client) -> tuple[int, Any]:
-        async with client.post("/api/ask", **(options or {"json": question})) as response:
-            text = await response.text()
-            return response.status, json.loads(text) if text.startswith("{") else text
+        async with client.post("/api/ask", json=question) as response:
+            return response.status, await response.json()
 
     return page(ask)
 
@@ -68,6 +68,22 @@ def test_an_answer_is_shown_with_its_verdict(page: Any) -> None:
 def test_your_own_question_has_no_right_answer(page: Any) -> None:
     status, found = asked(page, QUESTION)
     assert status == 200 and set(found["verdicts"]) == {"parses", "names", "schema", "runs"}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"url": "ls -l"}, "'ls -l' is no address of an MCP server"),
+        ({"address": "http://127.0.0.1:9"}, "The question cannot be read"),
+    ],
+)
+def test_an_mcp_server_that_cannot_be_asked_is_said(page: Any, body: Mapping[str, str], said: str) -> None:
+    async def ask(client: Client) -> tuple[int, Any]:
+        async with client.post("/api/mcp", json=body) as response:
+            return response.status, await response.json()
+
+    status, found = page(ask)
+    assert status == 400 and found["error"].startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +110,14 @@ def test_a_model_that_is_not_ready_does_not_make_the_question_wrong(page: Any) -
 
 
 def test_another_sites_form_cannot_ask(page: Any) -> None:
-    text = json.dumps(QUESTION)
-    assert asked(page, QUESTION, data=text, headers={"Content-Type": "text/plain"})[0] == 415
+    async def send(client: Client) -> list[int]:
+        found = []
+        for path, body in (("/api/ask", QUESTION), ("/api/mcp", {"url": "http://127.0.0.1:9/mcp"})):
+            async with client.post(path, data=json.dumps(body), headers={"Content-Type": "text/plain"}) as response:
+                found.append(response.status)
+        return found
+
+    assert page(send) == [415, 415]
 
 
 def test_another_name_for_this_address_is_refused(page: Any) -> None:
@@ -116,5 +138,5 @@ def test_the_page_asks_nobody_but_this_address_and_shows_the_report(page: Any) -
 
     text, report, headers = page(look)
     assert "connect-src &#39;self&#39;" in text and "default-src &#39;none&#39;" in text
-    assert "http:" not in text and "https:" not in text
+    assert re.findall(r"""(?:src|href|action)=["']http""", text) == []
     assert report == "<p>all rows</p>" and headers["X-Frame-Options"] == "DENY"

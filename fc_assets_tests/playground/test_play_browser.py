@@ -77,6 +77,15 @@ def test_tools_that_cannot_be_read_are_said_once(page: Any) -> None:
     assert page.locator(".column .answer > *").count() == 0
 
 
+def test_an_mcp_server_that_is_not_there_is_said_and_the_tools_stay(page: Any) -> None:
+    before = page.input_value("#tools")
+    page.fill("#mcp", "http://127.0.0.1:9/mcp")
+    page.click("#list")
+    page.wait_for_selector("#said:not(:empty)")
+    assert "is an MCP server running there?" in page.inner_text("#said")
+    assert page.input_value("#tools") == before != ""
+
+
 def test_hostile_answers_are_text_and_nothing_is_asked_of_anybody_else(page: Any) -> None:
     page.fill("#question", HOSTILE)
     ask(page)

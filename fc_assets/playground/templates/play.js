@@ -108,6 +108,20 @@
     $("ask").disabled = asking = false;
   }
 
+  async function listTools() {
+    $("said").textContent = "";
+    $("list").disabled = true;
+    try {
+      const body = JSON.stringify({ url: $("mcp").value.trim() });
+      const headers = { "Content-Type": "application/json" };
+      $("tools").value = JSON.stringify(await fetched("/api/mcp", { method: "POST", body, headers }), null, 1);
+      edited();
+    } catch (error) {
+      $("said").textContent = error.message;
+    }
+    $("list").disabled = false;
+  }
+
   // One answer ------------------------------------------------------------------------------------------------------
   function answer(found) {
     const parts = [];
@@ -140,6 +154,12 @@
 
   $("form").addEventListener("submit", ask);
   $("example").addEventListener("change", fill);
+  $("list").addEventListener("click", listTools);
+  $("mcp").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    listTools();
+  });
   $("question").addEventListener("input", edited);
   $("tools").addEventListener("input", edited);
   $("question").addEventListener("keydown", (event) => {
