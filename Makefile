@@ -7,7 +7,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster_home/$(PROFILE)
 export FC_ASSETS_HOME ?= $(CURDIR)/.fc_assets/$(PROFILE)
 PORT ?= 3000
 
-.PHONY: setup demo ui test test-slow test-long faults lint lock docs clean up down status rollback
+.PHONY: setup demo ui play test test-slow test-long faults lint lock docs clean up down status rollback
 setup:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found; install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) scripts/setup_env.py
@@ -21,6 +21,10 @@ ui: setup
 	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || \
 		{ echo "error: port $(PORT) is in use on this machine; name another one: make ui PORT=3001" >&2; exit 1; }
 	@$(BIN)/dagster dev -h 127.0.0.1 -p $(PORT)
+
+# The models that were made, side by side in the browser.
+play: setup
+	@$(BIN)/fc-assets play $(if $(filter-out file,$(origin PORT)),--port $(PORT))
 
 # The serving stack of the latest release, on this machine's Docker engine.
 up down status rollback: setup

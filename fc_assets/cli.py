@@ -31,6 +31,7 @@ COMMANDS = {
     "down": (_STACK, "stop the serving stack"),
     "status": (_STACK, "say what serves"),
     "rollback": (_STACK, "serve the release that served before"),
+    "play": ("fc_assets.playground.cli", "ask the models that were made, side by side, in the browser"),
     "gc": (_MAINTENANCE, "list what nobody needs in the artefact home, or delete it"),
 }
 """Each command: the module whose `main` takes the command line, and what it does."""

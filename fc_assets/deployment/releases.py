@@ -6,18 +6,16 @@ Bringing one into service is `deploy`.
 from __future__ import annotations
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.artifacts import Artifact, ArtifactStore, read_manifest
-from fc_assets.names import MANIFEST, PROMOTED_POLICY
+from fc_assets.foundation.artifacts import Artifact, ArtifactStore
+from fc_assets.names import PROMOTED_POLICY
 
 
 def latest_release(store: ArtifactStore) -> Artifact:
     """The release that was promoted last, verified byte by byte. Raises `FcAssetsError` when there is none."""
-    manifests = (store.home / "artifacts" / PROMOTED_POLICY).glob(f"*/{MANIFEST}")
-    known = [read_manifest(file.parent, PROMOTED_POLICY) for file in manifests]
-    if not known:
+    release = store.newest(PROMOTED_POLICY)
+    if release is None:
         raise FcAssetsError(f"There is no release below {store.home}: materialise {PROMOTED_POLICY} first")
-    manifest = max(known, key=lambda each: str(each["created"]))
-    return store.open(PROMOTED_POLICY, manifest["digest"])
+    return release
 
 
 def kept_release(store: ArtifactStore, digest: str) -> Artifact:

@@ -248,7 +248,8 @@ def build_eval_report(variants: Sequence[str]) -> dg.AssetsDefinition:
         description=(
             f"The {letters} comparison of {', '.join(others)} and {last} on the validation split: every metric with "
             "its 95 % interval and the ceiling that the data allows, paired tests, strata, where the errors went, and "
-            "the BFCL scores. Also report.md, report.html and results.json in the artefact's folder."
+            "the BFCL scores. Also report.md, results.json and report.html in the artefact's folder; that page has "
+            "every row with all answers, to browse and to filter."
         ),
     )
     def eval_report(
@@ -264,7 +265,7 @@ def build_eval_report(variants: Sequence[str]) -> dg.AssetsDefinition:
         run_job = partial(runtime.run_job, context)
         with runtime.step(context) as step:
             found = compare_variants(sharegpt_val, answered, scores, runtime.profile, run_job, step.scratch)
-            files = found.write(step.out)
+            files = found.write(step.out, step.records)
             inputs = [sharegpt_val, *answered.values(), *scores.values()]
             return step.publish(inputs, _report_metadata(found, files))
 

@@ -12,6 +12,7 @@ from fc_assets.evaluation.embedding import similarity
 from fc_assets.evaluation.prediction_files import read_data, read_predictions, scoring_rows
 from fc_assets.evaluation.report.build import build_report
 from fc_assets.evaluation.report.model import Table
+from fc_assets.evaluation.report.origin import origin_of_files
 from fc_assets.evaluation.report.render import summary
 from fc_assets.evaluation.report.write import write_report
 from fc_assets.evaluation.scoring import score_rows, unreadable
@@ -63,7 +64,7 @@ def _score(predictions: Path, data: Path, out: Path, model: str) -> None:
         further[similarity.TITLE] = similarity.similarity_table(frames, pairs, cosines)
     report = build_report(frames, weights, extra_tables=further, extra_texts={similarity.TITLE: similarity.TEXT})
     out.mkdir(parents=True, exist_ok=True)
-    files = write_report(report, out)
+    files = write_report(report, out, origin_of_files({"predictions": predictions, "data": data}))
     print("\n".join(summary(report)))
     for variant, frame in frames.items():
         if warning := unreadable(frame):

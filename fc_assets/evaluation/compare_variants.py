@@ -22,6 +22,7 @@ from fc_assets.evaluation.jobs import EmbeddingJob, RunJob
 from fc_assets.evaluation.report import decoding
 from fc_assets.evaluation.report.build import build_report
 from fc_assets.evaluation.report.model import Report, Table, label
+from fc_assets.evaluation.report.origin import Origin, origin_of
 from fc_assets.evaluation.report.write import write_report
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.json_files import write_json
@@ -34,19 +35,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VariantComparison:
-    """The report, the tables beside its metrics by short name, how the policy meets the champion, and the episodes."""
+    """The report and where it comes from, the tables beside its metrics by short name, how the policy meets the
+    champion, and the episodes."""
 
     report: Report
+    origin: Origin
     tables: Mapping[str, Table]
     against_champion: champion.ChampionComparison
     episodes: EpisodeReport | None
 
-    def write(self, folder: Path) -> dict[str, Path]:
-        """Write the report's files and the champion's record; returns the report's files by name."""
+    def write(self, folder: Path, records: Path) -> dict[str, Path]:
+        """Write the report's files and the champion's record; returns the report's files by name.
+
+        A copy of the page with date and machine goes into `records`.
+        """
         write_json(folder / CHAMPION_RECORD, self.against_champion.model_dump(mode="json"))
         if self.episodes:
             write_json(folder / EPISODE_PLAYS, self.episodes.model_dump(mode="json"))
-        return write_report(self.report, folder)
+        return write_report(self.report, folder, self.origin, records)
 
 
 def compare_variants(
@@ -94,7 +100,9 @@ def compare_variants(
             published.TITLE: published.TEXT,
         },
     )
-    return VariantComparison(report, {name: records for name, (_, records) in filled.items()}, against_champion, played)
+    tables = {name: records for name, (_, records) in filled.items()}
+    origin = origin_of(validation, predictions, scores, profile)
+    return VariantComparison(report, origin, tables, against_champion, played)
 
 
 def _similarity(

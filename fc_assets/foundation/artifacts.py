@@ -266,6 +266,17 @@ class ArtifactStore:
         flush_directory(target.parent)
         return artifact
 
+    def newest(self, asset: str) -> Artifact | None:
+        """The artefact of `asset` that was made last, verified as by `open`; None where there is none.
+
+        For what runs without Dagster, whose instance says which materialisation is the latest.
+        """
+        found = (self.home / "artifacts" / asset).glob(f"*/{MANIFEST}")
+        manifests = [read_manifest(file.parent, asset) for file in found]
+        if not manifests:
+            return None
+        return self.open(asset, max(manifests, key=lambda each: str(each["created"]))["digest"])
+
     def open(self, asset: str, digest: str) -> Artifact:
         """The artefact of that digest, wherever the home lies now, verified byte by byte.
 

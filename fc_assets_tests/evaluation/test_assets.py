@@ -1,6 +1,7 @@
 """The evaluation assets and gates in-process, against an external chat server that knows the answers."""
 
 import json
+import platform
 from pathlib import Path
 
 import dagster as dg
@@ -56,6 +57,17 @@ def test_variants_are_evaluated_compared_and_judged(
     folder = world.store.home / str(metadata["path"].value)
     assert {"report.md", "report.html", "results.json"} <= {file.name for file in folder.iterdir()}
     assert "Berkeley" in (folder / "report.md").read_text()
+    in_artefact, of_run = (
+        folder / "report.html",
+        world.store.home / "records" / folder.relative_to(world.store.artifacts),
+    )
+    (dated,) = of_run.glob("*/report.html")
+    for page in (in_artefact.read_text(), dated.read_text()):
+        assert (
+            "<dd>demo</dd>" in page and 'id="demo"' in page and "predictions/sft" in page and "bfcl_scores/sft" in page
+        )
+    assert " UTC</dd>" in dated.read_text() and platform.node() in dated.read_text()
+    assert " UTC</dd>" not in in_artefact.read_text(), "the same work would have another digest a minute later"
     numbers = json.loads((folder / "results.json").read_text())
     assert numbers["reward_weights"] == {"json_parse": 2.0, **unweighted, "hygiene": 0.0, "gated": 0.0}
     assert numbers["variants"]["sft"]["reward"] == 2.0, "a right answer earns the weights that the profile gives"

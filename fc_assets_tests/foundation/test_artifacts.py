@@ -36,6 +36,18 @@ def test_publish_and_open_give_the_same_artifact(store: ArtifactStore) -> None:
     assert store.open("thing", artifact.digest) == artifact
 
 
+def test_the_newest_is_the_one_that_was_made_last(store: ArtifactStore) -> None:
+    assert store.newest("thing") is None
+    first = publish(store)
+    manifest = first.path / "MANIFEST.json"
+    manifest.write_text(manifest.read_text().replace(first.created, "2020-01-01T00:00:00+00:00"))
+    second = publish(store, "hullo")
+    assert store.newest("thing") == second
+    assert publish(store).digest == first.digest
+    newest = store.newest("thing")
+    assert newest and newest.created >= second.created, "made again, it is the latest"
+
+
 def test_the_digest_depends_on_names_and_bytes_only(store: ArtifactStore, tmp_path: Path) -> None:
     first = publish(store)
     again = publish(ArtifactStore(tmp_path / "elsewhere"))

@@ -47,7 +47,7 @@ def categories_plot(scores: Sequence[CategoryScore], title: str) -> bytes:
 def side_by_side(reports: Mapping[str, BfclReport]) -> list[dict[str, object]]:
     """One record for each prompt mode and category or summary, with every variant's accuracy; `reports` by label.
 
-    An accuracy of fewer rows than `LEAST_ROWS` is the text "3 of 4". A category that a variant was not asked is None,
+    A share of fewer rows than `LEAST_ROWS` is the text "3 of 4". A category that a variant was not asked is None,
     not 0.
     """
     records: list[dict[str, object]] = []
@@ -89,11 +89,13 @@ def _columns(label: str, score: CategoryScore | None) -> dict[str, object]:
     if score is None:
         return dict.fromkeys(names)
     interval = f"[{score.low:.2f}, {score.high:.2f}], n = {score.total}"
-    return dict(zip(names, (_share(score), interval, score.parse_fail_share, _lost(score)), strict=True))
+    right = _share(score.accuracy, score.total)
+    return dict(zip(names, (right, interval, _share(score.parse_fail_share, score.total), _lost(score)), strict=True))
 
 
-def _share(score: CategoryScore) -> float | str:
-    return score.accuracy if score.total >= LEAST_ROWS else f"{score.correct} of {score.total}"
+def _share(share: float, rows: int) -> float | str:
+    """A share of so many rows, as a count where these are too few for a claim."""
+    return share if rows >= LEAST_ROWS else f"{round(share * rows)} of {rows}"
 
 
 def _lost(score: CategoryScore) -> str:

@@ -1,6 +1,6 @@
 """The report in words: the same sections as Markdown and as one self-contained HTML page. Computes no number.
 
-The page is `templates/report.html.j2`, which escapes every text that is put into it.
+The page is `templates/report.html.j2`, which escapes every text that is put into it. Its rows are `rows`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fc_assets.evaluation.report.model import (
     label,
 )
 from fc_assets.evaluation.taxonomy import CATEGORIES
-from fc_assets.foundation.presentation.templates import render_template
+from fc_assets.foundation.presentation.pages import render_page
 from fc_assets.names import FAILURES_PLOT, METRICS_PLOT
 
 TITLE = "Function calling: what training changed"
@@ -65,16 +65,25 @@ def markdown(report: Report) -> str:
     return text
 
 
-def html(report: Report, pictures: Mapping[str, bytes]) -> str:
-    """The report as one HTML file without any outside reference; `pictures` are PNG bytes by file name."""
-    return render_template(
-        Path(__file__).parent / "templates" / "report.html.j2",
+def html(report: Report, pictures: Mapping[str, bytes], facts: Mapping[str, str], demo: bool, rows: str) -> str:
+    """The report as one HTML file without any outside reference; `pictures` are PNG bytes by file name.
+
+    `facts` say where it comes from, and `demo` that it is for showing the pipeline only (`origin`);
+    `rows` are all rows, packed for the script.
+    """
+    templates = Path(__file__).parent / "templates"
+    return render_page(
+        templates / "report.html.j2",
+        script=templates / "rows.js",
         cut=_cut,
         title=TITLE,
+        facts=facts,
+        demo=demo,
         summary=summary(report),
         sections=_sections(report),
         pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
         failures=[(category, label(variant), examples) for category, variant, examples in _examples(report)],
+        rows=rows,
     )
 
 

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from fc_assets.evaluation.report.model import ALL_ROWS, Report
+from fc_assets.evaluation.report.origin import Origin
+from fc_assets.evaluation.report.rows import browsable
 from fc_assets.foundation.json_files import finite
+from fc_assets.foundation.presentation.pages import packed
 from fc_assets.names import FAILURES_PLOT, METRICS_PLOT, PREDICTIONS, REPORT_HTML, REPORT_MARKDOWN, RESULTS
 
 _NOT_KEPT = ("tools", "cluster")  # large and the same in the data, by id
@@ -52,10 +55,11 @@ def results(report: Report) -> dict[str, Any]:
     return {name: finite(value) for name, value in found.items()}
 
 
-def write_report(report: Report, folder: Path) -> dict[str, Path]:
+def write_report(report: Report, folder: Path, origin: Origin, records: Path | None = None) -> dict[str, Path]:
     """Write report.md, report.html (one self-contained file), results.json, predictions.parquet and the two plots.
 
-    The folder must exist. Returns the files by name.
+    With `records`, the page in `folder` is the same whenever the report is, and a copy with date and machine goes into
+    `records`; without, the page itself has both. The folders must exist. Returns the files in `folder` by name.
     """
     import pandas as pd
 
@@ -66,7 +70,10 @@ def write_report(report: Report, folder: Path) -> dict[str, Path]:
     for name, png in pictures.items():
         (folder / name).write_bytes(png)
     (folder / REPORT_MARKDOWN).write_text(markdown(report), encoding="utf-8")
-    (folder / REPORT_HTML).write_text(html(report, pictures), encoding="utf-8")
+    rows = packed(browsable(report))
+    here = origin.measured_here()
+    for place, facts in {folder: origin.page_facts(), records: here}.items() if records else ((folder, here),):
+        (place / REPORT_HTML).write_text(html(report, pictures, facts, origin.demo, rows), encoding="utf-8")
     text = json.dumps(results(report), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / RESULTS).write_text(text + "\n", encoding="utf-8")
     tables = [frame.drop(columns=list(_NOT_KEPT)).assign(variant=variant) for variant, frame in report.frames.items()]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fc_assets.foundation.json_files import finite, write_json
-from fc_assets.foundation.presentation.templates import render_template
+from fc_assets.foundation.presentation.pages import render_page
 from fc_assets.load_test.capacity.probes import read_capacities
 from fc_assets.load_test.findings.headline import headline
 from fc_assets.load_test.findings.session_turns import session_turns
@@ -63,7 +63,7 @@ def write_report(folder: Path) -> None:
     write_json(folder / CELLS_JSON, {"cells": finite(cells)})
     sections = list(_sections(folder, cells, record))
     pictures = {each.picture: (folder / each.picture).read_bytes() for each in sections if each.picture}
-    page = render_template(
+    page = render_page(
         Path(__file__).parent / "templates" / "load-test.html.j2",
         title=TITLE,
         summary=_summary(folder, cells, record),

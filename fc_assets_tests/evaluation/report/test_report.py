@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
+import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,13 +19,17 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answers import FAILED
 from fc_assets.evaluation.report.build import build_report
 from fc_assets.evaluation.report.model import Report
+from fc_assets.evaluation.report.origin import Origin, origin_of_files
 from fc_assets.evaluation.report.render import all_metrics, headline
+from fc_assets.evaluation.report.rows import NO_ANSWER, OVER_CALLED, RIGHT
 from fc_assets.evaluation.report.write import results, write_report
 from fc_assets.evaluation.scoring import ScoringRow, score_rows
+from fc_assets.evaluation.taxonomy import CATEGORIES
 from fc_assets_tests.support.scoring_rows import rows_with_errors
 from fc_assets_tests.support.tools import TOOLS, WEIGHTS, weather
 
 SAMPLES = 500
+ORIGIN = Origin({"model": "Qwen3"})
 ROWS = 200
 
 
@@ -78,7 +85,7 @@ def test_a_row_without_an_answer_is_counted_not_judged(report: Report) -> None:
 def test_a_report_says_by_which_weights_its_reward_was_computed(tmp_path: Path) -> None:
     weights = {**dict.fromkeys(WEIGHTS, 0.0), "json_parse": 2.0}
     frame = score_rows(rows_with_errors(20, 0.0), weights)
-    write_report(build_report({"sft": frame}, weights, samples=50), tmp_path)
+    write_report(build_report({"sft": frame}, weights, samples=50), tmp_path, ORIGIN)
     found = json.loads((tmp_path / "results.json").read_text())
     assert found["reward_weights"] == weights != WEIGHTS
     assert found["variants"]["sft"]["reward"] == 2.0, "a right answer earns what these weights give it"
@@ -160,7 +167,7 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.references += [value or "" for name, value in attrs if name in ("src", "href")]
-        if tag not in ("meta", "img"):
+        if tag not in ("meta", "img", "input"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -168,7 +175,7 @@ class _Page(HTMLParser):
 
 
 def test_the_files(report: Report, tmp_path: Path) -> None:
-    files = write_report(report, tmp_path)
+    files = write_report(report, tmp_path, ORIGIN)
     assert sorted(files) == sorted(path.name for path in tmp_path.iterdir())
     data = json.loads(files["results.json"].read_text(), parse_constant=pytest.fail)
     seed_names = {"parse_rate", "schema_hit", "param_f1", "function_name_accuracy", "exec_rate", "semantic_consistency"}
@@ -188,8 +195,34 @@ def test_the_files(report: Report, tmp_path: Path) -> None:
 def test_hostile_text_stays_text(frames: dict[str, pd.DataFrame], tmp_path: Path) -> None:
     frame = frames["base"].copy()
     frame["text"] = "<script>alert(1)</script> | `x` {body}"
-    files = write_report(build_report({"base": frame}, WEIGHTS, samples=50), tmp_path)
-    assert "<script" not in files["report.html"].read_text()
+    files = write_report(build_report({"base": frame}, WEIGHTS, samples=50), tmp_path, ORIGIN)
+    assert "<script>alert" not in files["report.html"].read_text()
+
+
+def test_the_page_holds_every_row_with_all_answers(
+    report: Report, frames: dict[str, pd.DataFrame], tmp_path: Path
+) -> None:
+    page = write_report(report, tmp_path, ORIGIN)["report.html"].read_text()
+    found = re.search(r'id="rows-data">([^<]*)<', page)
+    assert found, "nothing in the data can end its element"
+    data = json.loads(zlib.decompress(base64.b64decode(found[1])))
+    assert data["variants"] == ["Base", "SFT", "SFT+GRPO"] and data["changes"] == [[0, 1], [1, 2]]
+    assert [row["id"] for row in data["rows"]] == list(frames["base"]["id"])
+    assert {part for parts in data["kinds"].values() for part in parts} == {*CATEGORIES, NO_ANSWER, OVER_CALLED}
+    for place, variant in enumerate(report.variants):
+        for row, judged in zip(data["rows"], frames[variant].to_dict("records"), strict=True):
+            answer = row["answers"][place]
+            assert answer["text"] == judged["text"] and answer["failures"] == json.loads(judged["failures"])
+            assert (answer["is"] == [RIGHT]) == (judged["exact"] == 1)
+            assert data["tools"][row["tools"]] == json.loads(judged["tools"])
+    lost = next(row for row in data["rows"] if row["id"] == "5")["answers"][1]
+    assert lost["is"] == [NO_ANSWER] and set(lost["verdicts"].values()) == {None}
+
+
+def test_a_report_from_files_says_which_ones(tmp_path: Path, report: Report) -> None:
+    origin = origin_of_files({"predictions": Path("/home/somebody/mine.jsonl")})
+    page = write_report(report, tmp_path, origin)["report.html"].read_text()
+    assert "<dd>mine.jsonl</dd>" in page and "somebody" not in page and 'id="demo"' not in page
 
 
 def test_one_variant_alone_and_a_perfect_one(tmp_path: Path) -> None:
@@ -199,7 +232,7 @@ def test_one_variant_alone_and_a_perfect_one(tmp_path: Path) -> None:
     assert shown.pop("exec_rate_stub") == "–"  # noqa: RUF001  # every tool of these rows runs
     assert {text.split()[0] for text in shown.values()} == {"1.000", "0.000"}
     assert all(text.endswith("]") for text in shown.values())
-    write_report(report, tmp_path)
+    write_report(report, tmp_path, ORIGIN)
 
 
 def test_the_first_table_is_narrow_and_says_what_the_whole_one_says(report: Report) -> None:
