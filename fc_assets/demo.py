@@ -6,6 +6,7 @@ that `$FC_PROFILE` names. Only the printing belongs here.
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import time
@@ -76,11 +77,12 @@ class Progress(logging.Handler):
         self.out.print(f"{time.monotonic() - self.started:6.0f} s  {text}", soft_wrap=True)
 
 
-def main(_: Sequence[str] = ()) -> int:
-    """Run the graph and print the tables; the command takes no options.
+def main(arguments: Sequence[str] = ("demo",)) -> int:
+    """Run the graph and print the tables; the command takes no options, and `--help` runs nothing.
 
     The exit status is 1 when a step failed or a gate did.
     """
+    _parser().parse_args(arguments)
     profile = load_profile()
     from fc_assets.definitions import build_defs  # reads the profile too: a wrong one is reported above
 
@@ -117,6 +119,16 @@ def main(_: Sequence[str] = ()) -> int:
     out.print(f"\nTo see the lineage, plots and checks: {_page_command()}, then open http://127.0.0.1:3000")
     gates_hold = all(evaluation.severity != dg.AssetCheckSeverity.ERROR for evaluation in failed)
     return 0 if result.success and gates_hold else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    does = (
+        "Materialise the whole graph of the profile in $FC_PROFILE (default: demo) in one process, and print its "
+        "headline tables. Runs go to the Dagster instance at $DAGSTER_HOME; `make demo` sets it."
+    )
+    parser = argparse.ArgumentParser(prog="fc-assets", description=does)
+    parser.add_subparsers(required=True).add_parser("demo", help="the only command here", description=does)
+    return parser
 
 
 def _page_command() -> str:
