@@ -7,7 +7,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster_home/$(PROFILE)
 export FC_ASSETS_HOME ?= $(CURDIR)/.fc_assets/$(PROFILE)
 PORT ?= 3000
 
-.PHONY: setup demo ui test test-slow test-long lint lock docs clean up down status rollback
+.PHONY: setup demo ui test test-slow test-browser test-long lint lock docs clean up down status rollback
 setup:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found; install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) scripts/setup_env.py
@@ -37,6 +37,12 @@ test-slow: setup
 
 test-long: setup
 	@$(BIN)/python -m pytest -m long --timeout 3600
+
+# Dagster's page in the system's Chromium, driven by playwright, which is installed here and brings no browser of its own.
+# FC_SCREENSHOTS=FOLDER keeps a picture of each test.
+test-browser: setup
+	@$(BIN)/python -c 'import playwright' 2>/dev/null || $(BIN)/python -m pip install --quiet 'playwright>=1.55'
+	@$(BIN)/python -m pytest -m browser
 
 # What holds the rules of docs/architecture.md: style, types, the order of the rooms, and definitions that load.
 lint: setup

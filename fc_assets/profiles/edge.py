@@ -16,7 +16,7 @@ class EdgeSettings(Section):
         ("Q8_0", "Q4_K_M"), min_length=1, description="Files to write beside F16, which they are compared with."
     )
     rows: Positive = Field(50, description="Validation turns asked of each file for the quality kept.")
-    max_tokens: Positive = 256
+    max_tokens: Positive = Field(256, description="Most tokens of an answer.")
     context: Positive = Field(2048, description="Tokens of prompt and answer; longer turns are passed over.")
     threads: Positive = Field(4, description="No more than idle cores: llama.cpp's threads wait for the slowest.")
     min_same_ids: Share = Field(0.99, description="Prompts that llama.cpp must tokenise as the checkpoint does.")
