@@ -7,7 +7,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster_home/$(PROFILE)
 export FC_ASSETS_HOME ?= $(CURDIR)/.fc_assets/$(PROFILE)
 PORT ?= 3000
 
-.PHONY: setup demo ui play test test-slow test-long faults lint lock docs clean up down status rollback
+.PHONY: setup demo ui play test test-slow test-browser test-long faults lint lock docs clean up down status rollback
 setup:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found; install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) scripts/setup_env.py
@@ -47,6 +47,12 @@ SEED ?= 0
 faults: setup
 	@FC_FAULTS_SEED=$(SEED) $(BIN)/python -m pytest -m faults --timeout 1800
 
+# Dagster's page in the system's Chromium, driven by playwright, which is installed here and brings no browser of its own.
+# FC_SCREENSHOTS=FOLDER keeps a picture of each test.
+test-browser: setup
+	@$(BIN)/python -c 'import playwright' 2>/dev/null || $(BIN)/python -m pip install --quiet 'playwright>=1.55'
+	@$(BIN)/python -m pytest -m browser
+
 # What holds the rules of docs/architecture.md: style, types, the order of the rooms, and definitions that load.
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -64,11 +70,23 @@ lock: setup
 	@cp requirements/demo.txt requirements/gpu.txt
 	@$(BIN)/python -m uv pip compile --quiet pyproject.toml --extra gpu --extra dev --python-platform x86_64-manylinux_2_28 \
 		--generate-hashes --no-header --no-annotate -o requirements/gpu.txt
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' | \
+		$(BIN)/python -m uv pip compile --quiet - --generate-hashes --no-header --no-annotate -o requirements/docs.txt
 
-# The tables in docs/reference.md and the README, made anew from the definitions.
-docs: setup
+# The tables of the pages, made anew from the code, then the site in site/. Strict: a link that leads nowhere, a page that the
+# navigation lacks and a page that loads from the network each fail it (with --quiet
+# they would not: strict counts what is logged). It has an environment of its own.
+DOCS_STAMP := .venv-docs/requirements.txt
+docs: setup $(DOCS_STAMP)
 	@$(BIN)/python -m scripts.write_reference
 	@$(BIN)/python -m scripts.write_gpu_page
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build
+	@echo "the site is in site/: open site/index.html, or with its search: $(BIN)/python -m http.server --bind 127.0.0.1 -d site"
+
+$(DOCS_STAMP): requirements/docs.txt | setup
+	@$(BIN)/python -m venv --clear .venv-docs
+	@.venv-docs/bin/pip install --quiet --require-hashes -r $<
+	@cp $< $@
 
 # What this profile made in the checkout; other profiles keep theirs.
 clean:

@@ -6,6 +6,7 @@ that `$FC_PROFILE` names. Only the printing belongs here.
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import time
@@ -77,11 +78,12 @@ class Progress(logging.Handler):
         self.out.print(f"{time.monotonic() - self.started:6.0f} s  {text}", soft_wrap=True)
 
 
-def main(_: Sequence[str] = ()) -> int:
-    """Run the graph and print the tables; the command takes no options.
+def main(arguments: Sequence[str] = ("demo",)) -> int:
+    """Run the graph and print the tables; the command takes no options, and `--help` runs nothing.
 
     The exit status is 1 when a step failed or a gate did.
     """
+    _parser().parse_args(arguments)
     profile = load_profile()
     from fc_assets.definitions import build_defs  # reads the profile too: a wrong one is reported above
 
@@ -127,6 +129,16 @@ def _check_instance_folder(folder: str) -> None:
             f"DAGSTER_HOME names {folder}, which is no folder that this user may write into: make it, give it to this "
             "user, mount its disk for writing, or name another one"
         )
+
+
+def _parser() -> argparse.ArgumentParser:
+    does = (
+        "Materialise the whole graph of the profile in $FC_PROFILE (default: demo) in one process, and print its "
+        "headline tables. Runs go to the Dagster instance at $DAGSTER_HOME; `make demo` sets it."
+    )
+    parser = argparse.ArgumentParser(prog="fc-assets", description=does)
+    parser.add_subparsers(required=True).add_parser("demo", help="the only command here", description=does)
+    return parser
 
 
 def _page_command() -> str:

@@ -24,6 +24,7 @@ PAGES = (
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "README.md",
+    "README.zh-CN.md",
     "deploy/README.md",
     "docs/architecture.md",
     "docs/metrics.md",

@@ -1,6 +1,7 @@
-"""Writes the tables of docs/reference.md, docs/metrics.md and the README anew: `make docs`.
+"""Writes the tables of docs/reference.md, docs/reference/ and docs/metrics.md anew: `make docs`.
 
-They come from the definitions of the demo profile; the one of degenerate policies from the rewards themselves.
+Those of the graph come from the definitions of the demo profile, the one of degenerate policies from the rewards
+themselves, and those of profiles and commands from `scripts.reference_pages`.
 
 A table stands in a page between `<!-- table: NAME -->` and `<!-- /table -->`; what is around it is written by hand.
 """
@@ -14,9 +15,10 @@ from typing import Any
 from fc_assets.definitions import build_defs
 from fc_assets.profiles import SECTIONS, load_profile
 from scripts.degenerate_policies import HEADING, policy_rows
+from scripts.reference_pages import command_helps, profile_sections
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("docs/reference.md", "docs/metrics.md", "README.md")
+PAGES = ("docs/reference.md", "docs/metrics.md", "docs/reference/profiles.md", "docs/reference/cli.md")
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 ESCAPED_BAR = r"\|"
 WHOLE_GRAPH = "__ASSET_JOB"  # Dagster's own job, behind the page's button "Materialize all"
@@ -63,6 +65,8 @@ def tables() -> dict[str, str]:
             ],
         ),
         "degenerate_policies": table(HEADING, policy_rows()),
+        "profile_fields": profile_sections(table),
+        "command_helps": command_helps(),
     }
 
 

@@ -20,7 +20,7 @@ from fc_assets.foundation.resources import Runtime, StepError
 from fc_assets.names import RECOMMENDATION, SERVING_RECOMMENDATION, VLLM_DEPLOYMENT
 from fc_assets.profiles import DeploymentSettings, ServerSettings
 
-GROUP = "release"
+GROUP = "deployment"
 
 
 class DeploymentConfig(dg.Config):

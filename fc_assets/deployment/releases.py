@@ -6,8 +6,8 @@ Bringing one into service is `deploy`.
 from __future__ import annotations
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.foundation.artifacts import Artifact, ArtifactStore
-from fc_assets.names import PROMOTED_POLICY
+from fc_assets.foundation.artifacts import Artifact, ArtifactStore, read_manifest
+from fc_assets.names import MANIFEST, PROMOTED_POLICY
 
 
 def latest_release(store: ArtifactStore) -> Artifact:

@@ -12,9 +12,13 @@ from fc_assets.profiles.sections import Count, Cron, Positive, Section, Share, T
 class ServiceLevel(Section):
     """What users are promised; goodput counts the requests that meet it."""
 
-    ttft_p95_s: Annotated[float, Field(gt=0)] = 1.0
-    tpot_p95_s: Annotated[float, Field(gt=0)] = 0.05
-    at_concurrency: Positive = 16
+    ttft_p95_s: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="Most seconds to the first token, 95th percentile."
+    )
+    tpot_p95_s: Annotated[float, Field(gt=0)] = Field(
+        0.05, description="Most seconds for each further token, 95th percentile."
+    )
+    at_concurrency: Positive = Field(16, description="Requests under way at which the promise is checked.")
 
 
 class BenchmarkSettings(Section):
@@ -23,8 +27,8 @@ class BenchmarkSettings(Section):
     mode: Literal["quick", "full"] = Field("quick", description="The few cells of `quick_*`, or the whole matrix.")
     concurrency: tuple[Positive, ...] = Field((1, 2, 4, 8, 16, 32), description="Requests under way in a closed load.")
     context_lengths: tuple[Positive, ...] = Field((256, 1024, 2048, 4096), description="Prompt tokens, exactly.")
-    quick_concurrency: tuple[Positive, ...] = (1, 8, 16)
-    quick_context_lengths: tuple[Positive, ...] = (256, 2048)
+    quick_concurrency: tuple[Positive, ...] = Field((1, 8, 16), description="Requests under way in `quick`.")
+    quick_context_lengths: tuple[Positive, ...] = Field((256, 2048), description="Prompt tokens in `quick`.")
     request_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (1.0, 4.0, 16.0), description="Requests a second of the open (Poisson) loads, at the shortest context length."
     )
@@ -68,7 +72,7 @@ class BenchmarkSettings(Section):
     )
     requests_per_cell: Positive = Field(64, description="Measured requests of a cell, at least 4 x its concurrency.")
     warmup_requests: Count = Field(8, description="Requests thrown away before, at least one for each under way.")
-    request_timeout_s: Positive = 120
+    request_timeout_s: Positive = Field(120, description="Longest wait for one answer, seconds.")
     capacity_seconds: Count = Field(
         120,
         description=(
@@ -79,7 +83,9 @@ class BenchmarkSettings(Section):
     sweep_max_num_seqs: tuple[Positive, ...] = Field(
         (16, 32, 64), description="Server settings tried in `full` for the recommendation; each starts a server."
     )
-    sweep_max_num_batched_tokens: tuple[Positive, ...] = (2048, 8192)
+    sweep_max_num_batched_tokens: tuple[Positive, ...] = Field(
+        (2048, 8192), description="Tokens of one step tried in `full`, with each of the above."
+    )
     sweep_no_prefix_caching: bool = Field(
         True, description="Whether the best of these pairs is tried without prefix caching, too."
     )
@@ -94,5 +100,5 @@ class BenchmarkSettings(Section):
         False,
         description="Whether both schedules run from the start; then a matrix older than a day and a half is overdue.",
     )
-    timezone: TimeZone = "UTC"
-    seed: int = 42
+    timezone: TimeZone = Field("UTC", description="Time zone of both schedules.")
+    seed: int = Field(42, description="Seed of prompts, lengths and arrival times.")

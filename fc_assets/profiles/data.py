@@ -38,7 +38,9 @@ class HermesSettings(Section):
     path: str = Field("", description="Local file or folder of such conversations; empty: from the hub.")
     dataset: str = Field("NousResearch/hermes-function-calling-v1", description="Hub data set, Apache-2.0.")
     revision: str = Field("main", description="Hub revision: pin a commit for a reproducible run.")
-    configs: tuple[str, ...] = ("func_calling_singleturn", "func_calling")
+    configs: tuple[str, ...] = Field(
+        ("func_calling_singleturn", "func_calling"), description="Configurations of the hub data set that are read."
+    )
 
 
 class EpisodeSettings(Section):
@@ -51,7 +53,9 @@ class EpisodeSettings(Section):
 class DataSettings(Section):
     """`xlam_raw` and `sharegpt_splits`."""
 
-    source: Literal["generator", "hub", "file"] = "hub"
+    source: Literal["generator", "hub", "file"] = Field(
+        "hub", description="Where rows come from: the embedded generator, the hub, or a file of your own."
+    )
     dataset: str = Field("Salesforce/xlam-function-calling-60k", description="Hub data set; gated, CC-BY-4.0.")
     revision: str = Field("main", description="Hub revision: pin a commit for a reproducible run.")
     path: str = Field(
@@ -68,5 +72,5 @@ class DataSettings(Section):
     hermes: HermesSettings = HermesSettings()
     episodes: EpisodeSettings = EpisodeSettings()
     curation: CurationSettings = CurationSettings()
-    validation_share: Share = 0.1
-    seed: int = 42
+    validation_share: Share = Field(0.1, description="Share of the rows that are kept for the evaluation.")
+    seed: int = Field(42, description="Seed of the generator, of the irrelevance rows and of the split.")

@@ -23,7 +23,7 @@ class EdgeSettings(Section):
     compared_tokens: Count = Field(
         200, description="Places in F16's answers at which every file's next token is compared; 0 compares none."
     )
-    max_tokens: Positive = 256
+    max_tokens: Positive = Field(256, description="Most tokens of an answer.")
     context: Positive = Field(2048, description="Tokens of prompt and answer; longer turns are passed over.")
     threads: Positive = Field(4, description="No more than idle cores: llama.cpp's threads wait for the slowest.")
     min_same_ids: Share = Field(0.99, description="Prompts that llama.cpp must tokenise as the checkpoint does.")

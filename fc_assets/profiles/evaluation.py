@@ -19,10 +19,10 @@ class EvaluationSettings(Section):
     )
     batch_size: Batch = Field(8, description="Answers generated together by engine transformers.")
     max_rows: Count = Field(2000, description="Validation turns asked, the first of the split; 0 asks all.")
-    concurrency: Positive = 32
-    max_tokens: Positive = 512
-    request_timeout_s: Positive = 120
-    retries: Count = 4
+    concurrency: Positive = Field(32, description="Requests under way at once.")
+    max_tokens: Positive = Field(512, description="Most tokens of an answer; one that is longer is cut and counted.")
+    request_timeout_s: Positive = Field(120, description="Longest wait for one answer, seconds.")
+    retries: Count = Field(4, description="Further tries of a request that failed.")
     max_failed_share: Share = Field(0.01, description="More requests than this without an answer fail the step.")
     constrained_rows: Count = Field(
         500, description="Turns expecting a call that are asked again with calls forced by the tools' schemas."
@@ -34,12 +34,12 @@ class EvaluationSettings(Section):
         200, description="Conversations with tools that run, played against each variant; 0: none, and no gate on them."
     )
     episode_answers: Positive = Field(4, description="Most answers to one message of an episode's user.")
-    bootstrap_samples: Positive = 10_000
+    bootstrap_samples: Positive = Field(10_000, description="Draws of the bootstrap behind the intervals of ratios.")
     embedding_model: str = Field(
         "", description="Sentence-embedding model, folder or hub name, for embedding similarity; empty: not measured."
     )
     embedding_revision: str = Field("main", description="Its hub revision: pin a commit for a reproducible run.")
-    seed: int = 42
+    seed: int = Field(42, description="Seed of everything drawn here; the same seed gives the same result.")
 
 
 class BfclBudgets(Section):
@@ -88,17 +88,17 @@ class BfclSettings(Section):
         description="The model's own template, and the prompt behind the leaderboard's Qwen numbers; the first leads.",
     )
     max_tokens: BfclBudgets = BfclBudgets()
-    seed: int = 42
+    seed: int = Field(42, description="Seed of the sample of rows.")
 
 
 class Thresholds(Section):
     """Least values for one variant's gates; a gate compares the point estimate."""
 
-    parse_rate: Share
-    function_name_accuracy: Share
-    param_f1: Share
-    schema_hit: Share
-    exec_rate: Share
+    parse_rate: Share = Field(description="Least share of the answers that parse.")
+    function_name_accuracy: Share = Field(description="Least share of the answers with the expected names.")
+    param_f1: Share = Field(description="Least F1 over key-value pairs.")
+    schema_hit: Share = Field(description="Least share of the rows expecting a call whose calls keep their schemas.")
+    exec_rate: Share = Field(description="Least share of the rows expecting a call whose calls run.")
     irrelevance_accuracy: Share = Field(
         0.6,
         description="Rows that expect no call and got none, whatever base does on them: it may never refuse either.",
@@ -133,7 +133,9 @@ class GateSettings(Section):
     dpo: Thresholds = Thresholds(
         parse_rate=0.97, function_name_accuracy=0.93, param_f1=0.90, schema_hit=0.92, exec_rate=0.88
     )
-    significance: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    significance: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.05, description="A paired test's corrected p-value must lie below this."
+    )
     non_inferiority_margin: Share = Field(
         0.02,
         description="How much exact match GRPO or DPO may lose against SFT, and a policy against the promoted one.",

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.profiles.benchmark import BenchmarkSettings
@@ -27,8 +27,8 @@ PROFILES = Path(__file__).parent
 class Profile(Section):
     """All settings of one run."""
 
-    name: str
-    description: str
+    name: str = Field(description="Name of its file; its homes and its runs are called by it.")
+    description: str = Field(description="One sentence: for which machine or purpose it is.")
     data: DataSettings = DataSettings()
     base_model: BaseModelSettings = BaseModelSettings()
     sft: SftSettings = SftSettings()

@@ -16,8 +16,10 @@ EMBEDDED = Path(__file__).parents[1] / "training" / "demo" / "model"
 class BaseModelSettings(Section):
     """`base_model`."""
 
-    source: Literal["embedded", "hub", "folder"] = "hub"
-    model: str = "Qwen/Qwen3-0.6B"
+    source: Literal["embedded", "hub", "folder"] = Field(
+        "hub", description="Where the checkpoint comes from: the package, the hub, or a folder."
+    )
+    model: str = Field("Qwen/Qwen3-0.6B", description="Hub name of the checkpoint, for source `hub`.")
     revision: str = Field("main", description="Hub revision: pin a commit for a reproducible run.")
     path: str = Field("", description="Folder with a checkpoint, for source `folder`.")
 
@@ -25,10 +27,10 @@ class BaseModelSettings(Section):
 class LoraSettings(Section):
     """The adapter, for both SFT and GRPO."""
 
-    rank: Positive = 32
-    alpha: Positive = 64
-    dropout: Share = 0.05
-    target_modules: str = "all-linear"
+    rank: Positive = Field(32, description="Rank of the two matrices beside each layer: how much can be learnt.")
+    alpha: Positive = Field(64, description="Strength of the adapter, which is scaled by alpha / rank.")
+    dropout: Share = Field(0.05, description="Share of the adapter's inputs that are left out at random in training.")
+    target_modules: str = Field("all-linear", description="Layers that get an adapter, as peft names them.")
     rslora: bool = Field(False, description="Scales by alpha / sqrt(rank) and not by alpha / rank (rank-stabilised).")
 
 
@@ -65,23 +67,27 @@ class SftSettings(Section):
         description="Tokens, padding included, of one forward and backward pass. A step's rows are split into as many "
         "passes as this asks for; a longer row has a pass of its own. It changes memory and speed, not what is learnt.",
     )
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
-    scheduler: Scheduler = "cosine"
-    warmup_share: Share = 0.03
-    epochs: Annotated[float, Field(gt=0)] = 3.0
+    learning_rate: Annotated[float, Field(gt=0)] = Field(
+        2e-4, description="Highest learning rate, at the end of the warm-up."
+    )
+    scheduler: Scheduler = Field("cosine", description="Course of the learning rate, by transformers' name for it.")
+    warmup_share: Share = Field(0.03, description="Share of the steps in which the learning rate rises from 0.")
+    epochs: Annotated[float, Field(gt=0)] = Field(3.0, description="Passes over the training rows.")
     max_steps: MaxSteps = Field(-1, description="Stops earlier than `epochs`; -1 does not.")
     max_length: Positive = Field(2048, description="Tokens per sequence; what is longer is never cut: see `overlong`.")
     overlong: Literal["drop", "fail"] = Field(
         "drop", description="Turns longer than `max_length`: left out, counted and listed in the report, or an error."
     )
-    bf16: bool = True
+    bf16: bool = Field(True, description="Compute in bfloat16; off on a CPU, where fp32 is used.")
     qlora: bool = Field(
         False,
         description="Trains on the base in 4 bits (NF4), for cards with little memory; needs CUDA and bitsandbytes. "
         "The adapter is merged into the base as it is, not into the quantised one.",
     )
-    gradient_checkpointing: bool = True
-    log_every: Positive = 10
+    gradient_checkpointing: bool = Field(
+        True, description="Compute activations again in the backward pass: less memory, a third more time."
+    )
+    log_every: Positive = Field(10, description="Steps between two lines of the training's log.")
     save_every: Positive = Field(200, description="Steps between checkpoints; a killed run resumes from the last.")
     validation_rows: Count = Field(
         64,
@@ -93,17 +99,21 @@ class SftSettings(Section):
         0, description="Validations in a row without a better checkpoint after which training stops; 0 never stops it."
     )
     merge: MergeSettings = MergeSettings()
-    seed: int = 42
+    seed: int = Field(42, description="Seed of everything drawn here; the same seed gives the same result.")
 
 
 class RewardWeights(Section):
     """Weights of the reward signals; a weight of 0 still logs the signal."""
 
-    json_parse: Annotated[float, Field(ge=0)] = 0.25
-    schema_hit: Annotated[float, Field(ge=0)] = 0.25
-    simulated_exec: Annotated[float, Field(ge=0)] = 0.25
-    semantic_match: Annotated[float, Field(ge=0)] = 0.25
-    hygiene: Annotated[float, Field(ge=0)] = 0.0
+    json_parse: Annotated[float, Field(ge=0)] = Field(0.25, description="Weight of: the answer parses and has a call.")
+    schema_hit: Annotated[float, Field(ge=0)] = Field(0.25, description="Weight of: the F1 of the names called.")
+    simulated_exec: Annotated[float, Field(ge=0)] = Field(
+        0.25, description="Weight of: the share of calls that run on their stubs."
+    )
+    semantic_match: Annotated[float, Field(ge=0)] = Field(0.25, description="Weight of: the F1 of the arguments.")
+    hygiene: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="Weight of: how much of the answer's text is calls."
+    )
     gated: Annotated[float, Field(ge=0)] = Field(
         0.0,
         description="The four signals in one, each counted only as far as those before it hold: reading, values, "
@@ -119,7 +129,9 @@ class GrpoSettings(Section):
         description="Without dropout: with it, the model that is trained is not the one that sampled the completions.",
     )
     rewards: RewardWeights = RewardWeights()
-    prompts_per_step: Positive = 8
+    prompts_per_step: Positive = Field(
+        8, description="Prompts of one step of the optimizer, each with its group of completions."
+    )
     no_call_share: Share = Field(0.25, description="Share of the prompts that expect no call: keeps refusing alive.")
     generations: Annotated[int, Field(ge=2)] = Field(8, description="Completions sampled for each prompt.")
     max_prompt: Positive = Field(
@@ -150,14 +162,22 @@ class GrpoSettings(Section):
         "10 to 25 s at 1 to 2.5e13/s, and 3 to 5 s for sampling. So 500 steps are 2 to 4 hours and 4,000 prompts, 7 % "
         "of xLAM's 54,000.",
     )
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-5
-    scheduler: Scheduler = "constant_with_warmup"
-    warmup_share: Share = 0.03
+    learning_rate: Annotated[float, Field(gt=0)] = Field(
+        2e-5, description="Highest learning rate, at the end of the warm-up."
+    )
+    scheduler: Scheduler = Field(
+        "constant_with_warmup", description="Course of the learning rate, by transformers' name for it."
+    )
+    warmup_share: Share = Field(0.03, description="Share of the steps in which the learning rate rises from 0.")
     beta: Annotated[float, Field(ge=0)] = Field(0.0, description="Weight of the KL term against the merged model.")
-    temperature: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="Sampling temperature of the completions; 1 samples the model as it is."
+    )
     max_completion: Positive = Field(256, description="Tokens sampled at most for one completion.")
-    bf16: bool = True
-    gradient_checkpointing: bool = True
+    bf16: bool = Field(True, description="Compute in bfloat16; off on a CPU, where fp32 is used.")
+    gradient_checkpointing: bool = Field(
+        True, description="Compute activations again in the backward pass: less memory, a third more time."
+    )
     vllm_colocate: bool = Field(True, description="Sample with vLLM inside the trainer's process (GPU only).")
     vllm_memory_share: Share = Field(0.3, description="Share of the card's memory that vLLM takes while it samples.")
     vllm_sleep: bool = Field(
@@ -165,14 +185,14 @@ class GrpoSettings(Section):
         description="vLLM frees its memory while the optimizer works, so that the two share the card in turns; it "
         "costs waking and handing it all weights at each step, about a second for Qwen3-0.6B.",
     )
-    log_every: Positive = 1
+    log_every: Positive = Field(1, description="Steps between two lines of the training's log.")
     save_every: Positive = Field(50, description="Steps between checkpoints, and between two probes.")
     probe_rows: Count = Field(
         64,
         description="Training turns that are kept out and answered greedily at each checkpoint, to see whether answers "
         "become right as the reward rises; 0 asks none.",
     )
-    seed: int = 42
+    seed: int = Field(42, description="Seed of everything drawn here; the same seed gives the same result.")
 
 
 class DpoSettings(Section):
@@ -192,7 +212,9 @@ class DpoSettings(Section):
     prompts: Positive = Field(4000, description="Training turns for which a group of completions is sampled.")
     no_call_share: Share = Field(0.25, description="Share of them that expect no call.")
     generations: Annotated[int, Field(ge=2)] = Field(8, description="Completions sampled for each prompt.")
-    temperature: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="Sampling temperature of the completions; 1 samples the model as it is."
+    )
     max_completion: Positive = Field(256, description="Tokens sampled at most for one completion.")
     engine: Literal["vllm", "transformers"] = Field(
         "vllm", description="What samples: vLLM in a process of its own, or transformers where vLLM does not run."
@@ -207,15 +229,21 @@ class DpoSettings(Section):
     )
     max_length: Positive = Field(2048, description="Tokens of prompt and completion; longer pairs are left out.")
     batch_size: Batch = Field(2, description="Pairs per device and step: twice as many sequences.")
-    gradient_accumulation: Positive = 8
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-6
-    scheduler: Scheduler = "linear"
-    warmup_share: Share = 0.1
-    epochs: Annotated[float, Field(gt=0)] = 1.0
+    gradient_accumulation: Positive = Field(
+        8, description="Passes of `batch_size` pairs that one step of the optimizer learns from."
+    )
+    learning_rate: Annotated[float, Field(gt=0)] = Field(
+        5e-6, description="Highest learning rate, at the end of the warm-up."
+    )
+    scheduler: Scheduler = Field("linear", description="Course of the learning rate, by transformers' name for it.")
+    warmup_share: Share = Field(0.1, description="Share of the steps in which the learning rate rises from 0.")
+    epochs: Annotated[float, Field(gt=0)] = Field(1.0, description="Passes over the pairs.")
     max_steps: MaxSteps = Field(-1, description="Stops earlier than `epochs`; -1 does not.")
     beta: Annotated[float, Field(gt=0)] = Field(0.1, description="How strongly the policy is held to the merged model.")
-    bf16: bool = True
-    gradient_checkpointing: bool = True
-    log_every: Positive = 1
+    bf16: bool = Field(True, description="Compute in bfloat16; off on a CPU, where fp32 is used.")
+    gradient_checkpointing: bool = Field(
+        True, description="Compute activations again in the backward pass: less memory, a third more time."
+    )
+    log_every: Positive = Field(1, description="Steps between two lines of the training's log.")
     save_every: Positive = Field(50, description="Steps between checkpoints; a killed run resumes from the last.")
-    seed: int = 42
+    seed: int = Field(42, description="Seed of everything drawn here; the same seed gives the same result.")

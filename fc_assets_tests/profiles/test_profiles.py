@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from pydantic import BaseModel, Field
 
 from fc_assets.errors import FcAssetsError
-from fc_assets.profiles import load_profile, parse_profile, profile_names
+from fc_assets.profiles import Profile, load_profile, parse_profile, profile_names
 from fc_assets.profiles.sections import Scheduler
 
 
@@ -156,3 +157,29 @@ def test_the_schedules_of_the_learning_rate_are_transformers_own() -> None:
     from transformers.trainer_utils import SchedulerType
 
     assert {*get_args(Scheduler)} <= {each.value for each in SchedulerType}
+
+
+def undescribed(section: type[BaseModel], path: str = "") -> list[str]:
+    """The fields without a description, those of the sections in it included."""
+    found: list[str] = []
+    for name, info in section.model_fields.items():
+        if isinstance(info.default, BaseModel):
+            found += undescribed(type(info.default), f"{path}{name}.")
+        elif not (info.description or "").endswith("."):
+            found.append(path + name)
+    return found
+
+
+def test_every_field_says_in_a_sentence_what_it_is() -> None:
+    assert undescribed(Profile) == []
+
+
+def test_a_field_without_a_description_is_found() -> None:
+    class Bare(BaseModel):
+        told: int = Field(1, description="Rows.")
+        bare: int = 1
+
+    class Whole(BaseModel):
+        inner: Bare = Bare()
+
+    assert undescribed(Whole) == ["inner.bare"]

@@ -120,10 +120,16 @@ def bfcl_stand_ins(profile: Profile) -> list[dg.AssetsDefinition]:
 
 
 class World:
-    """An artefact home and an instance in which the upstream assets exist."""
+    """An artefact home and an instance in which the upstream assets exist; without an `instance`, one in memory."""
 
-    def __init__(self, home: Path, settings: dict[str, dict[str, Any]], checkpoint: Path | None = None) -> None:
-        self.instance = dg.DagsterInstance.ephemeral()
+    def __init__(
+        self,
+        home: Path,
+        settings: dict[str, dict[str, Any]],
+        checkpoint: Path | None = None,
+        instance: dg.DagsterInstance | None = None,
+    ) -> None:
+        self.instance = instance or dg.DagsterInstance.ephemeral()
         values = load_profile("demo").model_dump()
         self.profile = Profile.model_validate({name: self._with(values[name], settings.get(name)) for name in values})
         self.store = ArtifactStore(home)

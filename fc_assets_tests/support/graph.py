@@ -19,7 +19,7 @@ ASSETS = {
     "bfcl_scores/grpo": "evaluation",
     "eval_report": "evaluation",
     "promoted_policy": "release",
-    "vllm_deployment": "release",
+    "vllm_deployment": "deployment",
     "benchmark_matrix": "serving",
     "serving_recommendation": "serving",
     "gguf_artifacts": "edge",
