@@ -94,6 +94,8 @@ EXAMPLES = "examples.parquet"
 """The normalised examples."""
 REJECTS = "rejects.jsonl"
 """The quarantine: a line for each rejected row, with its reason."""
+OWN_TOOLS_FILE = "own-tools.json"
+"""The user's own tools that rows were made for, as they were listed."""
 SUMMARY = "summary.json"
 """Counts of what was read and rejected."""
 

@@ -3,6 +3,7 @@
 A row's place follows from a hash of the seed and its question. So the split is the same on every machine, rows with
 the same question fall on the same side, and a row that joins or leaves the source moves few others. Conversations that
 share any question, and what shares one with them, are one group with one place: the first of those of its questions.
+Rows that are held out (`rows.held_out`) come first of all, so that validation has them whatever their question.
 Which examples are split is decided in `curation`; `split_building` puts the two together.
 """
 
@@ -22,6 +23,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from fc_assets.data.curation.curate import CuratedExample
+from fc_assets.data.rows.held_out import is_held_out
 from fc_assets.data.rows.normalise import Example
 from fc_assets.data.rows.sharegpt import sharegpt_row, write_dataset_info
 from fc_assets.data.sources.files import read_files
@@ -31,6 +33,7 @@ from fc_assets.names import SHAREGPT_TRAIN, SHAREGPT_VAL, split_file
 TOOLS_SEEN = "tools_seen_in_train"
 """A validation row's field: whether training offers all its tools, too."""
 _KEY_BYTES = 12
+_FIRST = bytes(_KEY_BYTES)
 _BUFFER = 1 << 20
 
 TrainingForm = Callable[[Example], Example | None]
@@ -144,7 +147,9 @@ def _spool(
         rows.calls.append(len(orjson.loads(example.calls)))
         rows.sources.append(example.source)
         rows.flags.append(example.flags)
-    rows.keys = [groups.key_of(key) for key in rows.keys]
+    rows.keys = [
+        _FIRST if is_held_out(flags) else groups.key_of(key) for key, flags in zip(rows.keys, rows.flags, strict=True)
+    ]
     return rows
 
 
