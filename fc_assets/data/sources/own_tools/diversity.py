@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import orjson
 
+from fc_assets.calls.call import Call, calls_from_json
 from fc_assets.calls.unspaced import split_words
 from fc_assets.data.rows.held_out import FLAG_OWN_TOOLS, is_held_out
 from fc_assets.data.rows.normal_query import normal_query
@@ -57,15 +58,14 @@ def measure_diversity(examples: Iterable[Example]) -> Diversity:
         words, grams = split_words(example.query.lower())
         found.bigrams.update(pairwise([*words, *grams]))
         for call in _calls(example):
-            found.calls[call["name"]] += 1
-            found.values[call["name"]].add(orjson.dumps(call["arguments"], option=orjson.OPT_SORT_KEYS))
+            found.calls[call.name] += 1
+            found.values[call.name].add(orjson.dumps(call.arguments, option=orjson.OPT_SORT_KEYS))
     return found
 
 
-def _calls(example: Example) -> Iterator[dict[str, object]]:
+def _calls(example: Example) -> Iterator[Call]:
     texts = [example.calls]
     if example.turns:
         texts = [turn["value"] for turn in orjson.loads(example.turns) if turn["from"] == "function_call"]
     for text in texts:
-        value = orjson.loads(text)
-        yield from value if isinstance(value, list) else [value]
+        yield from calls_from_json(text)
