@@ -16,7 +16,7 @@ from fc_assets.data.plots import split_picture
 from fc_assets.data.raw_table import RawSummary, build_raw_table
 from fc_assets.data.rows.examples_file import read_examples
 from fc_assets.data.sources.own_tools.diversity import Diversity, measure_diversity
-from fc_assets.data.sources.profile_sources import hub_datasets, own_tools_file, row_sources
+from fc_assets.data.sources.profile_sources import hub_datasets, own_tools_file, own_tools_job, row_sources
 from fc_assets.data.split_building import BuiltSplits, build_curated_splits, questions_to_avoid
 from fc_assets.data.split_report import split_report
 from fc_assets.foundation.artifacts import Artifact
@@ -35,7 +35,10 @@ GROUP = "data"
     kinds={"parquet"},
     owners=OWNERS,
     code_version=code_version(
-        "fc_assets.data.raw_table", "fc_assets.data.sources.profile_sources", "fc_assets.data.sources.hub_job"
+        "fc_assets.data.raw_table",
+        "fc_assets.data.sources.profile_sources",
+        "fc_assets.data.sources.hub_job",
+        "fc_assets.data.sources.own_tools.list_tools_job",
     ),
     description=(
         "Tool-call examples as their source has them (the hub's xLAM-60k, local files, rows made for your own tools, "
@@ -50,6 +53,8 @@ def xlam_raw(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtim
         datasets = hub_datasets(settings, step.scratch)
         if datasets:
             runtime.run_job(context, HubDownloadJob(datasets=tuple(datasets)), step.scratch)
+        if listing := own_tools_job(settings, step.out):
+            runtime.run_job(context, listing, step.scratch)
         with runtime.kept_if_it_fails(context, step.out / REJECTS):
             summary = build_raw_table(
                 row_sources(settings, datasets, own_tools_file(settings, step.out)),

@@ -52,6 +52,15 @@ class OwnToolsSettings(Section):
         0.0, description="Rows for each row before them; 0: none, unless `data.source` is `tools`."
     )
     path: str = Field("", description="The tools: a JSON file with OpenAI's list, xLAM's, or MCP's `tools/list`.")
+    mcp: str = Field(
+        "",
+        description="In place of a file an MCP server that lists the tools: its URL, or the command that starts it. "
+        "It is asked whenever the rows are made; write no secret into it.",
+    )
+    mcp_variables: tuple[str, ...] = Field(
+        (), description="Names of variables of the environment that the server's process is given, such as its key's."
+    )
+    mcp_timeout_s: Positive = Field(30, description="Until the server is ready, and for each of its answers; seconds.")
     held_out_tools: Share = Field(
         0.2, description="Share of the tools that training never sees, one at least; 0: none, and no gate on them."
     )

@@ -51,9 +51,7 @@ def parse_server(text: str, variables: Sequence[str] = ()) -> ToolServer:
     try:
         argv = tuple(shlex.split(text))
     except ValueError as error:
-        raise FcAssetsError(
-            f"The command of an MCP server, {text!r}, cannot be read ({error}): mend its quotes"
-        ) from None
+        raise FcAssetsError(f"The MCP server's command {text!r} cannot be read ({error}): mend its quotes") from None
     if not argv:
         raise FcAssetsError("The command of an MCP server is empty: write the command that starts it, or its URL")
     return ToolServer(argv=argv, variables=tuple(variables))

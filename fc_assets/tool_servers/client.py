@@ -10,7 +10,7 @@ import contextlib
 import json
 import math
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +21,6 @@ from fc_assets.foundation.json_files import json_text
 from fc_assets.tool_servers.addresses import ToolServer
 
 if TYPE_CHECKING:
-    import anyio
     from mcp import Client
 
 _SAID_CHARS = 300
@@ -88,9 +87,7 @@ class Connection:
             cursor = page.next_cursor
             if cursor is None:
                 return found
-        raise ToolServerError(
-            f"The MCP server {self.server.name} lists its tools on more than {self._bounds.pages} pages"
-        )
+        raise ToolServerError(f"The MCP server {self.server.name} lists its tools on endless pages; mend it")
 
     async def call(self, name: str, arguments: dict[str, Any]) -> CallOutcome:
         """Call a tool. Raises `ToolServerError` where no answer came in time."""
@@ -129,44 +126,42 @@ async def connected(server: ToolServer, bounds: Bounds) -> AsyncIterator[Connect
             transport = http_streams(server, bounds.answer_s, bounds.message_bytes)
         else:
             transport = process_streams(server, log, bounds.message_bytes)
+        ready = False
         with anyio.CancelScope(deadline=anyio.current_time() + bounds.start_s) as starting:
-            with _as_sentences(server, "could not be connected", log):
+            try:
                 async with Client(transport, read_timeout_seconds=bounds.answer_s) as client:
-                    starting.deadline = math.inf
+                    starting.deadline, ready = math.inf, True
                     yield Connection(server, client, bounds)
-        _expect_started(server, bounds, starting, log)
-
-
-def _expect_started(server: ToolServer, bounds: Bounds, starting: anyio.CancelScope, log: Path) -> None:
-    if starting.cancelled_caught:
-        raise ToolServerError(
-            f"The MCP server {server.name} was not ready within {bounds.start_s:g} s{_last_words(log)}; start it by hand "
-            "to see why"
-        )
+            except Exception as error:
+                cause = _cause(error)
+                if ready or isinstance(cause, FcAssetsError):
+                    raise cause from error
+                raise _failed(server, "could not be connected", cause, log) from error
+        if starting.cancelled_caught:
+            late = TimeoutError(f"it was not ready within {bounds.start_s:g} s")
+            raise _failed(server, "could not be connected", late, log)
 
 
 @contextlib.contextmanager
-def _as_sentences(server: ToolServer, what: str, log: Path | None = None) -> Any:
-    """Errors of the SDK and of what it stands on, groups of them included, as one `ToolServerError`."""
+def _as_sentences(server: ToolServer, what: str) -> Iterator[None]:
+    """Errors of the SDK and of what it stands on as one `ToolServerError`."""
     try:
         yield
-    except FcAssetsError:
-        raise
     except Exception as error:
-        for each in _leaves(error):
-            if isinstance(each, FcAssetsError):
-                raise each from error
-        said = str(_leaves(error)[0]) or type(error).__name__
-        tail = _last_words(log) if log else ""
-        raise ToolServerError(
-            f"The MCP server {server.name} {what}: {' '.join(said.split())[:_SAID_CHARS]}{tail}"
-        ) from error
+        raise _failed(server, what, _cause(error)) from error
 
 
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for each in error.exceptions for leaf in _leaves(each)]
-    return [error]
+def _failed(server: ToolServer, what: str, cause: Exception, log: Path | None = None) -> ToolServerError:
+    said = " ".join((str(cause) or type(cause).__name__).split())[:_SAID_CHARS]
+    words = _last_words(log) if log else ""
+    return ToolServerError(f"The MCP server {server.name} {what}: {said}{words}")
+
+
+def _cause(error: Exception) -> Exception:
+    """The error itself, or of a group of them the first."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _last_words(log: Path) -> str:

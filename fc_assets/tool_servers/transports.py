@@ -113,7 +113,7 @@ async def _end(process: Any, lifeline: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     with contextlib.suppress(anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
-        await process.stdout.aclose()
+        await process.aclose()
 
 
 async def _ended(process: Any) -> None:

@@ -12,7 +12,8 @@ from fc_assets.data.checks import CHECKS, splits_are_disjoint
 from fc_assets.data.data_quality import held_out_in_train
 from fc_assets.data.raw_table import build_raw_table
 from fc_assets.data.rows.held_out import FLAG_HELD_OUT_TEMPLATE, FLAG_HELD_OUT_TOOL
-from fc_assets.data.sources.profile_sources import own_tools_file, row_sources
+from fc_assets.data.sources.own_tools.list_tools_job import list_tools
+from fc_assets.data.sources.profile_sources import own_tools_file, own_tools_job, row_sources
 from fc_assets.data.split_building import build_curated_splits
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import Artifact, ArtifactStore
@@ -20,6 +21,7 @@ from fc_assets.foundation.resources import build_resources
 from fc_assets.names import OWN_TOOLS_FILE, SHAREGPT_TRAIN, SHAREGPT_VAL, XLAM_RAW, split_file
 from fc_assets.profiles import DataSettings, load_profile, parse_profile
 from fc_assets_tests.support.graph import ROOT
+from fc_assets_tests.support.mcp_servers import hostile_command
 
 TOOLS = ROOT / "docs" / "own-tools.json"
 
@@ -100,6 +102,32 @@ def test_a_held_out_row_or_tool_in_training_is_seen(flag: str, splits: dict[str,
     assert not verdict.passed
     assert verdict.metadata["shared_queries"].value == 0
     assert verdict.metadata["held_out_rows"].value == (flag == FLAG_HELD_OUT_TEMPLATE)
+
+
+@pytest.mark.parametrize("mode", ["names", "recursive", "inject"])
+def test_what_a_hostile_server_lists_is_refused_tool_by_tool(mode: str, tmp_path: Path) -> None:
+    data = {"source": "tools", "rows": 20, "own_tools": {"mcp": hostile_command(mode), "mcp_timeout_s": 20}}
+    settings = DataSettings.model_validate(data)
+    job = own_tools_job(settings, tmp_path)
+    assert job is not None
+    assert list_tools(job, lambda message: None).tools == 4
+    (source,) = row_sources(settings, [], own_tools_file(settings, tmp_path))
+    summary = build_raw_table([source], tmp_path, policy="all", max_reject_share=1.0)
+    assert summary.rows == 20 and summary.rejected == (mode != "recursive")
+
+
+def test_a_server_that_lists_too_much_fails_the_step(tmp_path: Path) -> None:
+    settings = DataSettings.model_validate({"source": "tools", "own_tools": {"mcp": hostile_command("huge")}})
+    job = own_tools_job(settings, tmp_path)
+    assert job is not None
+    with pytest.raises(FcAssetsError, match="lists more than 256 tools"):
+        list_tools(job, lambda message: None)
+
+
+def test_tools_of_a_file_and_of_a_server_are_not_mixed(tmp_path: Path) -> None:
+    settings = DataSettings.model_validate({"source": "tools", "own_tools": {"mcp": "x", "path": "y"}})
+    with pytest.raises(FcAssetsError, match="empty one of the two"):
+        own_tools_job(settings, tmp_path)
 
 
 def test_own_tools_alone_are_a_source(tmp_path: Path) -> None:

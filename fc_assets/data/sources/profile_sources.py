@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from fc_assets.data.jobs import HubDataset
+from fc_assets.data.jobs import HubDataset, ListToolsJob
 from fc_assets.data.sources.episodes import generate_episodes, hermes_row
 from fc_assets.data.sources.files import read_files
 from fc_assets.data.sources.generator import generate_rows
@@ -68,7 +68,7 @@ def row_sources(
 def _own_tools(settings: DataSettings, file: Path | None, *, weight: float = 0.0) -> RowSource:
     """Rows made for the tools in `file`; of them so many are held out that validation has room for others too."""
     if file is None:
-        raise FcAssetsError("data.own_tools names no tools; set data.own_tools.path to a file of them")
+        raise FcAssetsError("data.own_tools names no tools; set data.own_tools.path to their file, or mcp to a server")
     if not weight and not settings.rows:
         raise FcAssetsError("data.source is `tools` but no end of rows is said; set data.rows to how many to make")
     own = settings.own_tools
@@ -85,11 +85,28 @@ def _own_tools(settings: DataSettings, file: Path | None, *, weight: float = 0.0
     return RowSource(OWN_TOOLS_SOURCE, settings.licence, made, read_own_row, limit=limit, weight=weight, root=file)
 
 
-def own_tools_file(settings: DataSettings, out: Path) -> Path | None:
-    """A copy in the folder `out` of the file of own tools that the settings name, if any: a record of what was used."""
-    path = settings.own_tools.path or (settings.path if settings.source == "tools" else "")
-    if not settings.has_own_tools or not path:
+def own_tools_job(settings: DataSettings, out: Path) -> ListToolsJob | None:
+    """The job that asks an MCP server for the own tools, if the settings name one. Raises `FcAssetsError` for two."""
+    own = settings.own_tools
+    if not settings.has_own_tools or not own.mcp:
         return None
+    if own.path:
+        raise FcAssetsError("data.own_tools names both a file (path) and a server (mcp); empty one of the two")
+    return ListToolsJob(
+        server=own.mcp, variables=own.mcp_variables, timeout_s=own.mcp_timeout_s, file=out / OWN_TOOLS_FILE
+    )
+
+
+def own_tools_file(settings: DataSettings, out: Path) -> Path | None:
+    """The file of own tools in the folder `out`, a record of what was used; None where the settings name none.
+
+    It is a copy of the file that the settings name, or what `own_tools_job` has written there.
+    """
+    path = settings.own_tools.path or (settings.path if settings.source == "tools" else "")
+    if not settings.has_own_tools or not (path or settings.own_tools.mcp):
+        return None
+    if settings.own_tools.mcp:
+        return out / OWN_TOOLS_FILE
     try:
         return Path(shutil.copyfile(path, out / OWN_TOOLS_FILE))
     except OSError as error:
