@@ -23,6 +23,7 @@ COMMANDS = {
     "capacity": (_LOAD_TEST, "find the highest load that a running server takes for an SLO"),
     "replay": (_LOAD_TEST, "put a recorded trace on a running server"),
     "compare": (_LOAD_TEST, "say whether one run of bench is slower than another"),
+    "mcp": ("fc_assets.gateway.cli", "answer with the tools of MCP servers, or be one"),
     "up": (_STACK, "serve the release on record again, or the latest promoted one"),
     "down": (_STACK, "stop the serving stack"),
     "status": (_STACK, "say what serves"),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mcp import Client
 
 _SAID_CHARS = 300
-_NO_MCP = "MCP servers need the package `mcp`, which is not installed: pip install 'fc-assets[mcp]'"
+NO_MCP = "MCP servers need the package `mcp`, which is not installed: pip install 'fc-assets[mcp]'"
 
 
 class ToolServerError(FcAssetsError):
@@ -114,7 +114,7 @@ async def connected(server: ToolServer, bounds: Bounds) -> AsyncIterator[Connect
     Raises `ToolServerError` when it does not start, or is not ready within `bounds.start_s` seconds.
     """
     if find_spec("mcp") is None:
-        raise FcAssetsError(_NO_MCP)
+        raise FcAssetsError(NO_MCP)
     import anyio
     from mcp import Client
 

@@ -1,6 +1,7 @@
 """Own tools from the file to the splits: mixed by weight and held out of training; what leaks turns the check red."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def test_what_a_hostile_server_lists_is_refused_tool_by_tool(mode: str, tmp_path
     settings = DataSettings.model_validate(data)
     job = own_tools_job(settings, tmp_path)
     assert job is not None
-    assert list_tools(job, lambda message: None).tools == 4
+    assert list_tools(job, logging.getLogger()).tools == 4
     (source,) = row_sources(settings, [], own_tools_file(settings, tmp_path))
     summary = build_raw_table([source], tmp_path, policy="all", max_reject_share=1.0)
     assert summary.rows == 20 and summary.rejected == (mode != "recursive")
@@ -121,7 +122,7 @@ def test_a_server_that_lists_too_much_fails_the_step(tmp_path: Path) -> None:
     job = own_tools_job(settings, tmp_path)
     assert job is not None
     with pytest.raises(FcAssetsError, match="lists more than 256 tools"):
-        list_tools(job, lambda message: None)
+        list_tools(job, logging.getLogger())
 
 
 def test_tools_of_a_file_and_of_a_server_are_not_mixed(tmp_path: Path) -> None:

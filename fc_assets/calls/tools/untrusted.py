@@ -27,3 +27,11 @@ def why_refused(tool: Mapping[str, Any]) -> str:
     if len(text) > MAX_TOOL_CHARS:
         return "tool is too long"
     return "tool holds marks of a chat template" if _TEMPLATE_MARK.search(text) else ""
+
+
+def without_marks(text: str) -> str:
+    """`text` in which no mark of a chat template stands: their `<` is written as `&lt;`.
+
+    A template puts what users and tools say into the prompt as it is, and tokenizers read such marks wherever they are.
+    """
+    return _TEMPLATE_MARK.sub(lambda mark: f"&lt;{mark.group()[1:]}", text)

@@ -17,7 +17,7 @@ def list_tools(job: ListToolsJob, log: Log) -> ListToolsResult:
     """Write the list. Raises `FcAssetsError` where the server cannot be asked or lists too much."""
     tools = asyncio.run(_listed(job))
     job.file.write_text(as_tools_list(tools), encoding="utf-8")
-    log(f"The MCP server lists {len(tools)} tools")
+    log.info(f"The MCP server lists {len(tools)} tools")
     return ListToolsResult(tools=len(tools))
 
 

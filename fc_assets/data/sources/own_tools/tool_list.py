@@ -11,17 +11,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from fc_assets.calls.nesting import nested_too_deeply
 from fc_assets.calls.tools.forms import listed_tools
-from fc_assets.calls.tools.untrusted import why_refused
 from fc_assets.data.rows.parameters import RequiredPolicy
 from fc_assets.data.rows.rejection import RowRejectedError
-from fc_assets.data.rows.tools import MAX_TOOLS, ReadTool, read_tool
+from fc_assets.data.rows.tools import MAX_TOOLS, ReadTool, read_untrusted_tool
 from fc_assets.data.sources.row_source import RawRow
 from fc_assets.errors import FcAssetsError
 
 MAX_FILE_BYTES = 16 << 20
-_MAX_NESTING = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,7 @@ def read_own_tools(file: Path, *, policy: RequiredPolicy, held_out_share: float,
     refused: list[RawRow] = []
     for number, value in enumerate(listed, 1):
         try:
-            tool = _usable(value, policy)
+            tool = read_untrusted_tool(value, policy)
             if tool.name in tools:
                 raise RowRejectedError("tool is listed twice", tool.name)
         except RowRejectedError as error:
@@ -72,15 +69,6 @@ def _listed(file: Path) -> list[object]:
     if not isinstance(tools, list):
         raise FcAssetsError(f'{file} holds no list of tools; it must be a JSON list, or {{"tools": [...]}}')
     return tools
-
-
-def _usable(value: object, policy: RequiredPolicy) -> ReadTool:
-    if nested_too_deeply(value, _MAX_NESTING):
-        raise RowRejectedError("tool is nested too deeply")
-    tool = read_tool(value, policy)
-    if reason := why_refused(json.loads(tool.json)):
-        raise RowRejectedError(reason, tool.name[:80])
-    return tool
 
 
 def _held_out(file: Path, names: list[str], share: float, seed: int) -> frozenset[str]:
