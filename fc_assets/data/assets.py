@@ -16,7 +16,13 @@ from fc_assets.data.plots import split_picture
 from fc_assets.data.raw_table import RawSummary, build_raw_table
 from fc_assets.data.rows.examples_file import read_examples
 from fc_assets.data.sources.own_tools.diversity import Diversity, measure_diversity
-from fc_assets.data.sources.profile_sources import hub_datasets, own_tools_file, own_tools_job, row_sources
+from fc_assets.data.sources.profile_sources import (
+    hub_datasets,
+    own_tools_file,
+    own_tools_job,
+    paraphraser_of,
+    row_sources,
+)
 from fc_assets.data.split_building import BuiltSplits, build_curated_splits, questions_to_avoid
 from fc_assets.data.split_report import split_report
 from fc_assets.foundation.artifacts import Artifact
@@ -53,11 +59,12 @@ def xlam_raw(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtim
         datasets = hub_datasets(settings, step.scratch)
         if datasets:
             runtime.run_job(context, HubDownloadJob(datasets=tuple(datasets)), step.scratch)
+        paraphraser = paraphraser_of(settings, runtime.store.home)
         if listing := own_tools_job(settings, step.out):
             runtime.run_job(context, listing, step.scratch)
         with runtime.kept_if_it_fails(context, step.out / REJECTS):
             summary = build_raw_table(
-                row_sources(settings, datasets, own_tools_file(settings, step.out)),
+                row_sources(settings, datasets, own_tools_file(settings, step.out), paraphraser),
                 step.out,
                 policy=settings.required_policy,
                 max_reject_share=settings.max_reject_share,
@@ -66,6 +73,8 @@ def xlam_raw(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtim
         shown = {**_raw_tables(summary), "sample": sample, **_raw_numbers(summary)}
         if settings.has_own_tools:
             shown |= _own_tools(measure_diversity(read_examples(step.out / EXAMPLES)))
+        if paraphraser:
+            shown["own_questions_reworded"] = table(count_table("what", paraphraser.counts.items(), unit="questions"))
         return step.publish([], shown)
 
 

@@ -6,7 +6,14 @@ its section, and nowhere else; the code that acts on a field is in its stage's r
 """
 
 from fc_assets.profiles.benchmark import BenchmarkSettings, ServiceLevel
-from fc_assets.profiles.data import CurationSettings, DataSettings, EpisodeSettings, HermesSettings, OwnToolsSettings
+from fc_assets.profiles.data import (
+    CurationSettings,
+    DataSettings,
+    EpisodeSettings,
+    HermesSettings,
+    OwnToolsSettings,
+    ParaphraseSettings,
+)
 from fc_assets.profiles.edge import EdgeSettings
 from fc_assets.profiles.evaluation import BfclSettings, EvaluationSettings, GateSettings, OwnToolsThresholds, Thresholds
 from fc_assets.profiles.loading import (
@@ -69,6 +76,7 @@ __all__ = [
     "MergeSettings",
     "OwnToolsSettings",
     "OwnToolsThresholds",
+    "ParaphraseSettings",
     "Profile",
     "RewardWeights",
     "Section",

@@ -45,6 +45,16 @@ class EpisodeSettings(Section):
     chinese_share: Share = Field(0.5, description="Share of the conversations that are in Chinese, else in English.")
 
 
+class ParaphraseSettings(Section):
+    """Questions about own tools in other words, by a model; its key is in $FC_PARAPHRASE_KEY."""
+
+    api_url: str = Field("", description="An OpenAI-compatible server, such as a local vLLM; empty: no paraphrases.")
+    model: str = Field("", description="The model's name there.")
+    share: Share = Field(0.3, description="Share of the training questions with calls that are said in other words.")
+    most: Count = Field(1000, description="Most questions that are said in other words.")
+    timeout_s: Positive = Field(30, description="For each answer, seconds.")
+
+
 class OwnToolsSettings(Section):
     """Rows made for a user's own tools from nothing but their schemas; docs/own-tools.md shows how."""
 
@@ -66,6 +76,7 @@ class OwnToolsSettings(Section):
     )
     chinese_share: Share = Field(0.1, description="Share of the rows that are in Chinese, else in English.")
     most_offered: Positive = Field(4, description="Most tools that a row offers, those that it needs included.")
+    paraphrase: ParaphraseSettings = ParaphraseSettings()
 
 
 class DataSettings(Section):

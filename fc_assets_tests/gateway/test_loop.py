@@ -44,7 +44,7 @@ class Shop:
 def run(
     answers: list[Any],
     shop: Shop | None = None,
-    bounds: LoopBounds = LoopBounds(seconds=60),
+    bounds: LoopBounds = PATIENT,
     confirm: Confirm = declines,
 ) -> tuple[Transcript, list[Any]]:
     """The transcript, and the requests that the model saw."""

@@ -15,11 +15,12 @@ from fc_assets.data.sources.episodes import generate_episodes, hermes_row
 from fc_assets.data.sources.files import read_files
 from fc_assets.data.sources.generator import generate_rows
 from fc_assets.data.sources.hermes import read_hermes_row
+from fc_assets.data.sources.own_tools.paraphrase import Paraphraser
 from fc_assets.data.sources.own_tools.rows import RowMaker, read_own_row
 from fc_assets.data.sources.own_tools.tool_list import read_own_tools
 from fc_assets.data.sources.row_source import RawRow, RowSource
 from fc_assets.errors import FcAssetsError
-from fc_assets.names import OWN_TOOLS_FILE
+from fc_assets.names import OWN_TOOLS_FILE, PARAPHRASES
 from fc_assets.profiles import DataSettings
 
 GENERATOR_LICENCE = "MIT"
@@ -43,14 +44,17 @@ def hub_datasets(settings: DataSettings, folder: Path) -> list[HubDataset]:
 
 
 def row_sources(
-    settings: DataSettings, downloaded: Sequence[HubDataset], own_tools: Path | None = None
+    settings: DataSettings,
+    downloaded: Sequence[HubDataset],
+    own_tools: Path | None = None,
+    paraphraser: Paraphraser | None = None,
 ) -> list[RowSource]:
     """The sources that `settings` name, in order; `own_tools` is the file of a user's own tools.
 
     Raises `FcAssetsError` for local files without a path, and for tools that cannot be used.
     """
     files = {dataset.name: dataset.file for dataset in downloaded}
-    found = [_main_source(settings, files, own_tools)]
+    found = [_main_source(settings, files, own_tools, paraphraser)]
     hermes = settings.hermes
     if hermes.weight > 0:
         path = Path(hermes.path) if hermes.path else files[hermes.dataset]
@@ -61,11 +65,13 @@ def row_sources(
         made = map(hermes_row, generate_episodes(settings.seed, episodes.chinese_share, held_out=False))
         found.append(RowSource("episodes", GENERATOR_LICENCE, _numbered(made), read_hermes_row, weight=episodes.weight))
     if settings.source != "tools" and settings.own_tools.weight > 0:
-        found.append(_own_tools(settings, own_tools, weight=settings.own_tools.weight))
+        found.append(_own_tools(settings, own_tools, paraphraser, weight=settings.own_tools.weight))
     return found
 
 
-def _own_tools(settings: DataSettings, file: Path | None, *, weight: float = 0.0) -> RowSource:
+def _own_tools(
+    settings: DataSettings, file: Path | None, paraphraser: Paraphraser | None, *, weight: float = 0.0
+) -> RowSource:
     """Rows made for the tools in `file`; of them so many are held out that validation has room for others too."""
     if file is None:
         raise FcAssetsError("data.own_tools names no tools; set data.own_tools.path to their file, or mcp to a server")
@@ -79,6 +85,7 @@ def _own_tools(settings: DataSettings, file: Path | None, *, weight: float = 0.0
         held_out_share=_HELD_OUT_OF_VALIDATION * settings.validation_share,
         chinese_share=own.chinese_share,
         most_offered=own.most_offered,
+        paraphraser=paraphraser,
     )
     made = maker.rows()
     limit = 0 if weight else settings.rows + len(maker.refused)
@@ -97,6 +104,12 @@ def own_tools_job(settings: DataSettings, out: Path) -> ListToolsJob | None:
     )
 
 
+def paraphraser_of(settings: DataSettings, home: Path) -> Paraphraser | None:
+    """What says questions in other words, if the settings name a server for it; its answers are kept below `home`."""
+    wanted = settings.own_tools.paraphrase
+    return Paraphraser(wanted, home / PARAPHRASES) if settings.has_own_tools and wanted.api_url else None
+
+
 def own_tools_file(settings: DataSettings, out: Path) -> Path | None:
     """The file of own tools in the folder `out`, a record of what was used; None where the settings name none.
 
@@ -113,7 +126,9 @@ def own_tools_file(settings: DataSettings, out: Path) -> Path | None:
         raise FcAssetsError(f"The tools in {path} cannot be read ({error.strerror}); correct the path") from error
 
 
-def _main_source(settings: DataSettings, files: dict[str, Path], own_tools: Path | None) -> RowSource:
+def _main_source(
+    settings: DataSettings, files: dict[str, Path], own_tools: Path | None, paraphraser: Paraphraser | None
+) -> RowSource:
     match settings.source:
         case "generator":
             made = generate_rows(
@@ -132,7 +147,7 @@ def _main_source(settings: DataSettings, files: dict[str, Path], own_tools: Path
             path = Path(settings.path)
             return RowSource("file", settings.licence, read_files(path), limit=settings.rows, root=path)
         case "tools":
-            return _own_tools(settings, own_tools)
+            return _own_tools(settings, own_tools, paraphraser)
 
 
 def _numbered(rows: Iterable[object]) -> Iterator[RawRow]:

@@ -67,17 +67,17 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class OwnRequest:
     """One sentence and the call that it asks for."""
 
     text: str
     call: Call
 
 
-def draw_request(rng: random.Random, target: Target, phrasing: Phrasing) -> Request:
+def draw_request(rng: random.Random, target: Target, phrasing: Phrasing) -> OwnRequest:
     """A request with all that its call needs."""
     call = target.draw_call(rng)
-    return Request(phrased(rng, target, phrasing, call.arguments), call)
+    return OwnRequest(phrased(rng, target, phrasing, call.arguments), call)
 
 
 def phrased(rng: random.Random, target: Target, phrasing: Phrasing, arguments: Mapping[str, Any]) -> str:

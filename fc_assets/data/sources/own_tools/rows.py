@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from fc_assets.calls.call import Call
 from fc_assets.calls.prompts import answer_text
 from fc_assets.calls.world.words import WORDS
 from fc_assets.data.curation.gold import audit, audit_turns
@@ -22,8 +23,9 @@ from fc_assets.data.rows.rejection import RowRejectedError
 from fc_assets.data.rows.tools import ToolReader
 from fc_assets.data.sources.hermes import read_hermes_row
 from fc_assets.data.sources.own_tools import phrasings as said
+from fc_assets.data.sources.own_tools.paraphrase import Paraphraser
 from fc_assets.data.sources.own_tools.phrasings import Phrasing
-from fc_assets.data.sources.own_tools.requests import Request, Target, draw_request, joined, phrased
+from fc_assets.data.sources.own_tools.requests import OwnRequest, Target, draw_request, joined, phrased
 from fc_assets.data.sources.own_tools.tool_list import OwnTools
 from fc_assets.data.sources.own_tools.values import NoValueError
 from fc_assets.data.sources.own_tools.wording import label_of, text_of
@@ -73,13 +75,20 @@ class RowMaker:
     """Makes rows without end; the same arguments make the same rows. Few questions repeat, if the tools allow it."""
 
     def __init__(
-        self, own: OwnTools, seed: int, *, held_out_share: float, chinese_share: float, most_offered: int
+        self,
+        own: OwnTools,
+        seed: int,
+        *,
+        held_out_share: float,
+        chinese_share: float,
+        most_offered: int,
+        paraphraser: Paraphraser | None = None,
     ) -> None:
         """`held_out_share` is the share of rows held out, half of them by phrasing and half by tools.
 
         Raises `FcAssetsError` where no request can be made for a side.
         """
-        self._rng = random.Random(f"own tools:{seed}")
+        self._rng, self._paraphraser = random.Random(f"own tools:{seed}"), paraphraser
         self._held_out_share, self._chinese_share, self._most_offered = held_out_share, chinese_share, most_offered
         self._sides: dict[str, bool] = {}
         targets = [Target(tool) for tool in own.tools]
@@ -121,9 +130,21 @@ class RowMaker:
                 row = make(side)
             except NoValueError:
                 continue
+            if row is not None and side is self._train:
+                row = self._in_other_words(row)
             if row is not None and self._stays_on_its_side(row, side):
                 return {**row, "flags": side.flags}
         raise FcAssetsError(f"In {_TRIES} attempts no row could be made for the own tools; describe their parameters")
+
+    def _in_other_words(self, row: dict[str, object]) -> dict[str, object] | None:
+        """The row, some of them with another wording; None where that loses a value or is not to be had."""
+        calls, ask = row.get("answers"), self._paraphraser
+        # Drawn in any case: the rows that follow are the same, whether or not the server may still be asked.
+        drawn = self._rng.random()
+        if not isinstance(calls, list) or not calls or ask is None or drawn >= ask.share:
+            return row
+        text = ask(str(row["query"]), [Call(call["name"], call["arguments"]) for call in calls])
+        return None if text is None else {**row, "query": text}
 
     def _stays_on_its_side(self, row: dict[str, object], side: _Side) -> bool:
         """Whether none of the row's questions was asked on the other side before; if so they are this side's."""
@@ -199,7 +220,7 @@ class RowMaker:
             turns.append(("gpt", said.SAYS_CHINESE if phrasing.chinese else said.SAYS))
         return self._conversation(side, turns, [target])
 
-    def _single(self, side: _Side, requests: Sequence[Request], needed: list[Target]) -> dict[str, object]:
+    def _single(self, side: _Side, requests: Sequence[OwnRequest], needed: list[Target]) -> dict[str, object]:
         chinese = not requests[0].text.isascii()
         text = joined(self._rng, [each.text for each in requests], said.JOINTS_CHINESE if chinese else side.joints)
         calls = [each.call.as_dict() for each in requests]
