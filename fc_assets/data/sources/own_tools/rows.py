@@ -121,9 +121,9 @@ class RowMaker:
             yield RawRow("", number, {"id": f"own-{number}", **self._row()})
 
     def _row(self) -> dict[str, object]:
+        held_out = self._rng.random() < self._held_out_share
+        side = self._rng.choice(self._held_out) if held_out else self._train
         for _ in range(_TRIES):
-            held_out = self._rng.random() < self._held_out_share
-            side = self._rng.choice(self._held_out) if held_out else self._train
             kind = self._rng.choices(list(_TURN_KINDS), list(_TURN_KINDS.values()))[0]
             make: Callable[[_Side], dict[str, object] | None] = getattr(self, f"_{kind}")
             try:
