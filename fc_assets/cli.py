@@ -27,6 +27,7 @@ COMMANDS = {
     "ramp": (_LOAD_TEST, "put a load on a running server whose rate rises"),
     "compare": (_LOAD_TEST, "say whether one run of bench is slower than another"),
     "chat": ("fc_assets.edge.cli", "ask a GGUF file in the terminal, its calls shown and answered"),
+    "mcp": ("fc_assets.gateway.cli", "answer with the tools of MCP servers, or be one"),
     "up": (_STACK, "serve the release on record again, or the latest promoted one"),
     "down": (_STACK, "stop the serving stack"),
     "status": (_STACK, "say what serves"),

@@ -35,6 +35,7 @@ def checks() -> set[str]:
     """The names of all checks. An arm's gates on its answers are those of grpo, by the same code."""
     values = load_profile("demo").model_dump()
     values["dpo"]["enabled"] = True
+    values["data"]["own_tools"]["weight"] = 0.1
     keys = build_defs(parse_profile(values, "demo")).resolve_asset_graph().asset_check_keys
     return {key.name for key in keys if not key.name.startswith("dpo_")}
 

@@ -15,7 +15,14 @@ from fc_assets.data.page_tables import (
 from fc_assets.data.plots import split_picture
 from fc_assets.data.raw_table import RawSummary, build_raw_table
 from fc_assets.data.rows.examples_file import read_examples
-from fc_assets.data.sources.profile_sources import hub_datasets, row_sources
+from fc_assets.data.sources.own_tools.diversity import Diversity, measure_diversity
+from fc_assets.data.sources.profile_sources import (
+    hub_datasets,
+    own_tools_file,
+    own_tools_job,
+    paraphraser_of,
+    row_sources,
+)
 from fc_assets.data.split_building import BuiltSplits, build_curated_splits, questions_to_avoid
 from fc_assets.data.split_report import split_report
 from fc_assets.foundation.artifacts import Artifact
@@ -34,12 +41,16 @@ GROUP = "data"
     kinds={"parquet"},
     owners=OWNERS,
     code_version=code_version(
-        "fc_assets.data.raw_table", "fc_assets.data.sources.profile_sources", "fc_assets.data.sources.hub_job"
+        "fc_assets.data.raw_table",
+        "fc_assets.data.sources.profile_sources",
+        "fc_assets.data.sources.hub_job",
+        "fc_assets.data.sources.own_tools.list_tools_job",
     ),
     description=(
-        "Tool-call examples as their source has them (the hub's xLAM-60k, local files, or in the demo an embedded "
-        "generator), in one normal form: query, tools as JSON Schema, expected calls. Rows that cannot be read are in "
-        "the quarantine beside the table, each with its reason; too many of them fail the step."
+        "Tool-call examples as their source has them (the hub's xLAM-60k, local files, rows made for your own tools, "
+        "or in the demo an embedded generator), in one normal form: query, tools as JSON Schema, expected calls. Rows "
+        "that cannot be read are in the quarantine beside the table, each with its reason; too many of them fail the "
+        "step."
     ),
 )
 def xlam_raw(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime]) -> dg.MaterializeResult[Artifact]:
@@ -48,15 +59,23 @@ def xlam_raw(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtim
         datasets = hub_datasets(settings, step.scratch)
         if datasets:
             runtime.run_job(context, HubDownloadJob(datasets=tuple(datasets)), step.scratch)
+        paraphraser = paraphraser_of(settings, runtime.store.home)
+        if listing := own_tools_job(settings, step.out):
+            runtime.run_job(context, listing, step.scratch)
         with runtime.kept_if_it_fails(context, step.out / REJECTS):
             summary = build_raw_table(
-                row_sources(settings, datasets),
+                row_sources(settings, datasets, own_tools_file(settings, step.out), paraphraser),
                 step.out,
                 policy=settings.required_policy,
                 max_reject_share=settings.max_reject_share,
             )
         sample = table(sample_examples(read_examples(step.out / EXAMPLES)))
-        return step.publish([], {**_raw_tables(summary), "sample": sample, **_raw_numbers(summary)})
+        shown = {**_raw_tables(summary), "sample": sample, **_raw_numbers(summary)}
+        if settings.has_own_tools:
+            shown |= _own_tools(measure_diversity(read_examples(step.out / EXAMPLES)))
+        if paraphraser:
+            shown["own_questions_reworded"] = table(count_table("what", paraphraser.counts.items(), unit="questions"))
+        return step.publish([], shown)
 
 
 def _raw_tables(summary: RawSummary) -> dict[str, object]:
@@ -74,6 +93,17 @@ def _raw_numbers(summary: RawSummary) -> dict[str, object]:
         "rejected": summary.rejected,
         "reject_share": summary.reject_share,
         "no_call_share": summary.no_call / summary.rows,
+    }
+
+
+def _own_tools(found: Diversity) -> dict[str, object]:
+    """How many rows there are for a user's own tools, and how different they are."""
+    return {
+        "own_tools": table(found.by_tool()),
+        "own_rows": found.rows,
+        "own_rows_held_out": found.held_out,
+        "own_distinct_questions": found.distinct_questions,
+        "own_distinct_2": found.distinct_2,
     }
 
 

@@ -10,7 +10,14 @@ import dagster as dg
 
 from fc_assets.data.assets import xlam_raw
 from fc_assets.data.curation.bfcl_questions import installed_questions
-from fc_assets.data.data_quality import gold_ceiling, malformed_examples, malformed_rows, rows_asking, shared_rows
+from fc_assets.data.data_quality import (
+    gold_ceiling,
+    held_out_in_train,
+    malformed_examples,
+    malformed_rows,
+    rows_asking,
+    shared_rows,
+)
 from fc_assets.data.raw_table import read_summary
 from fc_assets.data.split_report import SplitReport
 from fc_assets.foundation.artifacts import Artifact
@@ -107,16 +114,22 @@ def _split_checks(name: str) -> list[dg.AssetChecksDefinition]:
     asset=SHAREGPT_TRAIN,
     additional_ins={SHAREGPT_VAL: dg.AssetIn(SHAREGPT_VAL)},
     blocking=True,
-    description="Training and validation share no id and no query, compared in lower case without punctuation.",
+    description=(
+        "Training and validation share no id and no query, compared in lower case without punctuation, and nothing of "
+        "your own tools that is held out is in training."
+    ),
 )
 def splits_are_disjoint(sharegpt_train: Artifact, sharegpt_val: Artifact) -> dg.AssetCheckResult:
-    ids, queries = shared_rows(
-        sharegpt_train.path / split_file(SHAREGPT_TRAIN), sharegpt_val.path / split_file(SHAREGPT_VAL)
-    )
+    train, validation = sharegpt_train.path / split_file(SHAREGPT_TRAIN), sharegpt_val.path / split_file(SHAREGPT_VAL)
+    ids, queries = shared_rows(train, validation)
+    rows, tools = held_out_in_train(train, validation)
     return dg.AssetCheckResult(
-        passed=ids == queries == 0,
-        metadata={"shared_ids": ids, "shared_queries": queries},
-        description=f"{ids} ids and {queries} queries are on both sides.",
+        passed=ids == queries == rows == tools == 0,
+        metadata={"shared_ids": ids, "shared_queries": queries, "held_out_rows": rows, "held_out_tools": tools},
+        description=(
+            f"{ids} ids and {queries} queries are on both sides; {rows} rows and {tools} tools that are held out are "
+            "in training."
+        ),
     )
 
 

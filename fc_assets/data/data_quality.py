@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from fc_assets.calls.call import calls_from_json
 from fc_assets.calls.conversations import turns_of
 from fc_assets.calls.tools.toolset import compile_tools
 from fc_assets.data.rows.examples_file import read_examples
+from fc_assets.data.rows.held_out import FLAG_HELD_OUT_TOOL, is_held_out
 from fc_assets.data.rows.normal_query import later_questions, normal_query
 from fc_assets.data.sources.files import read_files
 from fc_assets.data.splits import TOOLS_SEEN, split_rows
@@ -82,6 +84,31 @@ def shared_rows(train: Path, validation: Path) -> tuple[int, int]:
         shared_ids.update({row["id"]} & ids)
         shared_queries.update(queries.intersection(_questions(row)))
     return len(shared_ids), len(shared_queries)
+
+
+def held_out_in_train(train: Path, validation: Path) -> tuple[int, int]:
+    """How many rows of the training split are held out, and how many tools it offers that are.
+
+    A tool is held out that a validation row flagged so calls; equal is one with the same name and parameters.
+    """
+    held_out = {
+        tool
+        for row in split_rows(validation)
+        if FLAG_HELD_OUT_TOOL in row["flags"]
+        for tool in _offered(row, {call.name for turn in turns_of(row) for call in turn.calls})
+    }
+    rows, offered = 0, set[str]()
+    for row in split_rows(train):
+        rows += is_held_out(row["flags"])
+        if held_out:
+            offered |= held_out & _offered(row)
+    return rows, len(offered)
+
+
+def _offered(row: dict[str, Any], called: Collection[str] | None = None) -> set[str]:
+    """The tools that the row offers, or those of them that it calls, each as canonical JSON."""
+    tools = json.loads(row["tools"])
+    return {json.dumps(tool, sort_keys=True) for tool in tools if called is None or tool["name"] in called}
 
 
 def rows_asking(questions: Collection[str], split: Path) -> list[str]:

@@ -42,6 +42,24 @@ class HubDownloadJob(Job[HubDownloadResult]):
     datasets: tuple[HubDataset, ...]
 
 
+class ListToolsResult(JobResult):
+    """How many tools the server lists."""
+
+    tools: int
+
+
+class ListToolsJob(Job[ListToolsResult]):
+    """Ask an MCP server for its tools, and write them to a file as `tools/list` returns them."""
+
+    module: ClassVar[str] = "fc_assets.data.sources.own_tools.list_tools_job"
+
+    server: str
+    """Its URL, or the command that starts it."""
+    variables: tuple[str, ...]
+    timeout_s: float
+    file: Path
+
+
 class SplitToMeasure(_Part):
     """A ShareGPT file, and how many rows it has."""
 

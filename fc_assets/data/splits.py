@@ -3,6 +3,7 @@
 A row's place follows from a hash of the seed and its question. So the split is the same on every machine, rows with
 the same question fall on the same side, and a row that joins or leaves the source moves few others. Conversations that
 share any question, and what shares one with them, are one group with one place: the first of those of its questions.
+Rows that are held out (`rows.held_out`) are for validation whatever their question, and count among its share.
 Which examples are split is decided in `curation`; `split_building` puts the two together.
 """
 
@@ -22,6 +23,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from fc_assets.data.curation.curate import CuratedExample
+from fc_assets.data.rows.held_out import is_held_out
 from fc_assets.data.rows.normalise import Example
 from fc_assets.data.rows.sharegpt import sharegpt_row, write_dataset_info
 from fc_assets.data.sources.files import read_files
@@ -92,8 +94,11 @@ def build_splits(
     with store.open("wb", _BUFFER) as stream:
         rows = _spool(curated, stream, seed, tool_numbers, training_form)
     order = sorted(range(len(rows.keys)), key=rows.keys.__getitem__)
-    cut = _cut(rows.keys, order, validation_share)
-    held_out, kept = order[:cut], order[cut:]
+    never_trained = [row for row in order if is_held_out(rows.flags[row])]
+    order = [*never_trained, *(row for row in order if not is_held_out(rows.flags[row]))]
+    cut = max(_cut(rows.keys, order, validation_share), len(never_trained))
+    # By their keys again: who asks only the first of them asks some of every kind.
+    held_out, kept = sorted(order[:cut], key=rows.keys.__getitem__), order[cut:]
     seen = {tool for row in kept if row not in rows.other_forms for tool in rows.tools[row]}
 
     def known(row: int) -> bool:

@@ -21,6 +21,8 @@ from fc_assets.evaluation.episodes.model import EpisodeReport
 from fc_assets.evaluation.gates import Verdict
 from fc_assets.evaluation.inference.parity import Parity
 from fc_assets.evaluation.inference.predictions import AnswerSummary
+from fc_assets.evaluation.report.comparison import own_tools_stratum
+from fc_assets.evaluation.scoring import HELD_OUT_TEMPLATES, HELD_OUT_TOOLS
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.json_files import finite
 from fc_assets.foundation.resources import Runtime, StepError
@@ -37,13 +39,17 @@ from fc_assets.names import (
     TRAINED_FROM,
     VARIANT_LABELS,
 )
-from fc_assets.profiles import Profile, Thresholds, blocks_release, variant_models
+from fc_assets.profiles import OwnToolsThresholds, Profile, Thresholds, blocks_release, variant_models
 
 _REPORT_KEY = dg.AssetKey(EVAL_REPORT)
 _PARITY, _SUMMARY = TypeAdapter(Parity), TypeAdapter(AnswerSummary)
 
 NON_INFERIORITY = Bar[float]("gates.non_inferiority_margin", Kind.AT_MOST)
 """Of the policy against SFT, and against the promoted policy."""
+
+
+_OWN_TOOLS_BARS = {HELD_OUT_TEMPLATES: "held_out_templates", HELD_OUT_TOOLS: "held_out_tools"}
+"""Of each kind of held-out rows the field of `gates.own_tools`."""
 
 
 @dataclass(frozen=True)
@@ -253,6 +259,29 @@ def _bfcl_report(artifact: Artifact) -> BfclReport:
     return BfclReport.model_validate(artifact.read_json(REPORT))
 
 
+def own_tools_gates(variants: Sequence[str], kinds: Sequence[str]) -> list[EvaluationGate]:
+    """The gates on a user's own tools: names and whole calls are right on each of these kinds of held-out rows."""
+    tuned = [variant for variant in variants if variant in TRAINED_FROM]
+    return [
+        gate
+        for variant in tuned
+        for kind in kinds
+        for metric in OwnToolsThresholds.model_fields
+        for gate in _as_gates_of(variant, [_own_tools(variant, kind, metric)])
+    ]
+
+
+def _own_tools(variant: str, kind: str, metric: str) -> EvaluationGate:
+    field, stratum = _OWN_TOOLS_BARS[kind], own_tools_stratum(kind)
+    return EvaluationGate(
+        _REPORT_KEY,
+        f"{variant}_{metric}_{field}",
+        f"{metric} of {variant} on {stratum} is at least gates.own_tools.{field}.{metric}.",
+        lambda artifact, least: gates.reaches_threshold_on(_results(artifact), stratum, variant, metric, least),
+        Bar[float](f"gates.own_tools.{field}.{metric}", Kind.AT_LEAST),
+    )
+
+
 def build_checks(name: str, judged: Sequence[EvaluationGate]) -> dg.AssetChecksDefinition:
     """One operation that judges these gates, or those of them that a run selects."""
     by_key = {dg.AssetCheckKey(gate.asset, gate.name): gate for gate in judged}
@@ -320,11 +349,21 @@ def _wanted_episode_gates(profile: Profile) -> list[EvaluationGate]:
     return episode_gates([*variant_models(profile)], profile.gates.episodes_block)
 
 
+def _wanted_own_tools_gates(profile: Profile) -> list[EvaluationGate]:
+    if not profile.data.has_own_tools:
+        return []
+    kinds = [HELD_OUT_TEMPLATES, *([HELD_OUT_TOOLS] if profile.data.own_tools.held_out_tools else [])]
+    return own_tools_gates([*variant_models(profile)], kinds)
+
+
 def checks(profile: Profile) -> list[dg.AssetChecksDefinition]:
     """The gates on every variant that the profile's graph has, and on their comparison."""
     variants = variant_models(profile)
     return [
         *(build_checks(f"gates_of_{variant}", variant_gates(variant)) for variant in variants),
-        build_checks(f"gates_of_{EVAL_REPORT}", [*report_gates([*variants]), *_wanted_episode_gates(profile)]),
+        build_checks(
+            f"gates_of_{EVAL_REPORT}",
+            [*report_gates([*variants]), *_wanted_episode_gates(profile), *_wanted_own_tools_gates(profile)],
+        ),
         grpo_is_not_worse_than_champion,
     ]

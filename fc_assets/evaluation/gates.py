@@ -48,6 +48,20 @@ def reaches_threshold(results: Results, variant: str, metric: str, least: float)
     )
 
 
+def reaches_threshold_on(results: Results, stratum: str, variant: str, metric: str, least: float) -> Verdict:
+    """The same on a stratum of the rows. One without a row fails: nothing was shown."""
+    found = results["strata"].get(stratum, {}).get(variant, {}).get(metric) or {}
+    value = found.get("value")
+    return _at_least(
+        value,
+        least,
+        lambda value: f"{metric} of {variant} on {stratum} is {value:.3f}, at least {least:.3f} is asked.",
+        f"No row of the validation split lets {metric} of {variant} be measured on {stratum}; raise the weight of "
+        "data.own_tools, or evaluation.max_rows.",
+        {"value": value, **{name: found.get(name) for name in ("low", "high", "rows")}},
+    )
+
+
 def is_better(results: Results, first: str, second: str, significance: float) -> Verdict:
     """`second` has more exact matches than `first`, by the exact McNemar test after Holm's correction."""
     test = _exact_test(results, first, second)

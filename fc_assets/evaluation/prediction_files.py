@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fc_assets.calls.conversations import Turn, turns_of
+from fc_assets.data.rows.held_out import FLAG_HELD_OUT_TEMPLATE, FLAG_HELD_OUT_TOOL, FLAG_OWN_TOOLS
 from fc_assets.data.rows.normalise import normalise_row
 from fc_assets.data.rows.rejection import RowRejectedError
 from fc_assets.data.rows.tools import ToolReader
@@ -22,7 +23,7 @@ from fc_assets.data.sources.row_source import RawRow
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation.answer_forms import FORMS, answer_of
 from fc_assets.evaluation.answers import FAILED
-from fc_assets.evaluation.scoring import ScoringRow
+from fc_assets.evaluation.scoring import HELD_OUT_TEMPLATES, HELD_OUT_TOOLS, KNOWN, ScoringRow
 
 DEFAULT_VARIANT = "model"
 _NEAR_DUPLICATE = "near_duplicate"
@@ -117,7 +118,17 @@ def _row(turn: Turn, prediction: Prediction) -> ScoringRow:
         near_duplicate=any(_NEAR_DUPLICATE in str(label) for label in labels) if isinstance(labels, list) else None,
         finish_reason=prediction.finish_reason,
         multi_turn=turn.multi_turn,
+        own_tools=_own_tools(labels) if isinstance(labels, list) else "",
     )
+
+
+def _own_tools(labels: Sequence[object]) -> str:
+    """Which kind of row about own tools these flags are of; empty for another row."""
+    if FLAG_HELD_OUT_TOOL in labels:
+        return HELD_OUT_TOOLS
+    if FLAG_HELD_OUT_TEMPLATE in labels:
+        return HELD_OUT_TEMPLATES
+    return KNOWN if FLAG_OWN_TOOLS in labels else ""
 
 
 def _as_sharegpt(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_FAILED_SHARE = 0.01
+KNOWN = "known"
+"""A row about own tools that training has seen, phrased as training rows are."""
+HELD_OUT_TEMPLATES = "held-out templates"
+HELD_OUT_TOOLS = "held-out tools"
 _MOST = 0.5
 
 
@@ -38,8 +42,9 @@ class ScoringRow:
     """One question with its expected calls and one model's answer.
 
     `context` is all that the model was told (the query; in a conversation also what the tools said). `tools` is the
-    JSON text of the tools offered. The strata flags are None where they are unknown. `finish_reason` is that of
-    `answers.Answer`: `FAILED` marks an infrastructure failure, an answer that never came.
+    JSON text of the tools offered. The strata flags are None where they are unknown; `own_tools` is empty for a row
+    that is not about a user's own tools, else `KNOWN`, `HELD_OUT_TEMPLATES` or `HELD_OUT_TOOLS`. `finish_reason` is
+    that of `answers.Answer`: `FAILED` marks an infrastructure failure, an answer that never came.
     """
 
     id: str
@@ -51,6 +56,7 @@ class ScoringRow:
     near_duplicate: bool | None = None
     finish_reason: str = ""
     multi_turn: bool | None = None
+    own_tools: str = ""
 
 
 def score_rows(
@@ -60,10 +66,10 @@ def score_rows(
 
     Columns: id, context, tools, expected (JSON), text, finish_reason, infrastructure_failure, cluster (digest of the
     set of tools), call_kind ("one call", "parallel calls", "no call"), tools_seen_in_train, near_duplicate, multi_turn,
-    failures (JSON list of [category, detail]), and every column of `RowScore`, `reward` being weighted by `weights`. An
-    infrastructure failure is not judged: its scores are missing. An answer that was cut before its first call is a
-    miss, also where silence is right. Raises TooManyFailedError where failures are more than `max_failed_share`,
-    FcAssetsError where there is no row or a row's tools are malformed.
+    own_tools, failures (JSON list of [category, detail]), and every column of `RowScore`, `reward` being weighted by
+    `weights`. An infrastructure failure is not judged: its scores are missing. An answer that was cut before its first
+    call is a miss, also where silence is right. Raises TooManyFailedError where failures are more than
+    `max_failed_share`, FcAssetsError where there is no row or a row's tools are malformed.
     """
     import pandas as pd
 
@@ -127,6 +133,7 @@ def _record(row: ScoringRow, weights: Mapping[str, float]) -> dict[str, object]:
         "tools_seen_in_train": row.tools_seen_in_train,
         "near_duplicate": row.near_duplicate,
         "multi_turn": row.multi_turn,
+        "own_tools": row.own_tools,
         "failures": "[]",
     }
     if row.finish_reason == FAILED:

@@ -6,9 +6,16 @@ its section, and nowhere else; the code that acts on a field is in its stage's r
 """
 
 from fc_assets.profiles.benchmark import BenchmarkSettings, ServiceLevel
-from fc_assets.profiles.data import CurationSettings, DataSettings, EpisodeSettings, HermesSettings
+from fc_assets.profiles.data import (
+    CurationSettings,
+    DataSettings,
+    EpisodeSettings,
+    HermesSettings,
+    OwnToolsSettings,
+    ParaphraseSettings,
+)
 from fc_assets.profiles.edge import EdgeSettings
-from fc_assets.profiles.evaluation import BfclSettings, EvaluationSettings, GateSettings, Thresholds
+from fc_assets.profiles.evaluation import BfclSettings, EvaluationSettings, GateSettings, OwnToolsThresholds, Thresholds
 from fc_assets.profiles.loading import (
     DEFAULT_PROFILE,
     PROFILE_VARIABLE,
@@ -67,6 +74,9 @@ __all__ = [
     "HubSettings",
     "LoraSettings",
     "MergeSettings",
+    "OwnToolsSettings",
+    "OwnToolsThresholds",
+    "ParaphraseSettings",
     "Profile",
     "RewardWeights",
     "Section",

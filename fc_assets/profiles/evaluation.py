@@ -117,6 +117,20 @@ class QuantisationLoss(Section):
         return {"Q8_0": self.q8_0, "Q4_K_M": self.q4_k_m}[kind]
 
 
+class OwnToolsThresholds(Section):
+    """Least values on held-out rows about a user's own tools; a gate compares the point estimate."""
+
+    function_name_accuracy: Share = Field(0.9, description="Least share with the expected function names.")
+    exact_match: Share = Field(0.7, description="Least share of exact matches.")
+
+
+class OwnToolsGates(Section):
+    """The bars for each kind of held-out rows; there are no such gates where a profile has no own tools."""
+
+    held_out_templates: OwnToolsThresholds = OwnToolsThresholds(exact_match=0.8)
+    held_out_tools: OwnToolsThresholds = OwnToolsThresholds()
+
+
 class GateSettings(Section):
     """What must hold before a policy may be promoted."""
 
@@ -153,6 +167,7 @@ class GateSettings(Section):
     episodes_block: bool = Field(True, description="Whether the gates on episodes stop a variant; else they warn.")
     episodes_margin: Share = Field(0.05, description="How much of the episodes' success may be lost against base.")
     min_episode_success: Share = Field(0.02, description="Least share of the episodes in which a variant succeeds.")
+    own_tools: OwnToolsGates = OwnToolsGates()
     irrelevance_margin: Share = Field(0.05, description="How much irrelevance accuracy may fall below base.")
     min_bfcl_parse_rate: Share = Field(0.5, description="Share of BFCL answers that parse, rows expecting a call.")
     min_bfcl_call_accuracy: Share = Field(

@@ -11,6 +11,7 @@ from fc_assets.calls.conversations import read_turns
 from fc_assets.data.curation.curate import CuratedExample, CurationReport, curate
 from fc_assets.data.curation.irrelevance import IrrelevanceMaker
 from fc_assets.data.data_quality import gold_ceiling, malformed_rows, rows_asking, shared_rows
+from fc_assets.data.rows.held_out import FLAG_HELD_OUT_TOOL
 from fc_assets.data.rows.normal_query import normal_query
 from fc_assets.data.rows.normalise import Example, normalise_row
 from fc_assets.data.rows.sharegpt import REFUSAL
@@ -75,6 +76,23 @@ def conversation(row_id: str, *questions: str) -> Example:
         )
     ]
     return answer._replace(turns=json.dumps(said))
+
+
+def test_held_out_rows_are_for_validation_and_stand_among_the_others(tmp_path: Path):
+    flagged = [
+        each._replace(flags=(FLAG_HELD_OUT_TOOL,)) if number % 20 == 0 else each for number, each in enumerate(EXAMPLES)
+    ]
+    train, validation, (_, held_out) = _split(flagged, tmp_path)
+    assert not any(row["flags"] for row in _rows(train))
+    where = [bool(row["flags"]) for row in _rows(validation)]
+    assert sum(where) == 30 and held_out.rows == pytest.approx(60, abs=4)
+    assert any(where[:20]) and not all(where[:30])
+
+
+def test_more_rows_are_held_out_than_validation_has_room_for(tmp_path: Path):
+    flagged = [each._replace(flags=(FLAG_HELD_OUT_TOOL,)) for each in EXAMPLES[:200]]
+    train, _, (_, held_out) = _split([*flagged, *EXAMPLES[200:]], tmp_path)
+    assert held_out.rows >= 200 and not any(row["flags"] for row in _rows(train))
 
 
 BERGEN = "What will the weather in Bergen be like on Friday?"

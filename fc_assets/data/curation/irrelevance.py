@@ -13,6 +13,7 @@ import orjson
 
 from fc_assets.calls.control_text import holds_control_text
 from fc_assets.calls.unspaced import split_words
+from fc_assets.data.rows.held_out import is_held_out
 from fc_assets.data.rows.normalise import Example
 from fc_assets.data.rows.tools import FLAG_CONTROL_TEXT
 
@@ -42,13 +43,13 @@ class IrrelevanceMaker:
 
     def after(self, example: Example) -> Example | None:
         """The same question with foreign tools, or None; remembers the row's tools for later questions."""
-        if self.rate <= 0 or example.calls == "[]" or example.turns:
-            return None
+        if self.rate <= 0 or example.calls == "[]" or example.turns or is_held_out(example.flags):
+            return None  # tools that are held out may be offered to no other question
         chance = random.Random(f"{self.seed}:{example.id}")
-        words = _tool_words(example.tools)
+        words = tool_words(example.tools)
         made = None
         if chance.random() < self.rate:
-            avoided = words | _words(example.query)
+            avoided = words | content_words(example.query)
             for _ in range(min(_TRIES, len(self._offers))):
                 tools, offered = chance.choice(self._offers)
                 if not offered & avoided:
@@ -67,11 +68,12 @@ def missing_rate(share: float, rows: int, no_call: int) -> float:
     return min(1.0, max(0.0, (wanted - no_call) / (rows - no_call)))
 
 
-def _tool_words(tools: str) -> frozenset[str]:
-    return frozenset().union(*(_words(f"{tool['name']} {tool['description']}") for tool in orjson.loads(tools)))
+def tool_words(tools: str) -> frozenset[str]:
+    """The content words of the names and descriptions in a JSON list of tools."""
+    return frozenset().union(*(content_words(f"{tool['name']} {tool['description']}") for tool in orjson.loads(tools)))
 
 
-def _words(text: str) -> frozenset[str]:
+def content_words(text: str) -> frozenset[str]:
     """The content words of a text; where a script puts no space between words, the n-grams that hold one."""
     words, grams = split_words(text)
     found = {word.lower() for word in words}

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from fc_assets.calls.control_text import holds_control_text
-from fc_assets.calls.nesting import MAX_UNFOLDED, unfolds_too_far
+from fc_assets.calls.nesting import MAX_UNFOLDED, nested_too_deeply, unfolds_too_far
 from fc_assets.calls.tools.forms import listed_tools, read_form
 from fc_assets.calls.tools.schema import closed, compile_schema
+from fc_assets.calls.tools.untrusted import why_refused
 from fc_assets.data.rows.parameters import RequiredPolicy, expected_names, from_flat, is_json_schema, respelled
 from fc_assets.data.rows.rejection import RowRejectedError
 from fc_assets.errors import FcAssetsError
@@ -28,6 +29,7 @@ FLAG_CONTROL_TEXT = "control_text"
 """A question, a tool or a tool's result holds text that looks like a mark of the chat template (`<|im_end|>`). It is
 learnt as text, GRPO and DPO leave it out; in an expected answer it puts the row into quarantine."""
 MAX_TOOLS = 256
+_MAX_NESTING = 64
 _MISPLACED = ("args", "params", "schema", "properties", "required_parameters", "optional_parameters")
 """Where other sets keep parameters. A tool that has one of these and no `parameters` is not one without parameters."""
 _CACHED_TOOLS = 65_536
@@ -127,6 +129,16 @@ def read_tool(tool: object, policy: RequiredPolicy = "unless_optional_or_default
     _expect_valid(name, schema)
     converted = {"name": name, "description": str(function.get("description") or ""), "parameters": schema}
     return ReadTool(name, orjson.dumps(converted).decode(), tuple(unknown))
+
+
+def read_untrusted_tool(tool: object, policy: RequiredPolicy = "unless_optional_or_default") -> ReadTool:
+    """Convert a tool that a stranger wrote; raises `RowRejectedError` also for one that no model may be shown."""
+    if nested_too_deeply(tool, _MAX_NESTING):
+        raise RowRejectedError("tool is nested too deeply")
+    read = read_tool(tool, policy)
+    if reason := why_refused(orjson.loads(read.json)):
+        raise RowRejectedError(reason, read.name[:80])
+    return read
 
 
 def _schema(

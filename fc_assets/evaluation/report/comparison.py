@@ -17,6 +17,7 @@ from fc_assets.calls.metrics import COLUMNS, METRIC_BY_NAME, METRICS, Metric
 from fc_assets.errors import FcAssetsError
 from fc_assets.evaluation import intervals
 from fc_assets.evaluation.report.model import ALL_ROWS, MetricEstimate, PairedTest, Strata
+from fc_assets.evaluation.scoring import HELD_OUT_TEMPLATES, HELD_OUT_TOOLS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +26,7 @@ DECISION_METRIC = "exact_match"
 TESTED_RATIO = "param_f1"
 STRATA_METRICS = (DECISION_METRIC, "function_name_accuracy", TESTED_RATIO, "parse_rate")
 NO_CALL = "no call"
+OWN_TOOLS = "own tools"
 
 Family = Sequence[tuple[str, str]]
 """Pairs of variants, first and second, whose tests are corrected together (Holm)."""
@@ -161,6 +163,18 @@ def _strata(frame: pd.DataFrame) -> Iterator[tuple[str, np.ndarray]]:
     ):
         for name, wanted in ((yes, True), (no, False)):
             yield from _if_any(name, (frame[column] == wanted).fillna(False).to_numpy(dtype=bool))
+    yield from _own_tools_strata(frame["own_tools"].to_numpy(dtype=object))
+
+
+def _own_tools_strata(own: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    yield from _if_any(OWN_TOOLS, own != "")
+    for kind in (HELD_OUT_TEMPLATES, HELD_OUT_TOOLS):
+        yield from _if_any(own_tools_stratum(kind), own == kind)
+
+
+def own_tools_stratum(kind: str) -> str:
+    """The stratum of the rows about own tools whose column `own_tools` is `kind`."""
+    return f"{OWN_TOOLS}, {kind}"
 
 
 def _if_any(name: str, mask: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

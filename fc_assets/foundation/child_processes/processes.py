@@ -116,7 +116,7 @@ def start(
     try:
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-S", "-E", __file__, str(watched), *argv],
+                supervised(watched, argv),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -131,6 +131,14 @@ def start(
     finally:
         os.close(watched)
     return Child(name, log, process, lifeline)
+
+
+def supervised(watched: int, argv: Sequence[str]) -> list[str]:
+    """The command that runs `argv` until the write end of the pipe whose read end is the descriptor `watched` closes.
+
+    For a library that starts processes itself; it must pass the descriptor on, and start a session of its own.
+    """
+    return [sys.executable, "-S", "-E", __file__, str(watched), *argv]
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from fc_assets.data.curation.curate import CuratedExample
-from fc_assets.data.curation.irrelevance import _COMMON, FLAG_MADE, IrrelevanceMaker, _words, missing_rate
+from fc_assets.data.curation.irrelevance import _COMMON, FLAG_MADE, IrrelevanceMaker, content_words, missing_rate
 from fc_assets.data.rows.normalise import Example, normalise_row
 from fc_assets.data.rows.tools import FLAG_CONTROL_TEXT, ToolReader
 from fc_assets_tests.support.curation_rows import EXAMPLES, curated_rows
@@ -65,7 +65,7 @@ def test_the_words_of_english_are_what_they_were() -> None:
     texts = [example.query for example in EXAMPLES] + [example.tools for example in EXAMPLES]
     for text in texts:
         before = {word.lower() for word in re.findall(r"[^\W\d_]+", text)}
-        assert _words(text) == frozenset(word for word in before if len(word) >= 4) - _COMMON
+        assert content_words(text) == frozenset(word for word in before if len(word) >= 4) - _COMMON
 
 
 def test_a_row_is_flagged_by_the_text_that_it_holds():
