@@ -1,4 +1,7 @@
-"""The deployment asset: which release the stack on this machine serves. Deploying itself is `deploy`."""
+"""The deployment assets: which release the serving stack runs, and a release as files for a cluster.
+
+Deploying itself is `deploy`.
+"""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -7,7 +10,8 @@ import dagster as dg
 
 from fc_assets.deployment import deploy
 from fc_assets.deployment.deploy import Outcome
-from fc_assets.deployment.engine import release_name
+from fc_assets.deployment.engine import EngineSpec, release_name
+from fc_assets.deployment.kubernetes.bundle import write_bundle
 from fc_assets.deployment.record import DeploymentRecord, write_record
 from fc_assets.deployment.releases import kept_release
 from fc_assets.deployment.targets.stack import Stack, why_unavailable
@@ -17,7 +21,7 @@ from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.json_files import read_json
 from fc_assets.foundation.metadata import table
 from fc_assets.foundation.resources import Runtime, StepError
-from fc_assets.names import RECOMMENDATION, SERVING_RECOMMENDATION, VLLM_DEPLOYMENT
+from fc_assets.names import K8S_BUNDLE, RECOMMENDATION, SERVING_RECOMMENDATION, VLLM_DEPLOYMENT
 from fc_assets.profiles import DeploymentSettings, ServerSettings
 
 GROUP = "release"
@@ -106,4 +110,34 @@ def _describe(stack: Stack, outcome: Outcome, record: DeploymentRecord) -> dict[
     }
 
 
-ASSETS = [vllm_deployment]
+@dg.asset(
+    name=K8S_BUNDLE,
+    group_name=GROUP,
+    kinds={"kubernetes", "helm"},
+    owners=OWNERS,
+    code_version=code_version("fc_assets.deployment.kubernetes.bundle"),
+    deps=[SERVING_RECOMMENDATION],
+    description=(
+        "The latest release as files for a Kubernetes cluster: the Helm chart with its values, values for vLLM's "
+        "production-stack and for Dagster's own chart; plain manifests where Helm is installed. Engines fetch the "
+        "release by its digest from `kubernetes.releases` and verify it before they start."
+    ),
+)
+def k8s_bundle(
+    context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime], promoted_policy: Artifact
+) -> dg.MaterializeResult[Artifact]:
+    with runtime.step(context) as step:
+        engine = EngineSpec(promoted_policy.digest, "blue", _server_settings(context, runtime))
+        without_manifests = write_bundle(step.out, engine, runtime.profile)
+        if without_manifests:
+            context.log.warning(f"{K8S_BUNDLE}: no plain manifests were rendered: {without_manifests}")
+        described = {
+            "release": promoted_policy.digest,
+            "releases": runtime.profile.kubernetes.releases,
+            "namespace": runtime.profile.kubernetes.namespace,
+            "manifests": without_manifests or "rendered",
+        }
+        return step.publish([promoted_policy], described)
+
+
+ASSETS = [k8s_bundle, vllm_deployment]

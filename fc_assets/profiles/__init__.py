@@ -6,6 +6,7 @@ its section, and nowhere else; the code that acts on a field is in its stage's r
 """
 
 from fc_assets.profiles.benchmark import BenchmarkSettings, ServiceLevel
+from fc_assets.profiles.cluster import KubernetesSettings
 from fc_assets.profiles.data import CurationSettings, DataSettings, EpisodeSettings, HermesSettings
 from fc_assets.profiles.edge import EdgeSettings
 from fc_assets.profiles.evaluation import BfclSettings, EvaluationSettings, GateSettings, Thresholds
@@ -65,6 +66,7 @@ __all__ = [
     "GrpoSettings",
     "HermesSettings",
     "HubSettings",
+    "KubernetesSettings",
     "LoraSettings",
     "MergeSettings",
     "Profile",
