@@ -14,7 +14,8 @@ from fc_assets.deployment.engine import EngineSpec, release_name
 from fc_assets.deployment.kubernetes.bundle import write_bundle
 from fc_assets.deployment.record import DeploymentRecord, write_record
 from fc_assets.deployment.releases import kept_release
-from fc_assets.deployment.targets.stack import Stack, why_unavailable
+from fc_assets.deployment.targets.selection import target_of, why_unavailable
+from fc_assets.deployment.targets.target import Target
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.asset_options import OWNERS
 from fc_assets.foundation.code_version import code_version
@@ -43,9 +44,9 @@ class DeploymentConfig(dg.Config):
     output_required=False,
     deps=[SERVING_RECOMMENDATION],
     description=(
-        "Which release the Docker Compose stack on this machine serves, since when, and how it was probed. "
+        "Which release the serving stack runs (Docker Compose here, or a cluster), since when, and how it was probed. "
         "Materialising it deploys the latest release: start, wait, ask, switch; on any failure the release that served "
-        "before goes on answering and the run fails. Without a Docker engine, or the image that it is to run, it is "
+        "before goes on answering and the run fails. Without a Docker engine and its image, or a cluster, it is "
         "skipped: that and the reason are an observation here, or a failed run where deployment.required is set."
     ),
 )
@@ -55,7 +56,7 @@ def vllm_deployment(
     runtime: dg.ResourceParam[Runtime],
     promoted_policy: Artifact,
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
-    if missing := why_unavailable(runtime.profile.deployment.image):
+    if missing := why_unavailable(runtime.profile, to_start=True):
         _skip(context, missing, runtime.profile.deployment)
         return
     with runtime.step(context) as step:
@@ -80,9 +81,9 @@ def _skip(context: dg.AssetExecutionContext, reason: str, settings: DeploymentSe
     context.log_event(dg.AssetObservation(VLLM_DEPLOYMENT, description=skipped, metadata={"skipped": reason}))
 
 
-def stack_of(runtime: Runtime) -> Stack:
-    """The stack of this artefact home."""
-    return Stack(runtime.store, runtime.profile.deployment)
+def stack_of(runtime: Runtime) -> Target:
+    """The stack of this artefact home, on this machine or on a cluster."""
+    return target_of(runtime.store, runtime.profile)
 
 
 def _server_settings(context: dg.AssetExecutionContext, runtime: Runtime) -> ServerSettings:
@@ -95,7 +96,7 @@ def _server_settings(context: dg.AssetExecutionContext, runtime: Runtime) -> Ser
     return ServerSettings.model_validate({**runtime.profile.server.model_dump(), **recommended["settings"]})
 
 
-def _describe(stack: Stack, outcome: Outcome, record: DeploymentRecord) -> dict[str, object]:
+def _describe(stack: Target, outcome: Outcome, record: DeploymentRecord) -> dict[str, object]:
     return {
         "release": outcome.release,
         "changed": outcome.changed,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from rich.text import Text
 
-from fc_assets.deployment.targets.stack import Stack
+from fc_assets.deployment.targets.selection import target_of
 from fc_assets.foundation.artifacts import ArtifactStore, default_home
 from fc_assets.foundation.presentation.terminal import console, text_table
 from fc_assets.maintenance.doctor import examine
@@ -60,7 +60,7 @@ def _doctor(profile: Profile) -> int:
 def _gc(profile: Profile, days: int, releases: int | None, *, delete: bool) -> int:
     out, store = console(), ArtifactStore(default_home(profile.name))
     artifacts = stored(store)
-    state = Stack(store, profile.deployment).state()
+    state = target_of(store, profile).state()
     keep = needed(
         artifacts,
         since=datetime.now(UTC) - timedelta(days=days),
