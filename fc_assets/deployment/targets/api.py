@@ -57,22 +57,22 @@ class ConflictError(ClusterError):
 
 
 @dataclass(frozen=True)
-class Kind:
+class ObjectKind:
     """A kind of object: its API version, such as apps/v1, and its name, such as Deployment."""
 
     api_version: str
     name: str
 
 
-POD, SECRET, CONFIG_MAP, SERVICE = (Kind("v1", name) for name in ("Pod", "Secret", "ConfigMap", "Service"))
-DEPLOYMENT = Kind("apps/v1", "Deployment")
-LEASE = Kind("coordination.k8s.io/v1", "Lease")
-ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice")
+POD, SECRET, CONFIG_MAP, SERVICE = (ObjectKind("v1", name) for name in ("Pod", "Secret", "ConfigMap", "Service"))
+DEPLOYMENT = ObjectKind("apps/v1", "Deployment")
+LEASE = ObjectKind("coordination.k8s.io/v1", "Lease")
+ENDPOINT_SLICE = ObjectKind("discovery.k8s.io/v1", "EndpointSlice")
 
 
-def kind_of(manifest: Manifest) -> Kind:
+def kind_of(manifest: Manifest) -> ObjectKind:
     """The kind of an object."""
-    return Kind(manifest["apiVersion"], manifest["kind"])
+    return ObjectKind(manifest["apiVersion"], manifest["kind"])
 
 
 @dataclass(frozen=True)
@@ -113,14 +113,14 @@ class ClusterApi:
         """The server's version, such as v1.34.1. Raises `ClusterError` where none answers."""
         return str(self._call("GET", "/version", {})["gitVersion"])
 
-    def get(self, kind: Kind, name: str) -> Manifest | None:
+    def get(self, kind: ObjectKind, name: str) -> Manifest | None:
         """The object of that name, or None."""
         try:
             return self._call("GET", self._path(kind, name), {})
         except AbsentError:
             return None
 
-    def list(self, kind: Kind, labels: Mapping[str, str]) -> list[Manifest]:
+    def list(self, kind: ObjectKind, labels: Mapping[str, str]) -> list[Manifest]:
         """Every object of a kind with these labels; none where the cluster does not know the kind."""
         try:
             found = self._call("GET", self._path(kind), {"labelSelector": _selector(labels)})
@@ -142,7 +142,7 @@ class ClusterApi:
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return self._call("PATCH", path, query, manifest, "application/apply-patch+yaml")
 
-    def delete(self, kind: Kind, name: str) -> None:
+    def delete(self, kind: ObjectKind, name: str) -> None:
         """Delete an object and, first, what it owns; nothing happens where there is none."""
         try:
             self._call("DELETE", self._path(kind, name), {"propagationPolicy": "Foreground"})
@@ -157,7 +157,7 @@ class ClusterApi:
         except ClusterError:
             return ""
 
-    def _path(self, kind: Kind, name: str = "") -> str:
+    def _path(self, kind: ObjectKind, name: str = "") -> str:
         base = f"/apis/{kind.api_version}" if "/" in kind.api_version else f"/api/{kind.api_version}"
         path = f"{base}/namespaces/{self.namespace}/{PLURALS[kind.name]}"
         return f"{path}/{name}" if name else path

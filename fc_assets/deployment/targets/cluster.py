@@ -36,7 +36,7 @@ from fc_assets.deployment.targets.api import (
     ClusterApi,
     ClusterError,
     ConflictError,
-    Kind,
+    ObjectKind,
     kind_of,
 )
 from fc_assets.deployment.targets.stack import STATE_FILE, StackState
@@ -51,9 +51,9 @@ SWITCH_TIMEOUT_S = 60
 _POLL_SECONDS = 0.5
 _LOG_LINES = 25
 _OF_AN_ENGINE = (
-    Kind("autoscaling/v2", "HorizontalPodAutoscaler"),
-    Kind("keda.sh/v1alpha1", "ScaledObject"),
-    Kind("policy/v1", "PodDisruptionBudget"),
+    ObjectKind("autoscaling/v2", "HorizontalPodAutoscaler"),
+    ObjectKind("keda.sh/v1alpha1", "ScaledObject"),
+    ObjectKind("policy/v1", "PodDisruptionBudget"),
     DEPLOYMENT,
 )
 """The kinds that each colour has of its own; an autoscaler goes before what it would scale."""
@@ -304,7 +304,7 @@ class Cluster:
                 "kubernetes.values"
             ) from error
 
-    def _object(self, kind: Kind, name: str, content: Mapping[str, object]) -> Manifest:
+    def _object(self, kind: ObjectKind, name: str, content: Mapping[str, object]) -> Manifest:
         labels = {"app.kubernetes.io/name": "fc-assets", "app.kubernetes.io/instance": self.settings.project}
         metadata = {"name": name, "namespace": self.cluster.namespace, "labels": labels}
         return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **content}
