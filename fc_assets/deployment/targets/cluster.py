@@ -250,9 +250,10 @@ class Cluster:
             self.remove(colour)
 
     def _endpoint(self, name: str, find_pod: Callable[[], str]) -> Endpoint:
-        if name not in self._tunnels:
-            self._tunnels[name] = Tunnel(self.api, find_pod)
-        return Endpoint(self._tunnels[name].url, self.settings.served_name, self._key())
+        tunnel = self._tunnels.get(name)
+        if tunnel is None or tunnel.expired:
+            tunnel = self._tunnels[name] = Tunnel(self.api, find_pod)
+        return Endpoint(tunnel.url, self.settings.served_name, self._key())
 
     def _key(self) -> str:
         found = self.api.get(SECRET, api_key_secret(self.settings))

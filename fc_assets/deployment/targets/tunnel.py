@@ -16,13 +16,15 @@ from fc_assets.deployment.engine import ENGINE_PORT
 from fc_assets.deployment.targets.api import ClusterApi
 from fc_assets.errors import FcAssetsError
 
+IDLE_SECONDS = 300.0
 _CHUNK = 1 << 16
 
 
 class Tunnel(socketserver.ThreadingTCPServer):
-    """Listens on a free port of 127.0.0.1 for as long as this process lives; `find_pod` names the pod to speak to.
+    """Listens on a free port of 127.0.0.1 until nobody has asked for `IDLE_SECONDS`; `find_pod` names the pod.
 
-    A connection is closed at once where `find_pod` gives an empty name, or the cluster refuses.
+    It ends by itself because a sensor looks every half minute, for months, in one process. A connection is closed at
+    once where `find_pod` gives an empty name, or the cluster refuses.
     """
 
     daemon_threads = True
@@ -31,7 +33,18 @@ class Tunnel(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Connection)
         self.api = api
         self.find_pod = find_pod
-        threading.Thread(target=self.serve_forever, name="tunnel", daemon=True).start()
+        self.expired = False
+        self.timeout = IDLE_SECONDS
+        threading.Thread(target=self._serve, name="tunnel", daemon=True).start()
+
+    def handle_timeout(self) -> None:
+        """Nobody has asked for so long."""
+        self.expired = True
+
+    def _serve(self) -> None:
+        with self:
+            while not self.expired:
+                self.handle_request()
 
     @property
     def url(self) -> str:

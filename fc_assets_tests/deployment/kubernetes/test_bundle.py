@@ -1,5 +1,6 @@
 """`k8s_bundle` on a real instance, with Helm and without; the values of the charts of others."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -11,6 +12,7 @@ from fc_assets.deployment.assets import k8s_bundle
 from fc_assets.deployment.engine import EngineSpec
 from fc_assets.deployment.kubernetes.helm import parse, render
 from fc_assets.deployment.kubernetes.values import STEPS_IN_PODS, dagster_values, production_stack_values
+from fc_assets.foundation.artifacts import ArtifactStore
 from fc_assets.foundation.json_files import write_json
 from fc_assets.foundation.resources import Runtime, build_resources
 from fc_assets.names import RECOMMENDATION, SERVING_MANIFESTS, SERVING_VALUES
@@ -28,26 +30,31 @@ def serving_recommendation(context: dg.AssetExecutionContext, runtime: dg.Resour
         return step.publish([], {})
 
 
-def bundle(folder: Path) -> tuple[Path, str, dict[str, object]]:
-    """The folder of a bundle, the digest of the release that it is of, and what its page says."""
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home with a release and a recommendation."""
     with dg.DagsterInstance.ephemeral() as instance:
-        home = Home(folder, instance)
+        home = Home(tmp_path_factory.mktemp("home"), instance)
         home.run()
         home.promote()
-        result = dg.materialize(
-            [*home.assets, home.promoted_policy, serving_recommendation, k8s_bundle],
-            selection=dg.AssetSelection.assets("serving_recommendation", "k8s_bundle"),
-            resources=build_resources(home.profile, folder),
-            instance=instance,
-        )
-        (made,) = result.asset_materializations_for_node("k8s_bundle")
-    (artifact,) = (folder / "artifacts" / "k8s_bundle").iterdir()
+        yield home
+
+
+def bundle(home: Home) -> tuple[Path, str, dict[str, object]]:
+    """The folder of a bundle, the digest of the release that it is of, and what its page says."""
+    result = dg.materialize(
+        [*home.assets, home.promoted_policy, serving_recommendation, k8s_bundle],
+        selection=dg.AssetSelection.assets("serving_recommendation", "k8s_bundle"),
+        resources=build_resources(home.profile, home.folder),
+        instance=home.instance,
+    )
+    (made,) = result.asset_materializations_for_node("k8s_bundle")
     said = {name: value.value for name, value in made.metadata.items()}
-    return artifact, str(said["release"]), said
+    return ArtifactStore(home.folder).folder("k8s_bundle", str(said["sha256"])), str(said["release"]), said
 
 
-def test_the_bundle_serves_the_release_with_the_recommended_settings(tmp_path: Path, helm: None) -> None:
-    folder, release, said = bundle(tmp_path)
+def test_the_bundle_serves_the_release_with_the_recommended_settings(home: Home, helm: None) -> None:
+    folder, release, said = bundle(home)
     assert said["manifests"] == "rendered"
     values = yaml.safe_load((folder / SERVING_VALUES).read_text())
     engine = values["serving"]["engines"]["blue"]
@@ -59,9 +66,9 @@ def test_the_bundle_serves_the_release_with_the_recommended_settings(tmp_path: P
     assert fetch["command"][-2:] == [release, f"/releases/{release[:16]}"]
 
 
-def test_without_helm_there_are_values_and_no_manifests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_helm_there_are_values_and_no_manifests(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    folder, release, said = bundle(tmp_path)
+    folder, release, said = bundle(home)
     assert said["manifests"] == "Helm is not on this machine (install Helm 3.13 or newer)"
     assert release in (folder / SERVING_VALUES).read_text()
     assert (folder / "chart" / "files" / "fetch_release.py").is_file() and not (folder / SERVING_MANIFESTS).exists()
