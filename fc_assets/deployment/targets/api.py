@@ -85,10 +85,7 @@ class ClusterApi:
     @cached_property
     def configuration(self) -> Any:
         """The client's configuration: address, certificates, credentials. Raises `ClusterError`."""
-        try:
-            from kubernetes import client, config
-        except ImportError:
-            raise ClusterError(NO_CLIENT) from None
+        client, config = _library()
         found, file = client.Configuration(), os.environ.get(KUBECONFIG_VARIABLE)
         try:
             if not self.context and file is None and _SERVICE_ACCOUNT.is_file():
@@ -105,8 +102,7 @@ class ClusterApi:
 
     @cached_property
     def _client(self) -> Any:
-        from kubernetes import client
-
+        client, _ = _library()
         return client.ApiClient(self.configuration)
 
     def version(self) -> str:
@@ -181,8 +177,8 @@ class ClusterApi:
         body: Manifest | None = None,
         content_type: str = "application/json",
     ) -> bytes:
-        from kubernetes import client
-        from urllib3.exceptions import HTTPError
+        client, _ = _library()
+        from urllib3.exceptions import HTTPError  # comes with it
 
         try:
             answer = self._client.call_api(
@@ -202,6 +198,15 @@ class ClusterApi:
             address = self.configuration.host
             raise ClusterError(f"The API server at {address} does not answer ({error}): is the cluster up?") from error
         return bytes(answer.data)
+
+
+def _library() -> tuple[Any, Any]:
+    """The official client's modules `client` and `config`. Raises `ClusterError` where it is not installed."""
+    try:
+        from kubernetes import client, config
+    except ImportError:
+        raise ClusterError(NO_CLIENT) from None
+    return client, config
 
 
 def _refusal(status: int, body: Any, namespace: str) -> ClusterError:
