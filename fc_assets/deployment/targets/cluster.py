@@ -214,12 +214,14 @@ class Cluster:
         return ""
 
     def last_words(self, colour: Colour) -> str:
-        """Why no node takes the engine's pod, or how its log ends."""
-        for pod in self._pods(colour):
-            if waits := engine_pods.why_unscheduled(pod):
-                return waits
-            return f"its log ends:\n{self._log(pod, engine_pods.running_container(pod))}"
-        return "it has no pod"
+        """Why no node takes a pod of the engine, or how the log of one that is not ready ends."""
+        pods = self._pods(colour)
+        if not pods:
+            return "it has no pod"
+        if waits := next(filter(None, map(engine_pods.why_unscheduled, pods)), ""):
+            return waits
+        pod = next((pod for pod in pods if not engine_pods.is_ready(pod)), pods[0])
+        return f"its log ends:\n{self._log(pod, engine_pods.running_container(pod))}"
 
     def point_at(self, engine: EngineSpec | None) -> None:
         """Let the Service select this engine's pods, or none, and wait until the cluster has taken that up."""

@@ -25,6 +25,7 @@ from fc_assets.deployment.deploy import DeployError, Outcome
 from fc_assets.deployment.targets import cluster as cluster_module
 from fc_assets.deployment.targets.api import LEASE, ClusterError
 from fc_assets.deployment.targets.cluster import Cluster, why_unavailable
+from fc_assets.deployment.targets.stack import StackState
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import ArtifactStore
 from fc_assets.foundation.resources import Runtime, build_resources
@@ -144,6 +145,28 @@ def test_the_first_deployment_makes_the_key_and_serves(site: Site) -> None:
     assert site.target.state().serving and site.target.state().wanted
     assert site.kept("secrets") == ["fc-assets-api-key"] and site.kept("leases") == []
     assert not site.deploy(release).changed  # it serves already
+
+
+def test_where_nothing_served_before_a_failure_leaves_nothing_behind(site: Site) -> None:
+    release = site.release("broken")
+    site.script(release, exit_code=1)
+    with pytest.raises(DeployError, match="No release was serving before, so none does now"):
+        site.deploy(release)
+    assert site.target.state() == StackState()
+    assert site.kept("deployments") == site.kept("poddisruptionbudgets") == site.kept("leases") == []
+    assert not deploy.answers(site.target)
+
+
+def test_every_replica_must_be_ready_before_one_is_asked(site: Site) -> None:
+    site.target = replace(site.target, cluster=PLACE.model_copy(update={"values": {"replicas": 2}}))
+    site.cluster.hardware.cards = 1
+    site.target = replace(site.target, settings=SETTINGS.model_copy(update={"start_timeout_s": 2}))
+    release = site.release("two")
+    with pytest.raises(DeployError, match=r"not healthy within 2 s .* no node takes its pod"):
+        site.deploy(release)
+    site.cluster.hardware.cards = 2
+    site.deploy(release)
+    assert len(site.kept("pods")) == 2
 
 
 def test_another_release_takes_over_while_a_client_asks_and_the_way_back_is_the_same(serving: Site) -> None:
