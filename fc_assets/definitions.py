@@ -6,6 +6,7 @@ does belongs to its room.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +17,7 @@ from fc_assets.data import checks as data_checks
 from fc_assets.deployment import assets as deployment_assets
 from fc_assets.deployment import checks as deployment_checks
 from fc_assets.deployment import sensors as deployment_sensors
+from fc_assets.deployment.kubernetes.values import STEPS_IN_PODS
 from fc_assets.edge import assets as edge_assets
 from fc_assets.edge import checks as edge_checks
 from fc_assets.evaluation import assets as evaluation_assets
@@ -72,7 +74,18 @@ def build_defs(profile: Profile | None = None, home: Path | None = None) -> dg.D
             *notification_sensors.sensors(),
         ],
         resources=build_resources(profile, home),
+        executor=_executor(),
     )
+
+
+def _executor() -> dg.ExecutorDefinition | None:
+    """What runs the steps: on a cluster a pod for each, so that only those on a card ask for one; else processes."""
+    if not os.environ.get(STEPS_IN_PODS):
+        return None
+    from dagster_k8s import k8s_job_executor  # comes with the extra `kubernetes`
+
+    executor: dg.ExecutorDefinition = k8s_job_executor
+    return executor
 
 
 defs = build_defs()

@@ -38,6 +38,8 @@ GGUF_ARTIFACTS = "gguf_artifacts"
 """A release as GGUF files."""
 EDGE_REPORT = "edge_report"
 """What each GGUF file costs and keeps."""
+K8S_BUNDLE = "k8s_bundle"
+"""A release as Helm values and manifests."""
 VLLM_DEPLOYMENT = "vllm_deployment"
 """Which release the serving stack runs."""
 
@@ -194,6 +196,22 @@ def gguf_file(kind: str) -> str:
     """The GGUF file whose weights are stored as `kind`: F16, Q8_0 or Q4_K_M."""
     return f"policy-{kind}.gguf"
 
+
+# k8s_bundle
+CHART_FOLDER = "chart"
+"""The Helm chart."""
+SERVING_VALUES = "values-serving.yaml"
+"""The chart's values for the half that serves this release."""
+PLATFORM_VALUES = "values-platform.yaml"
+"""The chart's values for the half beside Dagster."""
+DAGSTER_VALUES = "values-dagster.yaml"
+"""Values for the official Dagster chart."""
+PRODUCTION_STACK_VALUES = "values-production-stack.yaml"
+"""Values for vLLM's production-stack chart, which then serves instead of ours; only for engines on cards."""
+SERVING_MANIFESTS = "serving.yaml"
+"""The serving half as plain manifests; where Helm is installed."""
+PLATFORM_MANIFESTS = "platform.yaml"
+"""The platform half as plain manifests; where Helm is installed."""
 
 # vllm_deployment
 COMPOSE_FILE = "compose.yaml"

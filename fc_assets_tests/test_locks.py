@@ -44,6 +44,13 @@ def test_a_lock_holds_what_its_extra_pins_with_hashes(stack: str) -> None:
     assert all("--hash=sha256:" in requirement for requirement in requirements)
 
 
+def test_what_a_cluster_needs_goes_with_the_rest() -> None:
+    both = pins((ROOT / "requirements" / "kubernetes.txt").read_text().splitlines())
+    assert pins(EXTRAS["kubernetes"] + EXTRAS["kubernetes-test"]).items() <= both.items()
+    rest = locked("cpu")
+    assert {name: version for name, version in both.items() if rest.get(name, version) != version} == {}
+
+
 def test_one_vllm_trains_is_tested_and_serves() -> None:
     (version,) = {locked(stack)[name] for stack, (_, name) in STACKS.items()}
     assert {pins(EXTRAS[stack])[name] for stack, (_, name) in STACKS.items()} == {version}

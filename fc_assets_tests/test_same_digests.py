@@ -23,6 +23,7 @@ SMALL = ROOT / "fc_assets_tests" / "support" / "small.yaml"
 MEASUREMENTS = {
     "benchmark_matrix": "latencies and throughput are what it holds",
     "serving_recommendation": "it follows from the numbers of the load test",
+    "k8s_bundle": "its server settings are those that the load test recommends",
     "edge_report": "the times and the memory of each file are what it holds",
     "vllm_deployment": "since when a release serves, and how it was probed, are what it holds",
 }

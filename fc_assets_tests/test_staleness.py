@@ -31,6 +31,7 @@ from fc_assets_tests.support.graph import ASSETS, ROOT
 DEMO = load_profile("demo")
 PREDICTIONS = {"predictions/base", "predictions/sft", "predictions/grpo"}
 BFCL = {"bfcl_scores/base", "bfcl_scores/sft", "bfcl_scores/grpo"}
+SERVING = {"k8s_bundle", "vllm_deployment"}
 SPLITS = {"sharegpt_train", "sharegpt_val"}
 LINEAGE = {
     *("xlam_raw", "base_model", "lora_adapter", "merged_model", "grpo_policy", "eval_report"),
@@ -56,6 +57,7 @@ MADE_FROM: dict[str, set[str]] = {
     "serving_recommendation": {"promoted_policy", "sharegpt_val", "benchmark_matrix"},
     "gguf_artifacts": {"promoted_policy"},
     "edge_report": {"gguf_artifacts", "sharegpt_val"},
+    "k8s_bundle": {"promoted_policy", "serving_recommendation"},
     "vllm_deployment": {"promoted_policy", "serving_recommendation"},
 }
 CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
@@ -66,7 +68,7 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "dpo": ({"beta": 0.5}, set()),  # the demo does not have that arm
     "server": (
         {"max_num_seqs": 7},
-        PREDICTIONS | BFCL | {"promoted_policy", "benchmark_matrix", "serving_recommendation", "vllm_deployment"},
+        PREDICTIONS | BFCL | {"promoted_policy", "benchmark_matrix", "serving_recommendation"} | SERVING,
     ),
     "evaluation": ({"max_tokens": 7}, PREDICTIONS | BFCL | {"eval_report", "vllm_deployment"}),
     "bfcl": ({"rows_per_category": 7}, BFCL),
@@ -74,7 +76,8 @@ CHANGES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "gates": ({"significance": 0.01}, set()),
     "benchmark": ({"output_tokens": 7}, {"benchmark_matrix", "serving_recommendation"}),
     "edge": ({"rows": 7}, {"gguf_artifacts", "edge_report"}),
-    "deployment": ({"canary_rows": 7}, {"promoted_policy", "vllm_deployment"}),
+    "deployment": ({"canary_rows": 7}, {"promoted_policy"} | SERVING),
+    "kubernetes": ({"namespace": "other"}, SERVING),
     "hub": ({"repository": "somebody/policy"}, set()),
 }
 """For each section a change of one of its fields, and the assets that read the section."""
@@ -91,6 +94,7 @@ MODULES = {
     "load_test/findings/recommendation.py": {"serving_recommendation"},
     "edge/measurement/report.py": {"edge_report"},
     "deployment/proxy.py": {"vllm_deployment"},
+    "deployment/kubernetes/bundle.py": {"k8s_bundle"},
     "names.py": set(),
     "foundation/resources.py": set(),
 }

@@ -1,4 +1,7 @@
-"""The deployment asset: which release the stack on this machine serves. Deploying itself is `deploy`."""
+"""The deployment assets: which release the serving stack runs, and a release as files for a cluster.
+
+Deploying itself is `deploy`.
+"""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -7,17 +10,19 @@ import dagster as dg
 
 from fc_assets.deployment import deploy
 from fc_assets.deployment.deploy import Outcome
-from fc_assets.deployment.engine import release_name
+from fc_assets.deployment.engine import EngineSpec, release_name
+from fc_assets.deployment.kubernetes.bundle import write_bundle
 from fc_assets.deployment.record import DeploymentRecord, write_record
 from fc_assets.deployment.releases import kept_release
-from fc_assets.deployment.targets.stack import Stack, why_unavailable
+from fc_assets.deployment.targets.selection import target_of, why_unavailable
+from fc_assets.deployment.targets.target import Target
 from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.asset_options import OWNERS
 from fc_assets.foundation.code_version import code_version
 from fc_assets.foundation.json_files import read_json
 from fc_assets.foundation.metadata import table
 from fc_assets.foundation.resources import Runtime, StepError
-from fc_assets.names import RECOMMENDATION, SERVING_RECOMMENDATION, VLLM_DEPLOYMENT
+from fc_assets.names import K8S_BUNDLE, RECOMMENDATION, SERVING_RECOMMENDATION, VLLM_DEPLOYMENT
 from fc_assets.profiles import DeploymentSettings, ServerSettings
 
 GROUP = "deployment"
@@ -39,9 +44,9 @@ class DeploymentConfig(dg.Config):
     output_required=False,
     deps=[SERVING_RECOMMENDATION],
     description=(
-        "Which release the Docker Compose stack on this machine serves, since when, and how it was probed. "
+        "Which release the serving stack runs (Docker Compose here, or a cluster), since when, and how it was probed. "
         "Materialising it deploys the latest release: start, wait, ask, switch; on any failure the release that served "
-        "before goes on answering and the run fails. Without a Docker engine, or the image that it is to run, it is "
+        "before goes on answering and the run fails. Without a Docker engine and its image, or a cluster, it is "
         "skipped: that and the reason are an observation here, or a failed run where deployment.required is set."
     ),
 )
@@ -51,7 +56,7 @@ def vllm_deployment(
     runtime: dg.ResourceParam[Runtime],
     promoted_policy: Artifact,
 ) -> Iterator[dg.MaterializeResult[Artifact]]:
-    if missing := why_unavailable(runtime.profile.deployment.image):
+    if missing := why_unavailable(runtime.profile, to_start=True):
         _skip(context, missing, runtime.profile.deployment)
         return
     with runtime.step(context) as step:
@@ -76,9 +81,9 @@ def _skip(context: dg.AssetExecutionContext, reason: str, settings: DeploymentSe
     context.log_event(dg.AssetObservation(VLLM_DEPLOYMENT, description=skipped, metadata={"skipped": reason}))
 
 
-def stack_of(runtime: Runtime) -> Stack:
-    """The stack of this artefact home."""
-    return Stack(runtime.store, runtime.profile.deployment)
+def stack_of(runtime: Runtime) -> Target:
+    """The stack of this artefact home, on this machine or on a cluster."""
+    return target_of(runtime.store, runtime.profile)
 
 
 def _server_settings(context: dg.AssetExecutionContext, runtime: Runtime) -> ServerSettings:
@@ -91,7 +96,7 @@ def _server_settings(context: dg.AssetExecutionContext, runtime: Runtime) -> Ser
     return ServerSettings.model_validate({**runtime.profile.server.model_dump(), **recommended["settings"]})
 
 
-def _describe(stack: Stack, outcome: Outcome, record: DeploymentRecord) -> dict[str, object]:
+def _describe(stack: Target, outcome: Outcome, record: DeploymentRecord) -> dict[str, object]:
     return {
         "release": outcome.release,
         "changed": outcome.changed,
@@ -106,4 +111,34 @@ def _describe(stack: Stack, outcome: Outcome, record: DeploymentRecord) -> dict[
     }
 
 
-ASSETS = [vllm_deployment]
+@dg.asset(
+    name=K8S_BUNDLE,
+    group_name=GROUP,
+    kinds={"kubernetes", "helm"},
+    owners=OWNERS,
+    code_version=code_version("fc_assets.deployment.kubernetes.bundle"),
+    deps=[SERVING_RECOMMENDATION],
+    description=(
+        "The latest release as files for a Kubernetes cluster: the Helm chart with its values, values for vLLM's "
+        "production-stack and for Dagster's own chart; plain manifests where Helm is installed. Engines fetch the "
+        "release by its digest from `kubernetes.releases` and verify it before they start."
+    ),
+)
+def k8s_bundle(
+    context: dg.AssetExecutionContext, runtime: dg.ResourceParam[Runtime], promoted_policy: Artifact
+) -> dg.MaterializeResult[Artifact]:
+    with runtime.step(context) as step:
+        engine = EngineSpec(promoted_policy.digest, "blue", _server_settings(context, runtime))
+        without_manifests = write_bundle(step.out, engine, runtime.profile)
+        if without_manifests:
+            context.log.warning(f"{K8S_BUNDLE}: no plain manifests were rendered: {without_manifests}")
+        described = {
+            "release": promoted_policy.digest,
+            "releases": runtime.profile.kubernetes.releases,
+            "namespace": runtime.profile.kubernetes.namespace,
+            "manifests": without_manifests or "rendered",
+        }
+        return step.publish([promoted_policy], described)
+
+
+ASSETS = [k8s_bundle, vllm_deployment]

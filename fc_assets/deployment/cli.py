@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from fc_assets.deployment import deploy
 from fc_assets.deployment.deploy import Outcome
 from fc_assets.deployment.releases import latest_release
-from fc_assets.deployment.targets.stack import Stack, why_unavailable
+from fc_assets.deployment.targets.selection import target_of, why_unavailable
+from fc_assets.deployment.targets.target import Target
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import ArtifactStore, default_home
 from fc_assets.profiles import Profile, load_profile
@@ -38,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     profile = load_profile()
     store = ArtifactStore(default_home(profile.name))
-    stack = Stack(store, profile.deployment)
-    if missing := why_unavailable(profile.deployment.image if command in START_AN_ENGINE else ""):
+    stack = target_of(store, profile)
+    if missing := why_unavailable(profile, to_start=command in START_AN_ENGINE):
         raise FcAssetsError(f"The stack cannot be managed: {missing}")
     if command == "up":
         _print_outcome(stack, _up(stack, profile))
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _up(stack: Stack, profile: Profile) -> Outcome:
+def _up(stack: Target, profile: Profile) -> Outcome:
     max_tokens = profile.evaluation.max_tokens
     if stack.state().serving is None:
         release = latest_release(stack.store).digest
@@ -65,13 +66,13 @@ def _print_progress(text: str) -> None:
     print(f"  {text}", flush=True)
 
 
-def _print_outcome(stack: Stack, outcome: Outcome) -> None:
+def _print_outcome(stack: Target, outcome: Outcome) -> None:
     how = "serves now" if outcome.changed else "serves already"
     print(f"Release {outcome.release[:16]} {how} at {stack.url} as {stack.settings.served_name}.")
-    print(f"The API key is in {stack.folder / 'secrets' / 'api_key'}.")
+    print(f"The API key is {stack.key_place}.")
 
 
-def _print_status(stack: Stack) -> bool:
+def _print_status(stack: Target) -> bool:
     """Print what serves; return whether it answers."""
     state = stack.state()
     if state.serving is None:

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from fc_assets.deployment import probe, proxy
+from fc_assets.deployment import probe
 from fc_assets.deployment.engine import Colour, EngineSpec, other_colour
-from fc_assets.deployment.targets.stack import Stack, StackError, StackState, now
+from fc_assets.deployment.targets.stack import StackError, StackState, now
+from fc_assets.deployment.targets.target import Target
 from fc_assets.errors import FcAssetsError
 from fc_assets.names import CANARY_QUESTIONS, PROMOTED_POLICY
 from fc_assets.profiles import ServerSettings
@@ -70,7 +71,7 @@ class Outcome:
             self.steps.append(DeployStep(name, seconds, "; ".join(seen)))
 
 
-def deploy(stack: Stack, release: str, server: ServerSettings, max_tokens: int, progress: Progress) -> Outcome:
+def deploy(stack: Target, release: str, server: ServerSettings, max_tokens: int, progress: Progress) -> Outcome:
     """Let the release of that digest serve. Returns at once when it does already, with the same settings, and answers.
 
     In a home that was moved it is started again: the containers know their folders by the old path. Raises
@@ -98,7 +99,7 @@ def deploy(stack: Stack, release: str, server: ServerSettings, max_tokens: int, 
         return outcome
 
 
-def rollback(stack: Stack, max_tokens: int, progress: Progress) -> Outcome:
+def rollback(stack: Target, max_tokens: int, progress: Progress) -> Outcome:
     """Let the release that served before serve again, by the same steps."""
     previous = stack.state().previous
     if previous is None:
@@ -107,7 +108,7 @@ def rollback(stack: Stack, max_tokens: int, progress: Progress) -> Outcome:
     return deploy(stack, previous.release, previous.server, max_tokens, progress)
 
 
-def restore(stack: Stack, max_tokens: int, progress: Progress) -> Outcome:
+def restore(stack: Target, max_tokens: int, progress: Progress) -> Outcome:
     """Let the release on record serve again, after a stop, a crash, or a reboot."""
     serving = stack.state().serving
     if serving is None:
@@ -116,7 +117,7 @@ def restore(stack: Stack, max_tokens: int, progress: Progress) -> Outcome:
     return deploy(stack, serving.release, serving.server, max_tokens, progress)
 
 
-def stop(stack: Stack) -> None:
+def stop(stack: Target) -> None:
     """Stop everything on purpose: nothing heals it until `up` or a new release."""
     with stack.locked():
         stack.former_folders()  # refuses to stop what another home has started
@@ -124,27 +125,31 @@ def stop(stack: Stack) -> None:
         stack.down()
 
 
-def answers(stack: Stack) -> bool:
+def answers(stack: Target) -> bool:
     """Whether the recorded release answers through the proxy, as users reach it."""
     serving = stack.state().serving
     if serving is None:
         return False
+    return _answers_users(stack, serving.release)
+
+
+def _answers_users(stack: Target, release: str) -> bool:
     users = users_endpoint(stack)
     try:
-        probe.require_release(users, serving.release)
+        probe.require_release(users, release)
     except probe.ProbeError:
         return False
     return probe.healthy(users)
 
 
-def users_endpoint(stack: Stack) -> Endpoint:
+def users_endpoint(stack: Target) -> Endpoint:
     """The release that serves, as users reach it."""
-    return Endpoint(stack.url, stack.settings.served_name, stack.key("api"))
+    return stack.users_endpoint()
 
 
-def engine_endpoint(stack: Stack, colour: Colour) -> Endpoint:
-    """One engine, whether it serves or not, as the operator reaches it."""
-    return Endpoint(f"{stack.url}{proxy.OPERATOR_PREFIX}/{colour}", stack.settings.served_name, stack.key("operator"))
+def engine_endpoint(stack: Target, colour: Colour) -> Endpoint:
+    """One engine, whether it serves or not."""
+    return stack.engine_endpoint(colour)
 
 
 def _same(serving: EngineSpec, release: str, server: ServerSettings) -> bool:
@@ -152,7 +157,7 @@ def _same(serving: EngineSpec, release: str, server: ServerSettings) -> bool:
 
 
 def _bring_up(
-    stack: Stack, state: StackState, candidate: EngineSpec, outcome: Outcome, max_tokens: int, progress: Progress
+    stack: Target, state: StackState, candidate: EngineSpec, outcome: Outcome, max_tokens: int, progress: Progress
 ) -> None:
     settings = stack.settings
     release = stack.store.folder(PROMOTED_POLICY, candidate.release)
@@ -167,9 +172,9 @@ def _bring_up(
     with outcome.step(f"start the {candidate.colour} engine and wait for its health", progress) as seen:
         stack.start(candidate.colour)
         _wait_until_healthy(stack, candidate.colour)
-        if container := stack.container(candidate.colour):
-            outcome.image = container.image
-            seen.append(f"image {container.image}")
+        if image := stack.image(candidate.colour):
+            outcome.image = image
+            seen.append(f"image {image}")
     engine = engine_endpoint(stack, candidate.colour)
     with outcome.step("ask which release it serves", progress):
         probe.require_release(engine, candidate.release)
@@ -189,25 +194,20 @@ def _bring_up(
         probe.require_release(users_endpoint(stack), candidate.release)
 
 
-def _wait_until_healthy(stack: Stack, colour: Colour) -> None:
+def _wait_until_healthy(stack: Target, colour: Colour) -> None:
     engine, deadline = engine_endpoint(stack, colour), time.monotonic() + stack.settings.start_timeout_s
     while not probe.healthy(engine):
-        container = stack.container(colour)
-        # Docker starts it again by itself; one that fell over while starting is not waited for.
-        if container is None or container.status in ("exited", "dead") or container.restarts:
-            # While it is being started again its last status is not to be had.
-            ended = container if container and container.status != "running" else None
-            how = f", with status {ended.exit_code}" if ended else ""
-            raise StackError(f"The engine ended while it was starting{how}; its log ends:\n{stack.log_tail(colour)}")
+        if failed := stack.why_failed(colour):
+            raise StackError(failed)
         if time.monotonic() > deadline:
             raise StackError(
                 f"The engine was not healthy within {stack.settings.start_timeout_s} s (deployment.start_timeout_s); "
-                f"its log ends:\n{stack.log_tail(colour)}"
+                f"{stack.last_words(colour)}"
             )
         time.sleep(_POLL_SECONDS)
 
 
-def _roll_back(stack: Stack, state: StackState, candidate: EngineSpec) -> str:
+def _roll_back(stack: Target, state: StackState, candidate: EngineSpec) -> str:
     """Undo a failed deployment; return a sentence saying what answers now."""
     old = state.serving
     try:
@@ -216,19 +216,21 @@ def _roll_back(stack: Stack, state: StackState, candidate: EngineSpec) -> str:
         stack.write([old] if old else [])
         if old is None:
             return "No release was serving before, so none does now"
-        container = stack.container(old.colour)
-        if container is None or container.status != "running":
+        if not stack.runs(old.colour):
             stack.start(old.colour)
             _wait_until_healthy(stack, old.colour)
         stack.point_at(old)
     except FcAssetsError as error:
+        if old and _answers_users(stack, old.release):
+            before = f"{old.release[:16]}, which served before, answers"
+            return f"What it left could not be cleared away ({error}), but release {before}"
         return f"What served before could not be brought back: {error}"
     if not answers(stack):
         return f"Release {old.release[:16]}, which served before, does not answer either"
     return f"Release {old.release[:16]}, which served before, answers"
 
 
-def _retire(stack: Stack, old: EngineSpec) -> None:
+def _retire(stack: Target, old: EngineSpec) -> None:
     """Let the old engine finish what it has begun, at most `drain_s`, then remove it."""
     engine, deadline = engine_endpoint(stack, old.colour), time.monotonic() + stack.settings.drain_s
     while time.monotonic() < deadline and _busy(engine):

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from fc_assets.profiles import ServerSettings
+from fc_assets.names import MODEL_FOLDER
+from fc_assets.profiles import DeploymentSettings, ServerSettings
+from fc_assets.serving.vllm_command import VllmCommand, vllm_command
 
 Colour = Literal["blue", "green"]
 COLOURS: tuple[Colour, Colour] = ("blue", "green")
@@ -43,3 +45,18 @@ def other_colour(colour: Colour) -> Colour:
 def release_name(served_name: str, release: str) -> str:
     """The name under which one release, and no other, is served beside the stable name."""
     return f"{served_name}-{release[:16]}"
+
+
+def model_path(release: str) -> str:
+    """Where an engine's container sees the checkpoint: the digest is part of it, so that releases never mix."""
+    return f"/releases/{release[:16]}/{MODEL_FOLDER}"
+
+
+def engine_command(engine: EngineSpec, settings: DeploymentSettings) -> VllmCommand:
+    """How an engine's container starts vLLM, on this machine's Docker engine and on a cluster alike."""
+    server = engine.server
+    if not server.threads:
+        # The container sees every core of its machine, and may use only these.
+        server = server.model_copy(update={"threads": max(1, int(settings.cpus))})
+    names = [settings.served_name, release_name(settings.served_name, engine.release)]
+    return vllm_command(server, model_path(engine.release), names, "0.0.0.0", ENGINE_PORT, home="/tmp")

@@ -10,9 +10,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from fc_assets.deployment.deploy import DeployStep, Outcome
-from fc_assets.deployment.targets.stack import Stack
+from fc_assets.deployment.targets.target import Target
 from fc_assets.foundation.json_files import write_json
-from fc_assets.names import COMPOSE_FILE, DEPLOYMENT_RECORD
+from fc_assets.names import DEPLOYMENT_RECORD
 
 
 class DeploymentRecord(BaseModel):
@@ -27,8 +27,8 @@ class DeploymentRecord(BaseModel):
     steps: list[DeployStep]
 
 
-def write_record(out: Path, stack: Stack, outcome: Outcome) -> DeploymentRecord:
-    """Write the record and the Compose file as it was deployed into `out`."""
+def write_record(out: Path, stack: Target, outcome: Outcome) -> DeploymentRecord:
+    """Write the record, and the Compose file or the manifests as they were deployed, into `out`."""
     record = DeploymentRecord(
         release=outcome.release,
         image=outcome.image,
@@ -37,5 +37,5 @@ def write_record(out: Path, stack: Stack, outcome: Outcome) -> DeploymentRecord:
         steps=outcome.steps,
     )
     write_json(out / DEPLOYMENT_RECORD, record.model_dump(mode="json"))
-    (out / COMPOSE_FILE).write_bytes((stack.folder / COMPOSE_FILE).read_bytes())
+    (out / stack.rendered.name).write_bytes(stack.rendered.read_bytes())
     return record

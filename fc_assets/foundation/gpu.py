@@ -19,6 +19,11 @@ GPU_OP_TAGS = {
     # The Kubernetes launcher and executor read the request from this tag; other launchers ignore it.
     "dagster-k8s/config": {
         "container_config": {"resources": {"limits": {"nvidia.com/gpu": "1"}}},
+        # The label is of NVIDIA's GPU operator, the taint the one that managed clusters put on such nodes.
+        "pod_spec_config": {
+            "node_selector": {"nvidia.com/gpu.present": "true"},
+            "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+        },
     },
     "fc_assets/needs": "gpu",
 }

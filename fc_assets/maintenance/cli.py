@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from rich.console import Console
 from rich.text import Text
 
-from fc_assets.deployment.targets.stack import Stack
+from fc_assets.deployment.targets.selection import target_of
 from fc_assets.foundation.artifacts import ArtifactStore, default_home
 from fc_assets.foundation.presentation.terminal import console, text_table
 from fc_assets.maintenance.doctor import examine
@@ -78,7 +78,7 @@ def _gc_artifacts(
 ) -> set[str]:
     """Print what nobody needs, delete it if told to, and return the digests of what is kept."""
     artifacts = stored(store)
-    state = Stack(store, profile.deployment).state()
+    state = target_of(store, profile).state()
     keep = needed(
         artifacts,
         since=datetime.now(UTC) - timedelta(days=days),

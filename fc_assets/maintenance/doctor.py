@@ -18,7 +18,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from fc_assets.deployment.targets.stack import Stack, why_unavailable
+from fc_assets.deployment.targets.selection import target_of, why_unavailable
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation import hub
 from fc_assets.foundation.artifacts import ArtifactStore
@@ -186,13 +186,17 @@ def _hub(profile: Profile) -> Iterator[Finding]:
 
 def _deployment(profile: Profile, home: Path) -> Iterator[Finding]:
     settings = profile.deployment
-    if missing := why_unavailable(settings.image):
+    on_cluster = settings.target == "kubernetes"
+    subject = "Kubernetes" if on_cluster else "Docker"
+    if missing := why_unavailable(profile, to_start=True):
         said = f"vllm_deployment cannot run: {missing}"
-        yield fault("Docker", said) if settings.required else note("Docker", f"{said}; all else can")
+        yield fault(subject, said) if settings.required else note(subject, f"{said}; all else can")
         return
-    yield ok("Docker", "an engine with Compose answers")
-    stack = Stack(ArtifactStore(home), settings)
-    if stack.state().wanted:
+    if on_cluster:
+        yield ok(subject, "Helm is here and the cluster answers")
+        return
+    yield ok(subject, "an engine with Compose answers")
+    if target_of(ArtifactStore(home), profile).state().wanted:
         yield ok(f"port {settings.port}", "the deployed release has it")
     else:
         yield port_finding("the deployed stack", settings.bind, settings.port, "set deployment.port")

@@ -6,6 +6,7 @@ its section, and nowhere else; the code that acts on a field is in its stage's r
 """
 
 from fc_assets.profiles.benchmark import BenchmarkSettings, ServiceLevel
+from fc_assets.profiles.cluster import KubernetesSettings
 from fc_assets.profiles.data import (
     CurationSettings,
     DataSettings,
@@ -72,6 +73,7 @@ __all__ = [
     "GrpoSettings",
     "HermesSettings",
     "HubSettings",
+    "KubernetesSettings",
     "LoraSettings",
     "MergeSettings",
     "OwnToolsSettings",

@@ -89,8 +89,8 @@ class DataSettings(Section):
 
     source: Literal["generator", "hub", "file", "tools"] = Field(
         "hub",
-        description="Where the first rows come from: the embedded generator, the hub, a file of your own; `tools`: made "
-        "for the tools of section `own_tools`.",
+        description="Where the first rows come from: the embedded generator, the hub, a file of your own; `tools`: "
+        "made for the tools of section `own_tools`.",
     )
     dataset: str = Field("Salesforce/xlam-function-calling-60k", description="Hub data set; gated, CC-BY-4.0.")
     revision: str = Field("main", description="Hub revision: pin a commit for a reproducible run.")

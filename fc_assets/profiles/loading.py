@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.profiles.benchmark import BenchmarkSettings
+from fc_assets.profiles.cluster import KubernetesSettings
 from fc_assets.profiles.data import DataSettings
 from fc_assets.profiles.edge import EdgeSettings
 from fc_assets.profiles.evaluation import BfclSettings, EvaluationSettings, GateSettings
@@ -42,6 +43,7 @@ class Profile(Section):
     benchmark: BenchmarkSettings = BenchmarkSettings()
     edge: EdgeSettings = EdgeSettings()
     deployment: DeploymentSettings = DeploymentSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
     hub: HubSettings = HubSettings()
 
 

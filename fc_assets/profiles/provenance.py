@@ -39,7 +39,12 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     names.SERVING_RECOMMENDATION: ("server", "benchmark"),
     names.GGUF_ARTIFACTS: ("edge",),
     names.EDGE_REPORT: ("edge",),
-    names.VLLM_DEPLOYMENT: (*_ASKING, "deployment"),  # canary answers have as many tokens as those of the evaluation
+    names.K8S_BUNDLE: ("server", "deployment", "kubernetes"),
+    names.VLLM_DEPLOYMENT: (
+        *_ASKING,
+        "deployment",
+        "kubernetes",
+    ),  # canary answers have as many tokens as those of the evaluation
 }
 """The sections that make each asset, those of the arms that a profile may add included."""
 

@@ -15,7 +15,13 @@ class DeploymentSettings(Section):
     required: bool = Field(
         False, description="Fail where no engine can run (no Docker, no image), instead of skipping with the reason."
     )
-    project: str = Field("fc-assets", description="Name of the Compose project.")
+    target: Literal["compose", "kubernetes"] = Field(
+        "compose",
+        description="Where a release serves: on this machine's Docker engine, or on a cluster (`kubernetes`).",
+    )
+    project: str = Field(
+        "fc-assets", description="Name of the Compose project; on a cluster what all names begin with."
+    )
     image: str = Field("vllm/vllm-openai:v0.30.0", description="Inference image; pin it by digest in production.")
     proxy_image: str = Field(
         "nginxinc/nginx-unprivileged:1.28-alpine", description="Image of the proxy, nginx without root."

@@ -19,6 +19,7 @@ ASSETS = {
     "bfcl_scores/grpo": "evaluation",
     "eval_report": "evaluation",
     "promoted_policy": "release",
+    "k8s_bundle": "deployment",
     "vllm_deployment": "deployment",
     "benchmark_matrix": "serving",
     "serving_recommendation": "serving",

@@ -14,12 +14,11 @@ from typing import Literal, NotRequired, TypedDict
 
 import yaml
 
-from fc_assets.deployment.engine import ENGINE_PORT, EngineSpec, release_name
+from fc_assets.deployment.engine import ENGINE_PORT, EngineSpec, engine_command, model_path
 from fc_assets.deployment.proxy import ALIVE_PATH, CONFIG_FILE, CONNECTIONS, PROXY_PORT
 from fc_assets.foundation.artifacts import ArtifactStore
 from fc_assets.names import MODEL_FOLDER, PROMOTED_POLICY
 from fc_assets.profiles import DeploymentSettings
-from fc_assets.serving.vllm_command import vllm_command
 
 MONITORS = ("prometheus", "grafana")
 CARD_MONITOR = "dcgm-exporter"
@@ -142,13 +141,7 @@ def _service(image: str, memory: str, cpus: float, **parts: object) -> Service:
 
 
 def _engine(engine: EngineSpec, settings: DeploymentSettings) -> Service:
-    server = engine.server
-    if not server.threads:
-        # The container sees every core of this machine, and may use only these.
-        server = server.model_copy(update={"threads": max(1, int(settings.cpus))})
-    model = f"/releases/{engine.release[:16]}/{MODEL_FOLDER}"
-    names = [settings.served_name, release_name(settings.served_name, engine.release)]
-    command = vllm_command(server, model, names, "0.0.0.0", ENGINE_PORT, home="/tmp")
+    command = engine_command(engine, settings)
     service = _service(
         settings.image,
         f"{settings.memory_gib}g",
@@ -158,13 +151,13 @@ def _engine(engine: EngineSpec, settings: DeploymentSettings) -> Service:
         command=command.flags,
         environment=command.environment,
         # The digest is part of the path, so that another release always makes another container.
-        volumes=[_bind(str(STORE.folder(PROMOTED_POLICY, engine.release) / MODEL_FOLDER), model)],
+        volumes=[_bind(str(STORE.folder(PROMOTED_POLICY, engine.release) / MODEL_FOLDER), model_path(engine.release))],
         labels={f"{_LABEL}.release": engine.release, f"{_LABEL}.colour": engine.colour},
         healthcheck=_http_check(f"http://127.0.0.1:{ENGINE_PORT}/health", settings.start_timeout_s),
         stop_grace_period="30s",
         shm_size="1g",
     )
-    if server.device == "cuda":
+    if engine.server.device == "cuda":
         _reserve_cards(service, 1)
     return service
 

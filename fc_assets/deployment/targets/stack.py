@@ -30,6 +30,7 @@ from fc_assets.foundation.child_processes.commands import CommandError, capture
 from fc_assets.names import COMPOSE_FILE
 from fc_assets.profiles import DeploymentSettings
 from fc_assets.serving import bounded_http
+from fc_assets.serving.endpoint import Endpoint
 
 STATE_FILE = "state.json"
 MONITORING = Path(__file__).parents[1] / "monitoring"
@@ -119,6 +120,16 @@ class Stack:
         host = "127.0.0.1" if self.settings.bind == "0.0.0.0" else self.settings.bind
         return f"http://{host}:{self.settings.port}"
 
+    @property
+    def rendered(self) -> Path:
+        """The Compose file."""
+        return self.folder / COMPOSE_FILE
+
+    @property
+    def key_place(self) -> str:
+        """Where people find the users' key."""
+        return f"in {self.folder / 'secrets' / 'api_key'}"
+
     def key(self, role: str) -> str:
         """The key of `api` (users) or `operator` (deployments)."""
         return (self.folder / "secrets" / f"{role}_key").read_text(encoding="ascii").strip()
@@ -186,6 +197,39 @@ class Stack:
             status, restarts, code, image = shown.split()
             return Container(status, int(restarts), int(code), image)
         return None
+
+    def runs(self, colour: Colour) -> bool:
+        """Whether there is an engine of that colour that has not ended."""
+        container = self.container(colour)
+        return container is not None and container.status == "running"
+
+    def image(self, colour: Colour) -> str:
+        """The digest of the image that the engine of that colour runs; empty where there is none."""
+        container = self.container(colour)
+        return container.image if container else ""
+
+    def why_failed(self, colour: Colour) -> str:
+        """Why the engine of that colour cannot come up any more, as a sentence; empty while it may."""
+        container = self.container(colour)
+        # Docker starts it again by itself; one that fell over while starting is not waited for.
+        if container and container.status not in ("exited", "dead") and not container.restarts:
+            return ""
+        # While it is being started again its last status is not to be had.
+        ended = container if container and container.status != "running" else None
+        how = f", with status {ended.exit_code}" if ended else ""
+        return f"The engine ended while it was starting{how}; {self.last_words(colour)}"
+
+    def last_words(self, colour: Colour) -> str:
+        """How the log of the engine of that colour ends."""
+        return f"its log ends:\n{self.log_tail(colour)}"
+
+    def users_endpoint(self) -> Endpoint:
+        """The release that serves, as users reach it."""
+        return Endpoint(self.url, self.settings.served_name, self.key("api"))
+
+    def engine_endpoint(self, colour: Colour) -> Endpoint:
+        """One engine, whether it serves or not, as the operator reaches it."""
+        return Endpoint(f"{self.url}{proxy.OPERATOR_PREFIX}/{colour}", self.settings.served_name, self.key("operator"))
 
     def log_tail(self, colour: Colour, lines: int = 25) -> str:
         """The last lines that the engine of that colour printed, long ones cut."""
