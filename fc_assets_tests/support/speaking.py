@@ -12,13 +12,12 @@ from typing import Any
 
 from fc_assets.calls.call import Call, Tool
 from fc_assets.calls.prompts import answer_text, messages, render_prompt
-from fc_assets_tests.support.edge_conversations import TOOLS, WEATHER
+from fc_assets_tests.support.edge_conversations import NOW, WEATHER
 
 Example = tuple[str, Sequence[Tool], str]
 """What is asked, the tools that are offered, and the answer."""
 
 CALLS = {
-    "Bern?": (Call("get_weather", {"city": "Bern", "days": 3}),),
     "Two?": (
         Call("get_weather", {"city": 'He said "{x}" \\ & 北京', "unit": "celsius"}),
         Call("now", {}),
@@ -28,7 +27,7 @@ CALLS = {
 """The calls in the answer to each question; words where there are none."""
 WORDS = "Good {day} to you."
 EXAMPLES: Sequence[Example] = [
-    (query, TOOLS if query == "Two?" else [WEATHER], answer_text(calls) if calls else WORDS)
+    (query, [WEATHER, NOW] if query == "Two?" else [WEATHER], answer_text(calls) if calls else WORDS)
     for query, calls in CALLS.items()
 ]
 ODD: Example = ("Odd?", [WEATHER], answer_text([Call("get_weather", {"city": "Bern", "unit": "kelvin"})]))

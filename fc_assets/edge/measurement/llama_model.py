@@ -17,7 +17,6 @@ from typing import Any
 import xllamacpp
 
 from fc_assets.calls.call import Tool
-from fc_assets.calls.prompts import THINK_OFF
 from fc_assets.edge.jobs import Completion
 from fc_assets.errors import FcAssetsError
 from fc_assets.serving.chat import chat_request, conversation
@@ -83,15 +82,20 @@ class LlamaModel:
         )
 
     def constrained(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Tool], max_tokens: int) -> str:
-        """The greedy answer in which a grammar holds every call that is begun to its tool's schema, as it was written.
+        """The greedy answer in which a grammar holds every call that is begun to its tool's schema.
 
         This is what llama.cpp's server does with tools. Whether there is a call at all stays with the model.
         """
         body = chat_request("", messages, tools, max_tokens=max_tokens, tool_choice="auto")
-        # Calls and thinking stay in the text, to be judged as every other answer is.
-        raw = {"parse_tool_calls": False, "reasoning_format": "none", "parallel_tool_calls": True}
-        message = self._post("/v1/chat/completions", {**body, **raw})["choices"][0]["message"]
-        return str(message["content"] or "").removeprefix(THINK_OFF)
+        message = self._post("/v1/chat/completions", {**body, "parallel_tool_calls": True})["choices"][0]["message"]
+        functions = [call["function"] for call in message.get("tool_calls") or ()]
+        if not functions:
+            return str(message["content"] or "")
+        # The arguments of an answer that was cut are no JSON, and are to be judged as they are.
+        return "\n".join(
+            f'<tool_call>\n{{"name": {json.dumps(each["name"])}, "arguments": {each["arguments"] or "{}"}}}\n</tool_call>'
+            for each in functions
+        )
 
     def next_token(self, ids: Sequence[int]) -> dict[int, float]:
         """The probabilities of the `LIKELIEST` likeliest tokens after these, by id."""
