@@ -30,7 +30,7 @@ Change = dict[str, Any]
 
 
 def sweep(job: SweepJob, log: Log) -> SweepResult:
-    """Measure every choice of settings that an interrupted run has not measured already."""
+    """Measure every load of every choice of settings that an interrupted run has not measured already."""
     settings = job.benchmark
     tools = settings.tool_call_tokens
     questions = read_questions(job.split, settings, job.release.server.max_model_len) if tools else NO_QUESTIONS
@@ -67,12 +67,12 @@ def _row(
 ) -> dict[str, Any]:
     server = job.release.server.model_copy(update=change)
     resume = ResumeFolder(job.resume / "-".join(f"{name}={value}" for name, value in change.items()))
-    results = [kept for cell in cells if (kept := resume.load(cell))]
-    if len(results) < len(cells):
-        results = list(_measure(job, server, cells, questions, log))
-        for result in results:
+    kept = {cell: found for cell in cells if (found := resume.load(cell))}
+    if missing := [cell for cell in cells if cell not in kept]:
+        for result in _measure(job, server, missing, questions, log):
             resume.keep(result)
-    row = sweep_row(server, extra, [result.figures for result in results])
+            kept[result.cell] = result
+    row = sweep_row(server, extra, [kept[cell].figures for cell in cells])
     told = ", ".join(f"{name} {value}" for name, value in change.items())
     log.info(f"{told}: {row['goodput_per_s']:.2f} good requests/s")
     return row

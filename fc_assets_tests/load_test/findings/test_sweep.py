@@ -52,6 +52,10 @@ def test_each_choice_has_its_tool_calls_beside_its_speed_and_is_measured_once(tm
         asked = len(server.exchanges)
         assert sweep(job, Lines()).rows == rows  # an interrupted sweep resumes from what it has
         assert len(server.exchanges) == asked
+        (tmp_path / "resume" / "max_num_seqs=4-max_num_batched_tokens=64" / "tools-free-c2.json").unlink()
+        sweep(job, Lines())
+        assert all("messages" in exchange.body for exchange in server.exchanges[asked:])  # the closed load is kept
+        assert len(server.exchanges) > asked
     assert [row["max_num_seqs"] for row in rows[:2]] == [2, 4]
     assert [(row["extra"], row["prefix_caching"], row["ngram_tokens"]) for row in rows] == [
         ("", True, 0), ("", True, 0), ("no prefix caching", False, 0), ("n-gram speculation of 3 tokens", True, 3),
