@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 
 from fc_assets_tests.support.graph import ROOT
-from fc_assets_tests.support.page import chromium, dagster_dev, why_no_browser
+from fc_assets_tests.support.page import HEIGHT, WIDTH, chromium, dagster_dev, why_no_browser
 
 IMAGES = ROOT / "docs" / "images"
 COLOURS = 64
@@ -39,12 +39,18 @@ def main(arguments: list[str]) -> int:
 
 
 def take(page: Any) -> None:
+    page.set_viewport_size({"width": 1900, "height": 1250})
     page.goto("/asset-groups")
     page.get_by_text("Materialize all").wait_for()
-    page.locator("[data-tooltip='Collapse sidebar']").or_(page.get_by_label("Hide sidebar")).first.click(timeout=3000)
-    page.keyboard.press("Alt+KeyE")
+    page.locator("input[placeholder^='Jump']").locator("xpath=following::button[1]").click()  # hides the list beside it
+    settle(page)
+    page.keyboard.press("Alt+KeyE")  # opens all groups
+    settle(page)
+    page.mouse.move(1000, 600)
+    page.mouse.wheel(0, 120)  # a little smaller, for all of it to be seen
     settle(page)
     save(page, "lineage")
+    page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
     page.goto("/assets/eval_report")
     page.locator("table table").first.wait_for()
     page.locator("table table").first.scroll_into_view_if_needed()
