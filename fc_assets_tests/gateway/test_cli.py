@@ -40,6 +40,7 @@ def ask_two_servers(url: str, capsys: pytest.CaptureFixture[str], monkeypatch: p
     ]
 
 
+@pytest.mark.slow
 def test_a_question_is_answered_with_the_tools_of_servers_over_http_and_stdio(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +75,7 @@ def test_options_that_make_no_sense_are_refused(bad: list[str]) -> None:
         cli.main(["mcp", "ask", "x", *(["--server", "y", "--endpoint", "z"] if bad else []), *bad])
 
 
+@pytest.mark.slow
 def test_the_official_client_asks_our_own_server() -> None:
     async def ask(command: str) -> dict[str, Any]:
         async with connected(parse_server(command), Bounds(start_s=120, answer_s=120)) as server:

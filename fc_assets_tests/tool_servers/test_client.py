@@ -42,6 +42,7 @@ def called(server: ToolServer, tool: str, bounds: Bounds = PATIENT, **arguments:
     return asyncio.run(ask())
 
 
+@pytest.mark.slow
 def test_tools_are_listed_and_called(address: str) -> None:
     async def ask(server: Connection) -> None:
         tools = {tool.name: tool for tool in await server.list_tools()}
