@@ -42,7 +42,7 @@ from fc_assets_tests.support.kubernetes.server import StandIn, stand_in
 pytestmark = pytest.mark.slow
 
 SETTINGS = DeploymentSettings(
-    target="kubernetes", strategy="blue_green", start_timeout_s=10, drain_s=5, min_canary_share=0.8
+    target="kubernetes", strategy="blue_green", start_timeout_s=90, drain_s=5, min_canary_share=0.8
 )
 PLACE = KubernetesSettings(releases="claim://home/promoted_policy")
 CANARIES = [{"id": "row-0", "messages": [{"role": "user", "content": "Weather in Oslo?"}], "tools": TOOLS}]
@@ -160,11 +160,11 @@ def test_where_nothing_served_before_a_failure_leaves_nothing_behind(site: Site)
 def test_every_replica_must_be_ready_before_one_is_asked(site: Site) -> None:
     site.target = replace(site.target, cluster=PLACE.model_copy(update={"values": {"replicas": 2}}))
     site.cluster.hardware.cards = 1
-    site.target = replace(site.target, settings=SETTINGS.model_copy(update={"start_timeout_s": 2}))
-    release = site.release("two")
+    release, patient = site.release("two"), site.target
+    site.target = impatient(patient)
     with pytest.raises(DeployError, match=r"not healthy within 2 s .* no node takes its pod"):
         site.deploy(release)
-    site.cluster.hardware.cards = 2
+    site.cluster.hardware.cards, site.target = 2, patient
     site.deploy(release)
     assert len(site.kept("pods")) == 2
 
@@ -197,6 +197,11 @@ def test_another_release_takes_over_while_a_client_asks_and_the_way_back_is_the_
     deploy.rollback(serving.target, MAX_TOKENS, serving.said.append)
     assert serving.serves() == first.release[:16]
     assert len(serving.kept("deployments")) == 1
+
+
+def impatient(target: Cluster) -> Cluster:
+    """The target, which waits for 2 s only."""
+    return replace(target, settings=SETTINGS.model_copy(update={"start_timeout_s": 2}))
 
 
 def no_card(site: Site, release: str) -> None:
@@ -240,7 +245,7 @@ def damaged(site: Site, release: str) -> None:
         (lambda site, release: site.script(release, exit_code=137), "The engine ran out of memory"),
         (
             lambda site, release: site.script(release, healthy=False),
-            "not healthy within 3 s (deployment.start_timeout_s)",
+            "not healthy within 2 s (deployment.start_timeout_s)",
         ),
         (lambda site, release: site.script(release, arguments="{}"), "0 of 1 canary questions were answered"),
     ],
@@ -249,7 +254,8 @@ def damaged(site: Site, release: str) -> None:
 def test_what_cannot_come_up_is_said_and_the_old_release_answers(
     serving: Site, fault: Callable[[Site, str], None], said: str
 ) -> None:
-    serving.target = replace(serving.target, settings=SETTINGS.model_copy(update={"start_timeout_s": 3}))
+    if "no node" in said or "not healthy" in said:  # what is waited for until the time is up
+        serving.target = impatient(serving.target)
     release = serving.release("second")
     fault(serving, release)
     message = refused(serving, lambda: serving.deploy(release))
