@@ -30,7 +30,7 @@ class Tunnel(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
     def __init__(self, api: ClusterApi, find_pod: Callable[[], str]) -> None:
-        super().__init__(("127.0.0.1", 0), _Connection)
+        super().__init__(("127.0.0.1", 0), _Forwarding)
         self.api = api
         self.find_pod = find_pod
         self.expired = False
@@ -52,7 +52,7 @@ class Tunnel(socketserver.ThreadingTCPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
-class _Connection(socketserver.BaseRequestHandler):
+class _Forwarding(socketserver.BaseRequestHandler):
     server: Tunnel
 
     def handle(self) -> None:

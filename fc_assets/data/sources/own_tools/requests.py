@@ -24,7 +24,7 @@ _TRIES = 30
 
 
 @dataclass(frozen=True)
-class Target:
+class RequestedTool:
     """A tool that requests are made for."""
 
     read: ReadTool
@@ -74,13 +74,13 @@ class OwnRequest:
     call: Call
 
 
-def draw_request(rng: random.Random, target: Target, phrasing: Phrasing) -> OwnRequest:
+def draw_request(rng: random.Random, target: RequestedTool, phrasing: Phrasing) -> OwnRequest:
     """A request with all that its call needs."""
     call = target.draw_call(rng)
     return OwnRequest(phrased(rng, target, phrasing, call.arguments), call)
 
 
-def phrased(rng: random.Random, target: Target, phrasing: Phrasing, arguments: Mapping[str, Any]) -> str:
+def phrased(rng: random.Random, target: RequestedTool, phrasing: Phrasing, arguments: Mapping[str, Any]) -> str:
     """The sentence that asks for the tool with these arguments."""
     written = [
         phrasing.argument.format(label=label_of(name), value=text_of(value, chinese=phrasing.chinese))

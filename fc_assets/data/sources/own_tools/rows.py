@@ -25,7 +25,7 @@ from fc_assets.data.sources.hermes import read_hermes_row
 from fc_assets.data.sources.own_tools import phrasings as said
 from fc_assets.data.sources.own_tools.paraphrase import Paraphraser
 from fc_assets.data.sources.own_tools.phrasings import Phrasing
-from fc_assets.data.sources.own_tools.requests import OwnRequest, Target, draw_request, joined, phrased
+from fc_assets.data.sources.own_tools.requests import OwnRequest, RequestedTool, draw_request, joined, phrased
 from fc_assets.data.sources.own_tools.tool_list import OwnTools
 from fc_assets.data.sources.own_tools.values import NoValueError
 from fc_assets.data.sources.own_tools.wording import label_of, text_of
@@ -64,8 +64,8 @@ class _Side:
     """What the rows of one side are made of; `flags` say which side it is."""
 
     flags: tuple[str, ...]
-    targets: tuple[Target, ...]
-    others: tuple[Target, ...]
+    targets: tuple[RequestedTool, ...]
+    others: tuple[RequestedTool, ...]
     phrasings: tuple[Phrasing, ...]
     joints: tuple[str, ...]
     off_topic: tuple[str, ...]
@@ -91,7 +91,7 @@ class RowMaker:
         self._rng, self._paraphraser = random.Random(f"own tools:{seed}"), paraphraser
         self._held_out_share, self._chinese_share, self._most_offered = held_out_share, chinese_share, most_offered
         self._sides: dict[str, bool] = {}
-        targets = [Target(tool) for tool in own.tools]
+        targets = [RequestedTool(tool) for tool in own.tools]
         drawn = {target.name for target in targets if _can_be_drawn(target)}
         self.refused = [
             *own.refused,
@@ -220,17 +220,19 @@ class RowMaker:
             turns.append(("gpt", said.SAYS_CHINESE if phrasing.chinese else said.SAYS))
         return self._conversation(side, turns, [target])
 
-    def _single(self, side: _Side, requests: Sequence[OwnRequest], needed: list[Target]) -> dict[str, object]:
+    def _single(self, side: _Side, requests: Sequence[OwnRequest], needed: list[RequestedTool]) -> dict[str, object]:
         chinese = not requests[0].text.isascii()
         text = joined(self._rng, [each.text for each in requests], said.JOINTS_CHINESE if chinese else side.joints)
         calls = [each.call.as_dict() for each in requests]
         return {"query": text, "tools": self._offered(side, needed), "answers": calls}
 
-    def _conversation(self, side: _Side, turns: list[tuple[str, str]], needed: list[Target]) -> dict[str, object]:
+    def _conversation(
+        self, side: _Side, turns: list[tuple[str, str]], needed: list[RequestedTool]
+    ) -> dict[str, object]:
         conversations = [{"from": speaker, "value": text} for speaker, text in turns]
         return {"conversations": conversations, "tools": self._offered(side, needed)}
 
-    def _offered(self, side: _Side, needed: list[Target]) -> list[object]:
+    def _offered(self, side: _Side, needed: list[RequestedTool]) -> list[object]:
         """The tools that are needed among others, in any order."""
         others = [each for each in side.others if each not in needed]
         most = max(0, self._most_offered - len(needed))
@@ -243,7 +245,7 @@ class RowMaker:
         return self._rng.choice([each for each in side.phrasings if each.chinese == chinese])
 
 
-def _can_be_drawn(target: Target) -> bool:
+def _can_be_drawn(target: RequestedTool) -> bool:
     try:
         target.draw_call(random.Random(target.name))
     except NoValueError:
