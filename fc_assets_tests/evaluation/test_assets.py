@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fc_assets.evaluation.assets import bfcl_key, predictions_key
+from fc_assets.foundation.artifacts import Artifact
 from fc_assets.foundation.json_files import read_json
 from fc_assets.foundation.resources import build_resources, latest_artifact
 from fc_assets.names import CONSTRAINED_TIMINGS, PREDICTIONS, RUN_COST, TIMINGS, VARIANT_MODELS
@@ -57,17 +58,6 @@ def test_variants_are_evaluated_compared_and_judged(
     folder = world.store.home / str(metadata["path"].value)
     assert {"report.md", "report.html", "results.json"} <= {file.name for file in folder.iterdir()}
     assert "Berkeley" in (folder / "report.md").read_text()
-    in_artefact, of_run = (
-        folder / "report.html",
-        world.store.home / "records" / folder.relative_to(world.store.artifacts),
-    )
-    (dated,) = of_run.glob("*/report.html")
-    for page in (in_artefact.read_text(), dated.read_text()):
-        assert (
-            "<dd>demo</dd>" in page and 'id="demo"' in page and "predictions/sft" in page and "bfcl_scores/sft" in page
-        )
-    assert " UTC</dd>" in dated.read_text() and platform.node() in dated.read_text()
-    assert " UTC</dd>" not in in_artefact.read_text(), "the same work would have another digest a minute later"
     numbers = json.loads((folder / "results.json").read_text())
     assert numbers["reward_weights"] == {"json_parse": 2.0, **unweighted, "hygiene": 0.0, "gated": 0.0}
     assert numbers["variants"]["sft"]["reward"] == 2.0, "a right answer earns the weights that the profile gives"
@@ -182,6 +172,18 @@ def test_a_missing_upstream_is_named(tmp_path: Path, server: tuple[KnowingServer
     assert "has not been materialised yet" in failures(result)
 
 
+def expect_pages_that_say_where_they_come_from(world: World, report: Artifact) -> None:
+    """The artefact's without date, or the same work would have another digest a minute later; the run's with it."""
+    (of_run,) = (world.store.home / "records" / "eval_report" / report.digest[:16]).glob("*/report.html")
+    page, dated = (report.path / "report.html").read_text(), of_run.read_text()
+    for text in (page, dated):
+        assert "<dd>demo</dd>" in text and 'id="demo"' in text
+        for asset in ("predictions/sft", "bfcl_scores/sft"):
+            assert f"{asset} {report.inputs[asset][:16]}" in text
+    assert " UTC</dd>" in dated and platform.node() in dated
+    assert " UTC</dd>" not in page and "among the run&#39;s records" in page
+
+
 def test_an_arm_is_asked_and_compared_beside_the_others(tmp_path: Path, server: tuple[KnowingServer, str]) -> None:
     known, url = server
     known.variants, known.wrong_on_thirds = (*VARIANT_MODELS, "dpo"), {"base", "dpo"}
@@ -199,6 +201,7 @@ def test_an_arm_is_asked_and_compared_beside_the_others(tmp_path: Path, server: 
     report = latest_artifact(world.instance, world.store, dg.AssetKey("eval_report"))
     assert {"predictions/dpo", "bfcl_scores/dpo"} < set(report.inputs)
     assert "SFT to SFT+DPO" in (report.path / "report.md").read_text()
+    expect_pages_that_say_where_they_come_from(world, report)
     red = {found.check_name: found.severity for found in result.get_asset_check_evaluations() if not found.passed}
     assert {"dpo_parse_rate", "dpo_is_not_worse_than_sft"} <= set(red), "it is as bad as base"
     assert set(red.values()) == {dg.AssetCheckSeverity.WARN}
