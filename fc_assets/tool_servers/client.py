@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fc_assets.errors import FcAssetsError
+from fc_assets.foundation.child_processes.processes import temporary_folder
 from fc_assets.foundation.json_files import json_text
 from fc_assets.tool_servers.addresses import ToolServer
 
@@ -120,8 +120,8 @@ async def connected(server: ToolServer, bounds: Bounds) -> AsyncIterator[Connect
 
     from fc_assets.tool_servers.transports import http_streams, process_streams
 
-    with tempfile.TemporaryDirectory(prefix="fc-assets-mcp-") as folder:
-        log = Path(folder) / "stderr"
+    with temporary_folder("mcp") as folder:
+        log = folder / "stderr"
         if server.url:
             transport = http_streams(server, bounds.answer_s, bounds.message_bytes)
         else:

@@ -15,6 +15,7 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.playground import mcp_tools
 from fc_assets.playground.examples import read_tools
 from fc_assets.playground.mcp_tools import listed_by
+from fc_assets.tool_servers.client import Bounds
 from fc_assets_tests.support.web_server import serving
 
 
@@ -57,7 +58,7 @@ def test_what_is_no_address_of_the_web_is_never_tried(url: str) -> None:
 
 
 def test_where_nothing_listens_one_sentence_says_so() -> None:
-    with pytest.raises(FcAssetsError, match=r"http://127\.0\.0\.1:9/mcp lists no tools \(ConnectError"):
+    with pytest.raises(FcAssetsError, match=r"http://127\.0\.0\.1:9/mcp could not be connected"):
         asyncio.run(listed_by("http://127.0.0.1:9/mcp"))
 
 
@@ -71,11 +72,11 @@ async def _silence(_: web.Request) -> web.Response:
 
 
 def test_another_kind_of_server_lists_no_tools() -> None:
-    with serving(POST={"/mcp": _words}) as url, pytest.raises(FcAssetsError, match="lists no tools"):
+    with serving(POST={"/mcp": _words}) as url, pytest.raises(FcAssetsError, match="could not be connected"):
         asyncio.run(listed_by(f"{url}/mcp"))
 
 
 def test_one_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mcp_tools, "_TIMEOUT_S", 0.5)
-    with serving(POST={"/mcp": _silence}) as url, pytest.raises(FcAssetsError, match="did not list its tools within"):
+    monkeypatch.setattr(mcp_tools, "_BOUNDS", Bounds(start_s=0.5))
+    with serving(POST={"/mcp": _silence}) as url, pytest.raises(FcAssetsError, match=r"was not ready within 0\.5 s"):
         asyncio.run(listed_by(f"{url}/mcp"))
