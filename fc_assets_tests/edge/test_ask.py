@@ -19,7 +19,7 @@ from fc_assets.edge.measurement.llama_model import LlamaModel
 from fc_assets.serving.chat import chat_request
 from fc_assets_tests.support import speaking
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

@@ -91,11 +91,7 @@ class LlamaModel:
         functions = [call["function"] for call in message.get("tool_calls") or ()]
         if not functions:
             return str(message["content"] or "")
-        # The arguments of an answer that was cut are no JSON, and are to be judged as they are.
-        return "\n".join(
-            f'<tool_call>\n{{"name": {json.dumps(each["name"])}, "arguments": {each["arguments"] or "{}"}}}\n</tool_call>'
-            for each in functions
-        )
+        return "\n".join(_block(each["name"], each["arguments"] or "{}") for each in functions)
 
     def next_token(self, ids: Sequence[int]) -> dict[int, float]:
         """The probabilities of the `LIKELIEST` likeliest tokens after these, by id."""
@@ -125,6 +121,11 @@ class LlamaModel:
             raise FcAssetsError(f"llama.cpp refused {path}: {error.read().decode('utf-8', 'replace')}") from error
         except (OSError, ValueError) as error:
             raise FcAssetsError(f"llama.cpp did not answer {path}: {error}") from error
+
+
+def _block(name: str, arguments: str) -> str:
+    """A call as the model writes it; the arguments of an answer that was cut are no JSON, and stay so."""
+    return f'<tool_call>\n{{"name": {json.dumps(name)}, "arguments": {arguments}}}\n</tool_call>'
 
 
 def _refuse_what_is_no_gguf(file: Path) -> None:
