@@ -76,9 +76,9 @@ def test_a_server_that_cuts_its_answers_under_load_shows(split: Path, cell: Matr
     figures = measured(split, cell, cuts=True)
     assert figures["error_rate"] == 0  # each answer was whole as far as the protocol goes
     assert figures["idle_compared"] == 8
-    assert figures["as_idle_share"] < 0.5
+    assert figures["as_idle_share"] < SETTINGS.min_as_idle
     assert figures["cut_under_load_share"] == 1 - figures["as_idle_share"]
-    assert figures["valid_call_share_compared"] < 0.6
+    assert figures["valid_call_share_compared"] < 1
     assert figures["valid_call_share_idle"] == 1
 
 
