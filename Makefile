@@ -55,7 +55,7 @@ faults: setup
 # FC_SCREENSHOTS=FOLDER keeps a picture of each test.
 test-browser: setup
 	@$(BIN)/python -c 'import playwright' 2>/dev/null || $(BIN)/python -m pip install --quiet 'playwright>=1.55'
-	@$(BIN)/python -m pytest -m browser
+	@$(BIN)/python -m pytest -m browser --timeout 600
 
 # What holds the rules of docs/architecture.md: style, types, the order of the rooms, and definitions that load.
 lint: setup
