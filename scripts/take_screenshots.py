@@ -39,15 +39,12 @@ def main(arguments: list[str]) -> int:
 
 
 def take(page: Any) -> None:
-    page.set_viewport_size({"width": 1900, "height": 1250})
+    page.set_viewport_size({"width": 1900, "height": 1480})
     page.goto("/asset-groups")
     page.get_by_text("Materialize all").wait_for()
     page.locator("input[placeholder^='Jump']").locator("xpath=following::button[1]").click()  # hides the list beside it
     settle(page)
     page.keyboard.press("Alt+KeyE")  # opens all groups
-    settle(page)
-    page.mouse.move(1000, 600)
-    page.mouse.wheel(0, 120)  # a little smaller, for all of it to be seen
     settle(page)
     save(page, "lineage")
     page.set_viewport_size({"width": WIDTH, "height": HEIGHT})

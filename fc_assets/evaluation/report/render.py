@@ -88,12 +88,16 @@ def html(report: Report, pictures: Mapping[str, bytes], facts: Mapping[str, str]
 
 
 def headline(report: Report) -> list[dict[str, Any]]:
-    """The A/B/C table in a few narrow columns: each headline metric with half the width of its interval."""
+    """The A/B/C table in a few narrow columns: each headline metric with half the width of its interval.
+
+    What the data allow at most is a column where that is less than 1 for any of them.
+    """
+    limited = any(report.gold[name] not in (1, None) for name in HEADLINE)
     return [
         {
             "metric": short,
             **{label(variant): _compact(report.metrics[variant][name]) for variant in report.variants},
-            "ceiling": _compact_number(report.gold[name]),
+            **({"ceiling": _compact_number(report.gold[name])} if limited else {}),
         }
         for name, short in HEADLINE.items()
     ]

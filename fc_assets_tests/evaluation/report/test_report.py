@@ -248,6 +248,13 @@ def test_the_first_table_is_narrow_and_says_what_the_whole_one_says(report: Repo
     assert max(len(str(record[name])) for record in headline(report) for name in ("Base", "SFT")) <= len(".500±.050")
 
 
+def test_the_first_table_has_the_ceiling_only_where_the_data_set_one(report: Report) -> None:
+    assert all("ceiling" not in record for record in headline(report))
+    limited = replace(report, gold={**report.gold, "schema_hit": 0.9})
+    ceilings = {str(record["metric"]): record["ceiling"] for record in headline(limited)}
+    assert (ceilings["schema hit"], ceilings["exact match"]) == (".900", "1.00")
+
+
 def test_variants_must_be_about_the_same_rows(frames: dict[str, pd.DataFrame]) -> None:
     with pytest.raises(FcAssetsError, match="other rows"):
         build_report({"base": frames["base"], "sft": frames["sft"].iloc[1:]}, WEIGHTS, samples=50)
