@@ -224,7 +224,7 @@ def _errors_for_people(variant: str) -> Iterator[None]:
     try:
         yield
     except FcAssetsError as error:
-        raise StepError(f"evaluating {variant}: {error}") from error
+        raise StepError(f"evaluating {variant}: {error}", error) from None
 
 
 def build_eval_report(variants: Sequence[str]) -> dg.AssetsDefinition:

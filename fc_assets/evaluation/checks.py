@@ -301,7 +301,7 @@ def build_checks(name: str, judged: Sequence[EvaluationGate]) -> dg.AssetChecksD
             for asset in {gate.asset for gate in chosen}:
                 artifacts[asset] = runtime.latest(context.instance, asset)
         except FcAssetsError as error:
-            raise StepError(str(error)) from error
+            raise StepError(str(error), error) from None
         for gate in chosen:
             yield gate.result(artifacts[gate.asset], runtime.profile)
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import dagster as dg
 
+ERROR_KIND = "error"
+"""The class of the error that stopped a step, in the metadata of its failure."""
+
 
 def failure_sentence(event: dg.DagsterEvent) -> str:
     """The reason in the event of a failed step: the sentence written for people, else the error that began it."""

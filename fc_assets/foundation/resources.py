@@ -24,6 +24,7 @@ from fc_assets.foundation.artifacts import Artifact, ArtifactStore, default_home
 from fc_assets.foundation.child_processes import parent_watch, processes
 from fc_assets.foundation.child_processes.jobs import Job, Result, write_job
 from fc_assets.foundation.dead_runs import worker_tag
+from fc_assets.foundation.failures import ERROR_KIND
 from fc_assets.foundation.filesystem.refusals import no_space
 from fc_assets.foundation.json_files import finite, write_json
 from fc_assets.foundation.metadata import describe, record_of
@@ -65,11 +66,12 @@ class StepError(dg.Failure):
     """A failed step that a retry cannot heal: its sentence comes first, on the page and on the terminal.
 
     To be raised `from None`: the place in the code says nothing to those who can put it right, and Dagster would print
-    the traces of both errors after the sentence, twice.
+    the traces of both errors after the sentence, twice. What kind of error it was is in its metadata.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(description=message, allow_retries=False)
+    def __init__(self, message: str, cause: FcAssetsError | None = None) -> None:
+        kind = {ERROR_KIND: type(cause).__name__} if cause else None
+        super().__init__(description=message, metadata=kind, allow_retries=False)
 
 
 def profile_resource(profile: Profile) -> dg.ResourceDefinition:
@@ -106,7 +108,7 @@ class ArtifactIOManager(dg.IOManager):
         try:
             return self.runtime.latest(context.instance, context.asset_key)
         except FcAssetsError as error:
-            raise StepError(str(error)) from None
+            raise StepError(str(error), error) from None
 
 
 def latest_artifact(instance: dg.DagsterInstance, store: ArtifactStore, key: dg.AssetKey) -> Artifact:
@@ -259,7 +261,7 @@ class Runtime:
                 step = AssetStep(key, out, scratch, records, self.store, self.profile, version or "", run)
                 yield step
         except FcAssetsError as error:
-            raise StepError(f"{key.to_user_string()}: {error}") from None
+            raise StepError(f"{key.to_user_string()}: {error}", error) from None
 
     def resume_folder(self, key: dg.AssetKey, inputs: Sequence[Artifact], settings: BaseModel) -> Path:
         """Where a killed attempt at the same work (same inputs, same settings) left what can be resumed."""

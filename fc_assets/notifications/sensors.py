@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from fc_assets.deployment.deploy import DeployError
-from fc_assets.foundation.failures import failure_sentence
+from fc_assets.foundation.failures import ERROR_KIND, failure_sentence
 from fc_assets.foundation.metadata import record_of
 from fc_assets.names import PROMOTED_POLICY, VLLM_DEPLOYMENT
 from fc_assets.notifications.messages import (
@@ -151,7 +151,10 @@ def _failed_steps(events: Sequence[dg.DagsterEvent]) -> Iterator[FailedStep]:
 
 def _kinds(event: dg.DagsterEvent) -> Iterator[str]:
     """The class names of the error of a failed step and of what caused it."""
-    error = event.step_failure_data.error
+    failure = event.step_failure_data
+    if failure.user_failure_data and ERROR_KIND in failure.user_failure_data.metadata:
+        yield str(failure.user_failure_data.metadata[ERROR_KIND].value)
+    error = failure.error
     while error:
         yield error.cls_name or ""
         error = error.cause

@@ -17,7 +17,7 @@ def promoted_without_override(promoted_policy: Artifact) -> dg.AssetCheckResult:
     try:
         override = read_record(promoted_policy).override
     except FcAssetsError as error:
-        raise StepError(str(error)) from error
+        raise StepError(str(error), error) from None
     return dg.AssetCheckResult(
         passed=override is None,
         severity=dg.AssetCheckSeverity.WARN,

@@ -196,7 +196,7 @@ def test_an_arm_is_asked_and_compared_beside_the_others(tmp_path: Path, server: 
     assert not failures(result)
     shown = result.get_asset_materialization_events()[0].materialization.metadata
     columns = [column.name for column in shown["comparison"].schema.columns]
-    assert columns == ["metric", "Base", "SFT", "SFT+GRPO", "SFT+DPO", "ceiling"]
+    assert columns == ["metric", "Base", "SFT", "SFT+GRPO", "SFT+DPO"]
     assert shown["exact_match_dpo"].value == pytest.approx(1 / 3)
     report = latest_artifact(world.instance, world.store, dg.AssetKey("eval_report"))
     assert {"predictions/dpo", "bfcl_scores/dpo"} < set(report.inputs)

@@ -16,6 +16,7 @@ from fc_assets.evaluation.bfcl.model import BfclRow
 from fc_assets.evaluation.bfcl.scores import _write_results, attempt_of, result_text
 from fc_assets.evaluation.inference.predictions import read_answers, write_predictions
 from fc_assets.evaluation.report.build import build_report
+from fc_assets.evaluation.report.origin import Origin
 from fc_assets.evaluation.report.write import write_report
 from fc_assets.evaluation.scoring import ScoringRow, score_rows
 from fc_assets.foundation.json_files import writable
@@ -40,7 +41,7 @@ def test_from_the_answer_to_the_report_and_the_leaderboard(tmp_path: Path) -> No
     rows = [ScoringRow(each.id, f"Paris {HALF}", json.dumps(TOOLS), (weather("Paris"),), each.text) for each in kept]
     frame = score_rows(rows, WEIGHTS)
     assert frame["parse_ok"].tolist() == [1, 1, 0] and frame["exact"].tolist() == [0, 0, 0]
-    files = write_report(build_report({"sft": frame}, WEIGHTS, samples=10), tmp_path)
+    files = write_report(build_report({"sft": frame}, WEIGHTS, samples=10), tmp_path, Origin())
     assert all(file.stat().st_size for file in files.values())
 
     row = BfclRow(id="simple_python_0", category="simple_python", messages=(), functions=(), possible_answers=None)

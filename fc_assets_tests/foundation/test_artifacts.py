@@ -12,6 +12,7 @@ from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.artifacts import Artifact, ArtifactChangedError, ArtifactStore
 from fc_assets.foundation.filesystem.refusals import NoSpaceError
 from fc_assets.foundation.resume_folders import held
+from fc_assets_tests.support.manifests import set_created
 
 
 @pytest.fixture
@@ -39,8 +40,7 @@ def test_publish_and_open_give_the_same_artifact(store: ArtifactStore) -> None:
 def test_the_newest_is_the_one_that_was_made_last(store: ArtifactStore) -> None:
     assert store.newest("thing") is None
     first = publish(store)
-    manifest = first.path / "MANIFEST.json"
-    manifest.write_text(manifest.read_text().replace(first.created, "2020-01-01T00:00:00+00:00"))
+    set_created(first.path, "2020-01-01T00:00:00+00:00")
     second = publish(store, "hullo")
     assert store.newest("thing") == second
     assert publish(store).digest == first.digest

@@ -65,7 +65,8 @@ def test_the_sentence_is_what_the_page_shows_first_and_no_trace_of_where_it_came
 ) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         resources = build_resources(load_profile("demo"), tmp_path)
-        result = dg.materialize([materialised], instance=instance, resources=resources, raise_on_error=False)
+        assets = [dg.AssetSpec("never_made"), materialised]
+        result = dg.materialize(assets, instance=instance, resources=resources, raise_on_error=False)
     (event,) = [event for event in result.all_events if event.is_step_failure]
     error = event.step_failure_data.error
     assert error.message.strip().endswith(failure_sentence(event))

@@ -235,7 +235,7 @@ class Deployments:
 @pytest.fixture
 def deployments(home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Deployments:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-such.sock")
-    monkeypatch.setattr(deployment_assets, "why_unavailable", lambda image: "")
+    monkeypatch.setattr(deployment_assets, "why_unavailable", lambda profile, to_start: "")
     monkeypatch.setattr(Stack, "former_folders", lambda stack: [])
     return Deployments(home)
 

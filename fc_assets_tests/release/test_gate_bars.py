@@ -12,7 +12,8 @@ from fc_assets.data import checks as data_checks
 from fc_assets.definitions import build_defs
 from fc_assets.evaluation import checks as evaluation_checks
 from fc_assets.foundation.thresholds import Bar, defined_bar
-from fc_assets.profiles import GateSettings, Thresholds, load_profile, profile_names
+from fc_assets.profiles import GateSettings, OwnToolsThresholds, Thresholds, load_profile, profile_names
+from fc_assets.profiles.evaluation import OwnToolsGates
 from fc_assets.training import checks as training_checks
 
 OF_OTHER_ROOMS = {
@@ -24,6 +25,12 @@ OF_OTHER_ROOMS = {
 """Bars of gates that lie behind a promotion."""
 OF_ARMS = {f"gates.dpo.{metric}" for metric in Thresholds.model_fields}
 """Bars of gates on an arm, which no promotion asks for."""
+OF_OWN_TOOLS = {
+    f"gates.own_tools.{rows}.{metric}"
+    for rows in OwnToolsGates.model_fields
+    for metric in OwnToolsThresholds.model_fields
+}
+"""Bars of gates that stand only where a profile has tools of its own."""
 NO_BARS = {"gates.episodes_block"}
 """Settings that say what a failed gate does, and compare with nothing."""
 BESIDE_THE_SECTION = {
@@ -59,7 +66,8 @@ def settings(section: BaseModel, path: str) -> Iterator[str]:
 
 
 def test_every_setting_that_is_a_bar_is_named_by_a_gate() -> None:
-    wanted = set(settings(GateSettings(), "gates")) - OF_OTHER_ROOMS - OF_ARMS - NO_BARS | BESIDE_THE_SECTION
+    elsewhere = OF_OTHER_ROOMS | OF_ARMS | OF_OWN_TOOLS | NO_BARS
+    wanted = set(settings(GateSettings(), "gates")) - elsewhere | BESIDE_THE_SECTION
     assert {bar.setting for bar in bars()} == wanted
 
 

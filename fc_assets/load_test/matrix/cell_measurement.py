@@ -149,13 +149,23 @@ def _require_server(endpoint: Endpoint, cell: MatrixCell, result: LoadResult) ->
 
 
 def _why_gone(endpoint: Endpoint) -> str:
-    """Why the server cannot go on, or nothing: vLLM's front end lists its models for a while after its engine died."""
+    """Why the server cannot go on, or nothing: vLLM's front end lists its models for a while after its engine died.
+
+    A server without `/health` is asked for its models.
+    """
     try:
         endpoint.get("/health", timeout_s=10)
     except urllib.error.HTTPError as error:
-        if error.code != 404:
-            return f"/health answers {error.code}"
+        return _why_without_models(endpoint) if error.code == 404 else f"/health answers {error.code}"
     except OSError as error:
+        return str(error)
+    return endpoint.ended()
+
+
+def _why_without_models(endpoint: Endpoint) -> str:
+    try:
+        endpoint.models()
+    except (OSError, ValueError) as error:
         return str(error)
     return endpoint.ended()
 
