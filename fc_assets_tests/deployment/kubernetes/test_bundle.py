@@ -73,7 +73,7 @@ def test_without_helm_there_are_values_and_no_manifests(home: Home, monkeypatch:
     assert said["manifests"] == "Helm is not on this machine (install Helm 3.13 or newer)"
     assert release in (folder / SERVING_VALUES).read_text()
     assert (folder / "chart" / "files" / "fetch_release.py").is_file() and not (folder / SERVING_MANIFESTS).exists()
-    parts = {record["part"] for record in said["parts"].records}
+    parts = {record.data["part"] for record in said["parts"].records}
     assert parts == {path.name for path in folder.iterdir()} - {MANIFEST}, "each part is named on the page"
 
 
