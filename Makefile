@@ -39,9 +39,9 @@ WORKERS ?= 2
 test: setup
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-# One after the other: they start engines and measure times.
+# One after the other: they start engines and measure times. Those that look at pages are `test-browser`'s.
 test-slow: setup
-	@$(BIN)/python -m pytest -m slow --timeout 1800
+	@$(BIN)/python -m pytest -m "slow and not browser" --timeout 1800
 
 test-long: setup
 	@$(BIN)/python -m pytest -m long --timeout 3600

@@ -11,7 +11,7 @@ import dagster as dg
 from fc_assets.deployment import deploy
 from fc_assets.deployment.deploy import Outcome
 from fc_assets.deployment.engine import EngineSpec, release_name
-from fc_assets.deployment.kubernetes.bundle import write_bundle
+from fc_assets.deployment.kubernetes.bundle import PURPOSES, write_bundle
 from fc_assets.deployment.record import DeploymentRecord, write_record
 from fc_assets.deployment.releases import kept_release
 from fc_assets.deployment.targets.selection import target_of, why_unavailable
@@ -137,6 +137,7 @@ def k8s_bundle(
             "releases": runtime.profile.kubernetes.releases,
             "namespace": runtime.profile.kubernetes.namespace,
             "manifests": without_manifests or "rendered",
+            "parts": table({"part": name, "is": said} for name, said in PURPOSES.items() if (step.out / name).exists()),
         }
         return step.publish([promoted_policy], described)
 

@@ -47,14 +47,7 @@ class Chat:
         if not reply.calls:
             self.messages.append({"role": "assistant", "content": reply.text})
             return
-        made = [
-            {
-                "id": f"call_{len(self.messages)}_{number}",
-                "type": "function",
-                "function": {"name": call.name, "arguments": json_text(call.arguments)},
-            }
-            for number, call in enumerate(reply.calls)
-        ]
+        made = [call.as_tool_call(f"call_{len(self.messages)}_{number}") for number, call in enumerate(reply.calls)]
         self.messages.append({"role": "assistant", "content": "", "tool_calls": made})
         self.messages += [
             {"role": "tool", "tool_call_id": call["id"], "content": json_text(result)}

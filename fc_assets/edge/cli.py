@@ -20,7 +20,7 @@ from fc_assets.calls.call import Tool
 from fc_assets.calls.tools.forms import tools_from_json
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.json_files import json_text
-from fc_assets.foundation.presentation.terminal import console
+from fc_assets.foundation.presentation.terminal import console, printable
 from fc_assets.profiles import EdgeSettings
 
 if TYPE_CHECKING:
@@ -72,11 +72,11 @@ def _talk(options: argparse.Namespace, tools: Sequence[Tool]) -> None:
     model = LlamaModel(options.file, context=options.context, threads=options.threads, adapter=options.adapter)
     chat, out = Chat(model, tools, max_tokens=options.max_tokens), console()
     if options.ask is not None:
-        _answer(chat, options.ask, out)
+        print_answers(chat, options.ask, out)
         return
     out.print(f"{options.file.name}, {len(tools)} tools; an empty line or Ctrl-D ends")
     while text := _line():
-        _answer(chat, text, out)
+        print_answers(chat, text, out)
 
 
 def _line() -> str:
@@ -86,13 +86,14 @@ def _line() -> str:
         return ""
 
 
-def _answer(chat: Chat, text: str, out: Console) -> None:
+def print_answers(chat: Chat, text: str, out: Console) -> None:
+    """Say `text` in the chat and print each answer with its calls, their results and what it cost."""
     for reply, results in chat.say(text):
         for call, result in zip(reply.calls, results, strict=True):
-            out.print(f"call    {call.name}({json_text(call.arguments)[1:-1]})", soft_wrap=True)
-            out.print(f"result  {json_text(result)}", soft_wrap=True)
+            out.print(printable(f"call    {call.name}({json_text(call.arguments)[1:-1]})"), soft_wrap=True)
+            out.print(printable(f"result  {json_text(result)}"), soft_wrap=True)
         if reply.malformed or not reply.calls:
-            out.print(reply.text, soft_wrap=True)
+            out.print(printable(reply.text), soft_wrap=True)
         if reply.malformed:
             out.print(f"({reply.malformed} calls could not be read)")
         speed = f", {reply.tokens_per_second:.0f} tokens/s" if reply.tokens_per_second else ""

@@ -17,6 +17,7 @@ from pathlib import Path
 from fc_assets.calls.call import Call
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.json_files import json_text
+from fc_assets.foundation.presentation.terminal import printable
 from fc_assets.gateway.loop import LoopBounds, converse, declines
 from fc_assets.gateway.offer import OfferedTool, gather
 from fc_assets.gateway.policy import EndpointPolicy, GgufPolicy, Policy
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.action == "serve":
         return _serve(options)
     transcript = asyncio.run(_ask(options))
-    print(json.dumps(transcript.record(), indent=1) if options.json else "\n".join(transcript.lines()))
+    print(json.dumps(transcript.record(), indent=1) if options.json else printable("\n".join(transcript.lines())))
     return 0 if transcript.ended is Ended.ANSWERED else 1
 
 
@@ -108,7 +109,8 @@ async def _ask(options: argparse.Namespace) -> Transcript:
 
 def _ask_person(tool: OfferedTool, call: Call) -> bool:
     shown = json_text(call.arguments)
-    print(f"{tool.connection.server.name} may destroy something: {call.name} {shown}", file=sys.stderr)
+    said = f"{tool.connection.server.name} may destroy something: {call.name} {shown}"
+    print(printable(said), file=sys.stderr)
     return input("Call it? [y/N] ").strip().lower() in ("y", "yes")
 
 

@@ -86,11 +86,7 @@ class _Conversation:
 
     async def _execute(self, turn: int, calls: tuple[Call, ...]) -> None:
         ids = [f"call_{turn}_{number}" for number in range(len(calls))]
-        functions = [{"name": call.name, "arguments": json_text(call.arguments)} for call in calls]
-        made = [
-            {"id": name, "type": "function", "function": function}
-            for name, function in zip(ids, functions, strict=True)
-        ]
+        made = [call.as_tool_call(name) for name, call in zip(ids, calls, strict=True)]
         self.messages.append({"role": "assistant", "content": "", "tool_calls": made})
         for name, call in zip(ids, calls, strict=True):
             executed = await self._call(call)

@@ -13,9 +13,11 @@ from fc_assets import cli
 from fc_assets.calls.call import Call, Tool
 from fc_assets.calls.prompts import answer_text
 from fc_assets.edge.chat import MAX_STEPS, Chat
+from fc_assets.edge.cli import print_answers
 from fc_assets.edge.conversion.checkpoint import read_checkpoint
 from fc_assets.edge.conversion.writer import write_gguf
 from fc_assets.edge.jobs import Completion
+from fc_assets.foundation.presentation.terminal import console
 from fc_assets_tests.edge.conftest import TOOLS
 
 TIMER = {
@@ -67,6 +69,12 @@ def test_a_stub_refuses_in_words_and_endless_calls_end() -> None:
     said = list(chat.say("Weather?"))
     assert len(said) == MAX_STEPS
     assert said[0][1] == [{"error": "get_weather: city must be string"}]
+
+
+def test_what_a_file_says_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    chat = Chat(_Scripted("\x1b]0;mine\x07 words"), TOOLS, max_tokens=64)
+    print_answers(chat, "Weather?", console())
+    assert "\\x1b]0;mine\\x07 words" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,17 @@ from fc_assets.names import (
 )
 from fc_assets.profiles import Profile
 
+PURPOSES: Mapping[str, str] = {
+    CHART_FOLDER: "the chart",
+    SERVING_VALUES: "values of its serving half: engine, service, route, autoscaler",
+    PLATFORM_VALUES: "values of its platform half: what Dagster's runs and steps need",
+    DAGSTER_VALUES: "values for Dagster's own chart",
+    PRODUCTION_STACK_VALUES: "values for the chart of vLLM's production-stack",
+    SERVING_MANIFESTS: "the serving half as plain manifests",
+    PLATFORM_MANIFESTS: "the platform half as plain manifests",
+}
+"""What each part of a bundle is, by its name. Not every bundle has all of them."""
+
 
 def write_bundle(out: Path, engine: EngineSpec, profile: Profile) -> str:
     """Write the bundle of one engine into `out`; return why it has no plain manifests, empty where it has them."""

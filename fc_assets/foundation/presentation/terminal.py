@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -13,6 +14,7 @@ from rich.text import Text
 _WIDTH_OF_FILES = 240
 """Columns where the output is no terminal: rich would assume 80 and fold the cells of a wide table."""
 _DIGITS = 4
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -22,6 +24,11 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=width, highlight=False, markup=False, soft_wrap=False)
 
 
+def printable(text: str) -> str:
+    """The text with control characters spelt as escapes, so that what a model or a server wrote steers no terminal."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+
+
 def text_table(records: Sequence[Mapping[str, object]], columns: Sequence[str]) -> Table:
     """Records as aligned columns, numbers to the right; floats with four significant digits, nothing as a dash."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
@@ -29,7 +36,7 @@ def text_table(records: Sequence[Mapping[str, object]], columns: Sequence[str]) 
         numbers = all(_is_number(record.get(name)) for record in records)
         table.add_column(Text(name), justify="right" if numbers else "left", no_wrap=not sys.stdout.isatty())
     for record in records:
-        table.add_row(*(Text(_cell(record.get(name))) for name in columns))
+        table.add_row(*(Text(printable(_cell(record.get(name)))) for name in columns))
     return table
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -15,7 +16,7 @@ from fc_assets.deployment.kubernetes.values import STEPS_IN_PODS, dagster_values
 from fc_assets.foundation.artifacts import ArtifactStore
 from fc_assets.foundation.json_files import write_json
 from fc_assets.foundation.resources import Runtime, build_resources
-from fc_assets.names import RECOMMENDATION, SERVING_MANIFESTS, SERVING_VALUES
+from fc_assets.names import MANIFEST, RECOMMENDATION, SERVING_MANIFESTS, SERVING_VALUES
 from fc_assets.profiles import DeploymentSettings, KubernetesSettings, ServerSettings, load_profile
 from fc_assets.serving.vllm_command import SAME_AS_TRAINED_FLAGS
 from fc_assets_tests.support.lineage import Home
@@ -40,7 +41,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         yield home
 
 
-def bundle(home: Home) -> tuple[Path, str, dict[str, object]]:
+def bundle(home: Home) -> tuple[Path, str, dict[str, Any]]:
     """The folder of a bundle, the digest of the release that it is of, and what its page says."""
     result = dg.materialize(
         [*home.assets, home.promoted_policy, serving_recommendation, k8s_bundle],
@@ -72,6 +73,8 @@ def test_without_helm_there_are_values_and_no_manifests(home: Home, monkeypatch:
     assert said["manifests"] == "Helm is not on this machine (install Helm 3.13 or newer)"
     assert release in (folder / SERVING_VALUES).read_text()
     assert (folder / "chart" / "files" / "fetch_release.py").is_file() and not (folder / SERVING_MANIFESTS).exists()
+    parts = {record.data["part"] for record in said["parts"].records}
+    assert parts == {path.name for path in folder.iterdir()} - {MANIFEST}, "each part is named on the page"
 
 
 def test_the_production_stack_starts_vllm_with_the_same_flags_and_fetches_the_same_release() -> None:

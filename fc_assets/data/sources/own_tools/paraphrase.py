@@ -75,7 +75,9 @@ class Paraphraser:
             return None
         self._failures = 0
         self._folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        part = file.with_suffix(".part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(file)  # a kill leaves no half of an answer for the next run
         return text
 
     def _failed(self, error: Exception) -> None:
