@@ -55,7 +55,9 @@ async def converse(
         try:
             await _Conversation(transcript, offer, policy, bounds, confirm).run()
         except FcAssetsError as error:
-            transcript.ended, transcript.error = Ended.FAILED, str(error)
+            # The model's request has the same bound: which of the two ends first is chance.
+            late = anyio.current_time() >= scope.deadline
+            transcript.ended, transcript.error = Ended.TIME if late else Ended.FAILED, str(error)
     if scope.cancelled_caught:
         transcript.ended = Ended.TIME
     return transcript

@@ -23,7 +23,7 @@ from fc_assets_tests.support.page import chromium, dagster_dev, why_no_browser
 from fc_assets_tests.support.web_server import serving
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if missing := why_no_browser():
         pytest.skip(missing)
@@ -47,7 +47,7 @@ def evaluate_a_bad_policy(home: Path, instance: dg.DagsterInstance) -> None:
         world.materialise([EVAL_REPORT])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def window(address: str) -> Iterator[Any]:
     with chromium(address) as page:
         yield page
