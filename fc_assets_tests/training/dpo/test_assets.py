@@ -122,7 +122,7 @@ def test_it_has_its_column_in_the_report(location: Location) -> None:
     assert result.success, failures(result)
     shown = result.get_asset_materialization_events()[0].materialization.metadata
     columns = [column.name for column in shown["comparison"].schema.columns]
-    assert columns == ["metric", "Base", "SFT", "SFT+GRPO", "SFT+DPO", "ceiling"]
+    assert columns == ["metric", "Base", "SFT", "SFT+GRPO", "SFT+DPO"]
     assert 0 <= shown["parse_rate_dpo"].value <= 1
     report = location.latest("eval_report")
     assert "SFT to SFT+DPO" in (report.path / "report.md").read_text()
