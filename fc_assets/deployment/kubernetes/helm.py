@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import yaml
 
 from fc_assets.errors import FcAssetsError
 from fc_assets.foundation.child_processes.commands import CommandError, capture
+from fc_assets.foundation.child_processes.processes import temporary_folder
 from fc_assets.names import CHART_FOLDER
 
 CHART = Path(__file__).parent / CHART_FOLDER
@@ -37,8 +37,8 @@ def render(name: str, namespace: str, values: Mapping[str, Any]) -> str:
     """The chart's manifests for an installation called `name`, as YAML. Raises `FcAssetsError` with Helm's reason."""
     if missing := why_no_helm():
         raise FcAssetsError(f"The manifests cannot be rendered: {missing}")
-    with tempfile.TemporaryDirectory(prefix="fc-assets-helm-") as folder:
-        file, out = Path(folder) / "values.yaml", Path(folder) / "out"
+    with temporary_folder("helm") as folder:
+        file, out = folder / "values.yaml", folder / "out"
         file.write_text(to_yaml(values), encoding="utf-8")
         command = ["helm", "template", name, str(CHART), "--namespace", namespace, "--values", str(file)]
         try:

@@ -106,6 +106,9 @@ def test_the_check_is_red_where_answers_differ_or_none_could_be_compared(tmp_pat
         found = answers_hold_under_load(Artifact("benchmark_matrix", tmp_path, "digest", {}), runtime)
         assert found.passed is not bool(wrong)
         assert found.metadata["answers_differ"].value == wrong
+    pq.write_table(pa.Table.from_pylist([not_asked]), tmp_path / MATRIX_CELLS)
+    found = answers_hold_under_load(Artifact("benchmark_matrix", tmp_path, "digest", {}), runtime)
+    assert not found.passed and "None was compared" in str(found.description), "nothing compared is no proof"
 
 
 def test_the_full_matrix_asks_at_each_level_and_for_each_share_of_reuse(split: Path) -> None:
